@@ -1,0 +1,3 @@
+//! wavetank floats Kubernetes manifests in a simulated cluster, in virtual time.
+
+pub mod base;
