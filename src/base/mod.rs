@@ -4,7 +4,9 @@
 //! pure and total: no clocks, no environment, no I/O.
 
 pub mod backoff;
+pub mod decimal;
 pub mod digest;
+pub mod quantity;
 pub mod rng;
 pub mod time;
 

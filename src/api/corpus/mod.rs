@@ -1,0 +1,70 @@
+//! The recorded answers of the real API machinery, held against ours: one check per corpus.
+//!
+//! Each file here has a `check` that takes one case (`{"id", "in", "out"}`, the format of
+//! `tests/conformance/functions/`) and answers with the difference, if there is one. The `conform`
+//! command runs them over whole files; the tests below hold the rate that was reached.
+
+pub mod quantity;
+
+use serde_json::Value;
+
+/// How a corpus went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Cases without a difference.
+    pub same: usize,
+    /// The id and the difference of every other case.
+    pub different: Vec<(String, String)>,
+}
+
+/// Checks every line of a corpus; a line that is not JSON counts as a difference.
+pub fn tally(lines: &str, check: impl Fn(&Value) -> Result<(), String>) -> Tally {
+    let mut tally = Tally::default();
+    for line in lines.lines().filter(|l| !l.trim().is_empty()) {
+        let case: Value = serde_json::from_str(line).unwrap_or(Value::Null);
+        match check(&case) {
+            Ok(()) => tally.same += 1,
+            Err(difference) => {
+                tally.different.push((case["id"].as_str().unwrap_or("?").to_owned(), difference));
+            }
+        }
+    }
+    tally
+}
+
+/// Compares one recorded field with ours.
+pub(crate) fn same(field: &str, ours: &Value, recorded: &Value) -> Result<(), String> {
+    if ours == recorded {
+        return Ok(());
+    }
+    Err(format!("{field}: ours {ours}, recorded {recorded}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    /// At least `permille` of the cases of a stored corpus are answered as recorded.
+    fn check(name: &str, check: fn(&Value) -> Result<(), String>, permille: usize) {
+        let path = format!("{}/tests/conformance/functions/{name}", env!("CARGO_MANIFEST_DIR"));
+        let file = std::fs::File::open(&path).unwrap();
+        let mut text = String::new();
+        ruzstd::decoding::StreamingDecoder::new(file).unwrap().read_to_string(&mut text).unwrap();
+        let tally = tally(&text, check);
+        let all = tally.same + tally.different.len();
+        let first = &tally.different[..tally.different.len().min(SHOWN)];
+        assert!(all > 0, "{name} is empty");
+        let enough = tally.same * 1000 >= all * permille;
+        assert!(enough, "{name}: {} of {all} alike, the rest: {first:#?}", tally.same);
+    }
+
+    /// How many differences a failing test prints.
+    const SHOWN: usize = 20;
+
+    #[test]
+    fn quantities_are_read_and_written_as_recorded() {
+        check("quantity-a.jsonl.zst", quantity::check, 1000);
+    }
+}
