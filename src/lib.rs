@@ -2,3 +2,7 @@
 
 pub mod api;
 pub mod base;
+pub mod engine;
+pub mod model;
+pub mod store;
+pub mod trace;
