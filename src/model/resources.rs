@@ -32,7 +32,7 @@ impl Resources {
     ) -> Self {
         let mut out = Self::default();
         for (name, quantity) in list {
-            let Ok(quantity) = Quantity::parse(&quantity.0) else { continue };
+            let Ok(quantity) = quantity.0.parse::<Quantity>() else { continue };
             match name.as_str() {
                 "cpu" => out.cpu_milli = quantity.milli_value(),
                 "memory" => out.memory = quantity.value(),
