@@ -26,6 +26,8 @@ pub enum ComponentId {
     Controllers,
     /// kube-scheduler.
     Scheduler,
+    /// The cluster network: DNS, service addresses, and what all node agents hear together.
+    Network,
     /// The node agent of the node in that slot.
     Kubelet(Slot),
 }
@@ -37,6 +39,7 @@ impl ComponentId {
             Self::World => 1,
             Self::Controllers => 2,
             Self::Scheduler => 3,
+            Self::Network => 4,
             Self::Kubelet(slot) => 0x1_0000_0000 | slot.0 as u64,
         }
     }

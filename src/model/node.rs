@@ -20,6 +20,9 @@ pub struct Node {
     pub allocatable: Resources,
     /// Its conditions.
     pub conditions: Arc<[NodeCondition]>,
+    /// When its lease was last renewed, once it no longer is; `None` while the node agent renews it.
+    /// Renewals are no events: this changes when the agent stops or comes back.
+    pub lease_stopped: Option<SimTime>,
     /// Its address.
     pub internal_ip: Option<Ipv4Addr>,
     /// The first address of its pod network, a /24 unless the manifest says otherwise.

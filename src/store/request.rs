@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::Str;
+use crate::base::time::SimTime;
 use crate::model::{Key, Kind, Object, OwnerRef, PodCondition, PodStatus, Ref, Uid};
 
 /// One API request. Components send them; they reach the server after a latency.
@@ -52,6 +53,13 @@ pub enum Request {
         uid: Uid,
         /// The node.
         node: Str,
+    },
+    /// The node agent's lease: renewed from now on (`None`), or not renewed since that time.
+    Lease {
+        /// The node.
+        node: Str,
+        /// See [`crate::model::Node::lease_stopped`].
+        stopped: Option<SimTime>,
     },
     /// Asks for deletion.
     Delete {
