@@ -5,3 +5,4 @@
 //! v1.36 do them. The wire types (`k8s-openapi`) live here; nothing here keeps state.
 
 pub mod corpus;
+pub mod schema;
