@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod base;
+pub mod controllers;
 pub mod engine;
 pub mod model;
 pub mod store;

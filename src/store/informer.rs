@@ -34,8 +34,7 @@ impl Informer {
     /// Passes every entry committed at `until` or before, calling `f` with each change.
     pub fn advance(&mut self, log: &KindLog, until: SimTime, mut f: impl FnMut(Delta<'_>)) {
         for entry in log.read(self.position, until) {
-            self.position += 1;
-            let old = self.apply(entry);
+            let old = self.pass(entry);
             f(Delta {
                 change: entry.change,
                 slot: entry.slot,
@@ -44,6 +43,12 @@ impl Informer {
                 fact: entry.fact,
             });
         }
+    }
+
+    /// Passes the next entry, which must be the one at the cursor, and answers the version before.
+    pub fn pass(&mut self, entry: &Entry) -> Option<Object> {
+        self.position += 1;
+        self.apply(entry)
     }
 
     /// Where the cursor stands.

@@ -1,0 +1,221 @@
+//! A controller's lane: its work queue, its workers, its client and what it waits for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::view::View;
+use crate::base::Map;
+use crate::base::time::SimTime;
+use crate::engine::{Cx, Token, WorkQueue};
+use crate::model::Kind;
+use crate::store::{Delta, Reply};
+use crate::trace::{FactId, FactKind, Waiting};
+
+/// One controller with everything around it.
+#[derive(Debug)]
+pub struct Lane<C: Controller> {
+    controller: C,
+    queue: WorkQueue<C::Key>,
+    limit: RateLimit,
+    /// Syncs that wait for replies.
+    in_flight: BTreeMap<C::Key, InFlight<C::Work>>,
+    /// Requests sent: whose, and which of its batch.
+    tokens: Map<Token, (C::Key, usize)>,
+    /// What each key said last of what it waits for.
+    waiting: BTreeMap<C::Key, Waiting>,
+}
+
+#[derive(Debug)]
+struct InFlight<W> {
+    then: W,
+    cause: FactId,
+    replies: Vec<Option<Reply>>,
+    missing: usize,
+}
+
+impl<C: Controller + Default> Default for Lane<C> {
+    fn default() -> Self {
+        Self::new(C::default())
+    }
+}
+
+impl<C: Controller> Lane<C> {
+    /// A lane for `controller` with kube-controller-manager's default client.
+    pub fn new(controller: C) -> Self {
+        Self {
+            controller,
+            queue: WorkQueue::new(),
+            limit: RateLimit::default(),
+            in_flight: BTreeMap::new(),
+            tokens: Map::default(),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Passes a change to the event handlers.
+    pub fn observe(&mut self, kind: Kind, delta: &Delta<'_>, view: &View, now: SimTime) {
+        self.controller.observe(kind, delta, view, now, &mut self.queue);
+    }
+
+    /// Syncs what is due, as far as there are workers.
+    pub fn run(&mut self, view: &View, cx: &mut Cx<'_>, next_token: &mut u64) {
+        self.queue.promote(cx.now);
+        while self.queue.working() < C::WORKERS
+            && let Some((key, cause)) = self.queue.take()
+        {
+            let failures = self.queue.failures(&key);
+            let mut sync = SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME };
+            let step = self.controller.sync(&key, &mut sync);
+            self.take_step(key, cause, step, view, cx, next_token);
+        }
+    }
+
+    /// Passes a reply to the sync that waits for it; `false` when it is none of this lane's.
+    pub fn reply(
+        &mut self,
+        token: Token,
+        reply: Reply,
+        view: &View,
+        cx: &mut Cx<'_>,
+        next_token: &mut u64,
+    ) -> Result<(), Reply> {
+        let Some((key, index)) = self.tokens.remove(&token) else { return Err(reply) };
+        let Some(waiting) = self.in_flight.get_mut(&key) else { return Ok(()) };
+        waiting.replies[index] = Some(reply);
+        waiting.missing -= 1;
+        if waiting.missing == 0
+            && let Some(InFlight { then, cause, replies, .. }) = self.in_flight.remove(&key)
+        {
+            let replies = replies.into_iter().flatten().collect();
+            let failures = self.queue.failures(&key);
+            let mut sync = SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME };
+            let step = self.controller.resume(&key, then, replies, &mut sync);
+            self.take_step(key, cause, step, view, cx, next_token);
+        }
+        Ok(())
+    }
+
+    /// When something is due without news.
+    pub fn next_wake(&self, now: SimTime) -> Option<SimTime> {
+        if self.queue.has_ready() && self.queue.working() < C::WORKERS {
+            return Some(now);
+        }
+        self.queue.next_delayed()
+    }
+
+    /// The controller, for reports.
+    pub fn controller(&self) -> &C {
+        &self.controller
+    }
+
+    fn take_step(
+        &mut self,
+        key: C::Key,
+        cause: FactId,
+        mut step: Step<C::Work>,
+        view: &View,
+        cx: &mut Cx<'_>,
+        next_token: &mut u64,
+    ) {
+        loop {
+            match step {
+                Step::Done(done) => return self.end(&key, cause, done, cx),
+                Step::Ask { requests, then } if requests.is_empty() => {
+                    let failures = self.queue.failures(&key);
+                    let mut sync = SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME };
+                    step = self.controller.resume(&key, then, Vec::new(), &mut sync);
+                }
+                Step::Ask { requests, then } => {
+                    let missing = requests.len();
+                    for (index, request) in requests.into_iter().enumerate() {
+                        *next_token += 1;
+                        let token = Token(*next_token);
+                        self.tokens.insert(token, (key.clone(), index));
+                        let wait = self.limit.wait(cx.now);
+                        cx.send_after(wait, token, cause, request);
+                    }
+                    let replies = vec![None; missing];
+                    self.in_flight.insert(key, InFlight { then, cause, replies, missing });
+                    return;
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, key: &C::Key, cause: FactId, done: Done, cx: &mut Cx<'_>) {
+        match done.retry {
+            Retry::OnNews => self.queue.forget(key),
+            Retry::At(at) => {
+                self.queue.forget(key);
+                self.queue.add_at(at, key.clone(), cause);
+            }
+            Retry::AtKeepingFailures(at) => self.queue.add_at(at, key.clone(), cause),
+            Retry::BackOff => {
+                self.queue.add_rate_limited(cx.now, key.clone(), cause);
+            }
+        }
+        self.queue.done(key);
+        match done.waiting {
+            None => {
+                self.waiting.remove(key);
+            }
+            Some(waiting) => {
+                if self.waiting.get(key) != Some(&waiting) {
+                    cx.fact(cause, FactKind::Waiting(waiting.clone().into()));
+                    self.waiting.insert(key.clone(), waiting);
+                }
+            }
+        }
+    }
+}
+
+/// A client-side rate limit: a token bucket (`k8s.io/client-go/util/flowcontrol`).
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    /// Time for one request at the sustained rate.
+    interval: Duration,
+    /// Requests that may go at once.
+    burst: u32,
+    /// When the bucket would have been full, were it not drained: requests push it on.
+    full_at: SimTime,
+}
+
+impl RateLimit {
+    /// A limit of `qps` requests per second with bursts of `burst`.
+    pub fn new(qps: u32, burst: u32) -> Self {
+        Self {
+            interval: Duration::from_secs(1) / qps.max(1),
+            burst: burst.max(1),
+            full_at: SimTime::ZERO,
+        }
+    }
+
+    /// Takes one token and tells how long the request has to wait for it.
+    pub fn wait(&mut self, now: SimTime) -> Duration {
+        self.full_at = self.full_at.max(now) + self.interval;
+        // The bucket holds `burst` tokens: the request goes once the debt is no larger.
+        self.full_at.since(now).saturating_sub(self.interval * self.burst)
+    }
+}
+
+impl Default for RateLimit {
+    /// kube-controller-manager's `--kube-api-qps=20 --kube-api-burst=30`, for each controller's client.
+    fn default() -> Self {
+        Self::new(20, 30)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_goes_at_once_and_the_rest_at_the_sustained_rate() {
+        let mut limit = RateLimit::new(20, 3);
+        let now = SimTime::from_secs(1);
+        let waits: Vec<u128> = (0..5).map(|_| limit.wait(now).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 0, 50, 100]);
+        assert_eq!(limit.wait(now + Duration::from_secs(10)), Duration::ZERO);
+    }
+}

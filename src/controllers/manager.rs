@@ -1,0 +1,92 @@
+//! kube-controller-manager as one component: shared informers, one lane per controller.
+
+use super::view::View;
+use crate::base::time::SimTime;
+use crate::engine::{Answer, Component, Cx, WakeReason};
+use crate::model::Kind;
+
+/// The controllers.
+#[derive(Debug, Default)]
+pub struct Controllers {
+    view: View,
+    lanes: Lanes,
+    next_token: u64,
+    now: SimTime,
+}
+
+/// One lane per controller. The list is closed: a controller is added here and nowhere else.
+macro_rules! lanes {
+    ($($(#[$doc:meta])* $field:ident: $controller:ty;)*) => {
+        #[derive(Debug, Default)]
+        struct Lanes {
+            $($(#[$doc])* $field: super::lane::Lane<$controller>,)*
+        }
+
+        impl Lanes {
+            fn observe(&mut self, kind: Kind, delta: &crate::store::Delta<'_>, view: &View, now: SimTime) {
+                $(self.$field.observe(kind, delta, view, now);)*
+                // without controllers nothing is used
+                let _ = (kind, delta, view, now);
+            }
+
+            fn run(&mut self, view: &View, cx: &mut Cx<'_>, next_token: &mut u64) {
+                $(self.$field.run(view, cx, next_token);)*
+                let _ = (view, cx, next_token);
+            }
+
+            fn reply(&mut self, answer: Answer, view: &View, cx: &mut Cx<'_>, next_token: &mut u64) {
+                let Answer { token, reply } = answer;
+                $(let Err(reply) = self.$field.reply(token, reply, view, cx, next_token) else { return };)*
+                let _ = (token, reply, view, cx, next_token);
+            }
+
+            fn next_wake(&self, now: SimTime) -> Option<(SimTime, WakeReason)> {
+                let mut first: Option<(SimTime, WakeReason)> = None;
+                $(
+                    if let Some(at) = self.$field.next_wake(now)
+                        && first.is_none_or(|(f, _)| at < f)
+                    {
+                        first = Some((at, stringify!($field)));
+                    }
+                )*
+                let _ = now;
+                first
+            }
+        }
+    };
+}
+
+lanes! {}
+
+impl Controllers {
+    /// What the controllers have heard.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+}
+
+impl Component for Controllers {
+    fn sync(&mut self, cx: &mut Cx<'_>) {
+        self.now = cx.now;
+        let lanes = &mut self.lanes;
+        self.view.advance(cx.logs, cx.heard_until(), |view, kind, delta| {
+            lanes.observe(kind, delta, view, cx.now);
+        });
+        self.lanes.run(&self.view, cx, &mut self.next_token);
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        self.now = cx.now;
+        self.lanes.run(&self.view, cx, &mut self.next_token);
+    }
+
+    fn reply(&mut self, answer: Answer, cx: &mut Cx<'_>) {
+        self.now = cx.now;
+        self.lanes.reply(answer, &self.view, cx, &mut self.next_token);
+        self.lanes.run(&self.view, cx, &mut self.next_token);
+    }
+
+    fn next_wake(&self) -> Option<(SimTime, WakeReason)> {
+        self.lanes.next_wake(self.now)
+    }
+}

@@ -1,0 +1,23 @@
+//! kube-controller-manager: the controllers and the plumbing they share.
+//!
+//! A controller is what upstream's is: event handlers that turn news into keys, a work queue of keys,
+//! and a sync of one key at a time that compares what is wanted with what is and asks the API server
+//! for the difference. The plumbing is here once: one set of informers ([`View`]), per controller a
+//! [`Lane`] with its work queue, its workers, its client-side rate limit and the requests in flight.
+//!
+//! A sync is a state machine moved by value. It ends ([`Step::Done`]) or asks ([`Step::Ask`]) and is
+//! resumed with the replies; meanwhile its worker is busy and its key is not synced again, as a blocked
+//! goroutine would have it. What to do is computed by pure planners in each controller's file, from
+//! what the informers have heard; nothing here reads the store.
+
+mod controller;
+mod expectations;
+mod lane;
+mod manager;
+mod view;
+
+pub use controller::{Controller, Done, Retry, Step, SyncCx};
+pub use expectations::Expectations;
+pub use lane::{Lane, RateLimit};
+pub use manager::Controllers;
+pub use view::View;

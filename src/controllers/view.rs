@@ -1,0 +1,218 @@
+//! What the controllers have heard: the shared informers and their indexes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::base::time::SimTime;
+use crate::base::{Map, Str};
+use crate::model::{Key, Kind, Object, Pod, Slot, Uid};
+use crate::store::{Delta, Informer, Logs};
+
+/// The shared informers of kube-controller-manager.
+#[derive(Clone, Debug)]
+pub struct View {
+    informers: Vec<Informer>,
+    /// Objects by the uid of each of their owners.
+    by_owner: Map<Uid, BTreeSet<(Kind, Slot)>>,
+    /// Namespaced objects without a managing owner, of the kinds that a controller might adopt.
+    orphans: BTreeSet<(Str, Kind, Slot)>,
+    /// Pods by namespace.
+    pods_in: Map<Str, BTreeSet<Slot>>,
+    /// Pods by node.
+    pods_on: Map<Str, BTreeSet<Slot>>,
+    /// Objects by uid.
+    by_uid: Map<Uid, (Kind, Slot)>,
+}
+
+/// The kinds that controllers adopt.
+const ADOPTABLE: [Kind; 3] = [Kind::Pod, Kind::ReplicaSet, Kind::ControllerRevision];
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            informers: vec![Informer::default(); Kind::COUNT],
+            by_owner: Map::default(),
+            orphans: BTreeSet::new(),
+            pods_in: Map::default(),
+            pods_on: Map::default(),
+            by_uid: Map::default(),
+        }
+    }
+}
+
+impl View {
+    /// The informer of a kind.
+    pub fn kind(&self, kind: Kind) -> &Informer {
+        &self.informers[kind.index()]
+    }
+
+    /// The object of that kind, namespace and name.
+    pub fn get(&self, kind: Kind, key: &Key) -> Option<&Object> {
+        self.kind(kind).by_key(key)
+    }
+
+    /// The typed object of that namespace and name, such as an `&Arc<Job>`.
+    pub fn typed<'a, T>(&'a self, kind: Kind, key: &Key) -> Option<&'a Arc<T>>
+    where
+        &'a Arc<T>: TryFrom<&'a Object>,
+    {
+        self.get(kind, key).and_then(|o| o.try_into().ok())
+    }
+
+    /// The object with that uid.
+    pub fn by_uid(&self, uid: Uid) -> Option<&Object> {
+        let (kind, slot) = self.by_uid.get(&uid)?;
+        self.kind(*kind).get(*slot)
+    }
+
+    /// The objects of a kind that `owner` owns, managing or not, in the order of their slots.
+    pub fn owned_by(&self, owner: Uid, kind: Kind) -> impl Iterator<Item = &Object> {
+        let range = (kind, Slot(0))..=(kind, Slot(u32::MAX));
+        self.by_owner
+            .get(&owner)
+            .into_iter()
+            .flat_map(move |set| set.range(range.clone()))
+            .filter_map(|(kind, slot)| self.kind(*kind).get(*slot))
+    }
+
+    /// The objects of any kind that `owner` owns.
+    pub fn dependents(&self, owner: Uid) -> impl Iterator<Item = &Object> {
+        self.by_owner
+            .get(&owner)
+            .into_iter()
+            .flatten()
+            .filter_map(|(kind, slot)| self.kind(*kind).get(*slot))
+    }
+
+    /// The pods that `owner` manages.
+    pub fn pods_of(&self, owner: Uid) -> impl Iterator<Item = &Arc<Pod>> {
+        self.owned_by(owner, Kind::Pod)
+            .filter_map(as_pod)
+            .filter(move |p| p.meta.controller().is_some_and(|o| o.uid == owner))
+    }
+
+    /// The objects of a kind in a namespace that nobody manages (Pods, ReplicaSets and
+    /// ControllerRevisions only).
+    pub fn orphans(&self, namespace: &Str, kind: Kind) -> impl Iterator<Item = &Object> {
+        debug_assert!(ADOPTABLE.contains(&kind), "no orphans of {kind} are kept");
+        let from = (namespace.clone(), kind, Slot(0));
+        let to = (namespace.clone(), kind, Slot(u32::MAX));
+        self.orphans.range(from..=to).filter_map(|(_, kind, slot)| self.kind(*kind).get(*slot))
+    }
+
+    /// The pods of a namespace, in the order of their slots.
+    pub fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods_at(self.pods_in.get(namespace))
+    }
+
+    /// The pods bound to a node, in the order of their slots.
+    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods_at(self.pods_on.get(node))
+    }
+
+    /// Advances every informer, calling `f` with the view after each change and the change.
+    pub(super) fn advance(
+        &mut self,
+        logs: &Logs,
+        until: SimTime,
+        mut f: impl FnMut(&Self, Kind, &Delta<'_>),
+    ) {
+        for kind in Kind::ALL.iter().copied() {
+            for entry in logs.kind(kind).read(self.kind(kind).position(), until) {
+                let old = self.informers[kind.index()].pass(entry);
+                let gone = entry.change == crate::trace::Change::Deleted;
+                if let Some(old) = &old {
+                    self.unindex(old, entry.slot, (!gone).then_some(&entry.object));
+                }
+                if !gone {
+                    self.index(&entry.object, entry.slot, old.as_ref());
+                }
+                let delta = Delta {
+                    change: entry.change,
+                    slot: entry.slot,
+                    old: old.as_ref(),
+                    new: &entry.object,
+                    fact: entry.fact,
+                };
+                f(self, kind, &delta);
+            }
+        }
+    }
+
+    /// The least position any reader of a kind's log stands at: this view's.
+    pub fn position(&self, kind: Kind) -> u64 {
+        self.kind(kind).position()
+    }
+
+    fn pods_at<'a>(
+        &'a self,
+        slots: Option<&'a BTreeSet<Slot>>,
+    ) -> impl Iterator<Item = &'a Arc<Pod>> {
+        let pods = self.kind(Kind::Pod);
+        slots.into_iter().flatten().filter_map(|s| pods.get(*s)).filter_map(as_pod)
+    }
+
+    /// Enters an object where it was not: most changes leave owners and node as they were.
+    fn index(&mut self, new: &Object, slot: Slot, old: Option<&Object>) {
+        let (kind, meta) = (new.kind(), new.meta());
+        if old.is_none_or(|o| o.meta().uid != meta.uid) {
+            self.by_uid.insert(meta.uid, (kind, slot));
+        }
+        if old.is_none_or(|o| o.meta().owners != meta.owners) {
+            for owner in &meta.owners {
+                self.by_owner.entry(owner.uid).or_default().insert((kind, slot));
+            }
+            if ADOPTABLE.contains(&kind) && meta.controller().is_none() {
+                self.orphans.insert((meta.namespace.clone(), kind, slot));
+            }
+        }
+        if let Object::Pod(pod) = new {
+            let before = old.and_then(as_pod);
+            if before.is_none() {
+                self.pods_in.entry(meta.namespace.clone()).or_default().insert(slot);
+            }
+            if let Some(node) = &pod.node
+                && before.is_none_or(|b| b.node.as_ref() != Some(node))
+            {
+                self.pods_on.entry(node.clone()).or_default().insert(slot);
+            }
+        }
+    }
+
+    /// Takes an old version out where the new one, if any, will not stand.
+    fn unindex(&mut self, old: &Object, slot: Slot, new: Option<&Object>) {
+        let (kind, meta) = (old.kind(), old.meta());
+        if new.is_none_or(|n| n.meta().uid != meta.uid) {
+            self.by_uid.remove(&meta.uid);
+        }
+        if new.is_none_or(|n| n.meta().owners != meta.owners) {
+            for owner in &meta.owners {
+                remove(&mut self.by_owner, &owner.uid, &(kind, slot));
+            }
+            self.orphans.remove(&(meta.namespace.clone(), kind, slot));
+        }
+        if let Object::Pod(pod) = old {
+            if new.is_none() {
+                remove(&mut self.pods_in, &meta.namespace, &slot);
+            }
+            if let Some(node) = &pod.node
+                && new.and_then(as_pod).is_none_or(|n| n.node.as_ref() != Some(node))
+            {
+                remove(&mut self.pods_on, node, &slot);
+            }
+        }
+    }
+}
+
+fn as_pod(object: &Object) -> Option<&Arc<Pod>> {
+    object.try_into().ok()
+}
+
+fn remove<K: std::hash::Hash + Eq, V: Ord>(map: &mut Map<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(set) = map.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            map.remove(key);
+        }
+    }
+}
