@@ -5,6 +5,7 @@
 //! command runs them over whole files; the tests below hold the rate that was reached.
 
 pub mod quantity;
+pub mod yaml_decode;
 
 use serde_json::Value;
 
@@ -62,6 +63,11 @@ mod tests {
 
     /// How many differences a failing test prints.
     const SHOWN: usize = 20;
+
+    #[test]
+    fn texts_are_split_and_converted_as_recorded() {
+        check("yaml-decode-a.jsonl.zst", yaml_decode::check, 1000);
+    }
 
     #[test]
     fn quantities_are_read_and_written_as_recorded() {
