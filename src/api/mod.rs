@@ -8,6 +8,7 @@
 //! selectors and patches, as `pkg/apis`, `pkg/registry` and `k8s.io/apimachinery` of Kubernetes
 //! v1.36 do them. The wire types (`k8s-openapi`) live here; nothing here keeps state.
 
+pub mod convert;
 pub mod corpus;
 pub mod documents;
 pub mod json;
