@@ -1,9 +1,11 @@
 //! The shape of a controller.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use super::View;
 use crate::base::Str;
+use crate::base::backoff::Backoff;
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
 use crate::engine::{Cx, WorkQueue};
@@ -22,6 +24,10 @@ pub trait Controller {
     const NAME: &'static str;
     /// How many keys it syncs at once (its `--concurrent-…-syncs` flag).
     const WORKERS: usize;
+    /// How long a key that failed waits
+    /// (`workqueue.DefaultTypedControllerRateLimiter`, but for controllers with one of their own).
+    const BACKOFF: Backoff =
+        Backoff { first: Duration::from_millis(5), limit: Duration::from_secs(1000) };
 
     /// The event handlers: notes which keys a change concerns. `view` holds the change already.
     fn observe(
@@ -82,6 +88,8 @@ pub enum Retry {
     AtKeepingFailures(SimTime),
     /// After the key's back-off: it failed.
     BackOff,
+    /// After the key's back-off, for it failed, but at that time at the latest.
+    BackOffAtMost(SimTime),
 }
 
 impl<W> Step<W> {

@@ -45,7 +45,7 @@ impl<C: Controller> Lane<C> {
     pub fn new(controller: C) -> Self {
         Self {
             controller,
-            queue: WorkQueue::new(),
+            queue: WorkQueue::with_backoff(C::BACKOFF),
             limit: RateLimit::default(),
             in_flight: BTreeMap::new(),
             tokens: Map::default(),
@@ -153,6 +153,10 @@ impl<C: Controller> Lane<C> {
             Retry::AtKeepingFailures(at) => self.queue.add_at(at, key.clone(), cause),
             Retry::BackOff => {
                 self.queue.add_rate_limited(cx.now, key.clone(), cause);
+            }
+            Retry::BackOffAtMost(at) => {
+                self.queue.add_rate_limited(cx.now, key.clone(), cause);
+                self.queue.add_at(at, key.clone(), cause);
             }
         }
         self.queue.done(key);

@@ -14,6 +14,7 @@ mod controller;
 mod expectations;
 mod lane;
 mod manager;
+pub mod pod_control;
 mod view;
 
 pub use controller::{Controller, Done, Retry, Step, SyncCx};

@@ -9,6 +9,8 @@ use crate::model::{Key, Kind, Object, OwnerRef, PodCondition, PodStatus, Ref, Ui
 /// One API request. Components send them; they reach the server after a latency.
 #[derive(Clone, Debug)]
 pub enum Request {
+    /// Reads an object as it is now, past the informers; a missing one is refused as not found.
+    Get(Ref),
     /// Stores a new object; its name may be left to the server (`generate_name`).
     Create(Object),
     /// Replaces metadata and spec. A `resource_version` other than 0 must be the current one.
