@@ -1,6 +1,7 @@
 //! wavetank floats Kubernetes manifests in a simulated cluster, in virtual time.
 
 pub mod api;
+pub mod apiserver;
 pub mod base;
 pub mod controllers;
 pub mod engine;

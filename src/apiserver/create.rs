@@ -1,0 +1,102 @@
+//! Creation.
+
+use super::{ApiServer, Handling, parts};
+use crate::base::Str;
+use crate::model::{Kind, Object, Uid};
+use crate::store::{ApiError, ErrorReason, Reply};
+
+/// The longest prefix a generated name keeps (`k8s.io/apiserver/pkg/storage/names`).
+const MAX_GENERATED_PREFIX: usize = 58;
+/// How often a generated name that is taken is drawn anew (`maxNameGenerationCreateAttempts`).
+const NAME_ATTEMPTS: u64 = 8;
+
+impl ApiServer {
+    /// Stores a new object: names it, stamps it, admits it (`Store.Create`).
+    pub(super) fn create(&mut self, mut object: Object, h: &mut Handling<'_>) -> Reply {
+        let kind = object.kind();
+        if kind.namespaced() && kind != Kind::Inert {
+            if object.meta().namespace.is_empty() {
+                object.meta_mut().namespace = Str::new_static("default");
+            }
+            self.check_namespace(&object)?;
+        }
+        if object.meta().name.is_empty() {
+            self.generate_name(&mut object, h);
+        }
+        let key = object.key();
+        if self.store.get(kind, &key).is_some() {
+            return Err(ApiError::already_exists(kind, &object.meta().name));
+        }
+        let meta = object.meta_mut();
+        meta.created = h.now.trunc_secs();
+        meta.deletion = None;
+        meta.generation = u64::from(parts::counts_generations(kind));
+        let of = format!("{kind}/{key}");
+        meta.uid = Uid::from_random(self.rng.numbered_stream("uid", &of, h.now.as_nanos()).wide());
+        self.prepare(&mut object)?;
+        Ok(Some(self.commit(object, h)))
+    }
+
+    /// What strategies and admission plugins do to a new object.
+    fn prepare(&mut self, object: &mut Object) -> Result<(), Box<ApiError>> {
+        match object {
+            Object::Pod(pod) => self.admit_pod(pod),
+            Object::Service(service) => self.allocate_addresses(service),
+            Object::PersistentVolumeClaim(claim) => {
+                self.admit_claim(claim);
+                Ok(())
+            }
+            Object::PersistentVolume(volume) => {
+                Self::admit_volume(volume);
+                Ok(())
+            }
+            Object::Job(job) => {
+                super::admission::generate_job_selector(job);
+                Ok(())
+            }
+            Object::Namespace(namespace) => {
+                super::admission::activate_namespace(namespace);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn generate_name(&self, object: &mut Object, h: &Handling<'_>) {
+        let kind = object.kind();
+        let prefix = object.meta().generate_name.clone();
+        let prefix = &prefix[..floor_char(&prefix, MAX_GENERATED_PREFIX)];
+        let of = format!("{kind}/{}/{prefix}", object.meta().namespace);
+        for attempt in 0..NAME_ATTEMPTS {
+            let n = h.now.as_nanos().wrapping_add(attempt << 56);
+            let suffix = self.rng.numbered_stream("generated-name", &of, n).suffix(5);
+            object.meta_mut().name = format!("{prefix}{suffix}").into();
+            if self.store.get(kind, &object.key()).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// As the admission plugin NamespaceLifecycle: the namespace must exist and not be going away.
+    fn check_namespace(&self, object: &Object) -> Result<(), Box<ApiError>> {
+        let name = &object.meta().namespace;
+        let key = crate::model::Key::new("", name.clone());
+        match self.store.get(Kind::Namespace, &key) {
+            None => {
+                Err(ApiError::new(ErrorReason::NotFound, format!("namespaces {name:?} not found")))
+            }
+            Some(ns) if ns.meta().is_terminating() => {
+                let why = format!(
+                    "unable to create new content in namespace {name} because it is being terminated"
+                );
+                Err(ApiError::forbidden(object.kind(), &object.meta().name, &why))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The longest length up to `max` at which `text` can be cut.
+fn floor_char(text: &str, max: usize) -> usize {
+    (0..=max.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
