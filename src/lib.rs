@@ -6,5 +6,6 @@ pub mod base;
 pub mod controllers;
 pub mod engine;
 pub mod model;
+pub mod scenario;
 pub mod store;
 pub mod trace;
