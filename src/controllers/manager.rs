@@ -25,19 +25,17 @@ macro_rules! lanes {
         impl Lanes {
             fn observe(&mut self, kind: Kind, delta: &crate::store::Delta<'_>, view: &View, now: SimTime) {
                 $(self.$field.observe(kind, delta, view, now);)*
-                // without controllers nothing is used
-                let _ = (kind, delta, view, now);
             }
 
             fn run(&mut self, view: &View, cx: &mut Cx<'_>, next_token: &mut u64) {
                 $(self.$field.run(view, cx, next_token);)*
-                let _ = (view, cx, next_token);
             }
 
             fn reply(&mut self, answer: Answer, view: &View, cx: &mut Cx<'_>, next_token: &mut u64) {
                 let Answer { token, reply } = answer;
                 $(let Err(reply) = self.$field.reply(token, reply, view, cx, next_token) else { return };)*
-                let _ = (token, reply, view, cx, next_token);
+                // nobody waits for it any more
+                drop(reply);
             }
 
             fn next_wake(&self, now: SimTime) -> Option<(SimTime, WakeReason)> {
@@ -49,14 +47,18 @@ macro_rules! lanes {
                         first = Some((at, stringify!($field)));
                     }
                 )*
-                let _ = now;
                 first
             }
         }
     };
 }
 
-lanes! {}
+lanes! {
+    /// Jobs.
+    job: super::job::JobController;
+    /// Pods that a Job left behind.
+    job_orphans: super::job::JobOrphans;
+}
 
 impl Controllers {
     /// What the controllers have heard.

@@ -12,6 +12,7 @@
 
 mod controller;
 mod expectations;
+pub mod job;
 mod lane;
 mod manager;
 pub mod pod_control;

@@ -13,7 +13,7 @@ use crate::base::Str;
 use crate::model::{
     Kind, Meta, OwnerRef, Phase, Pod, PodStatus, PodTemplate, Selector, finalizers,
 };
-use crate::store::{MetaChange, Request};
+use crate::store::{ApiError, ErrorReason, MetaChange, Request};
 
 /// A new pod of `template`, managed by `owner`, with the usual name prefix
 /// (`pkg/controller/controller_utils.go`, `GetPodFromTemplate`).
@@ -106,6 +106,13 @@ pub fn claim_request(
 /// The pod by kind, namespace and name.
 pub fn reference(pod: &Pod) -> crate::model::Ref {
     crate::model::Ref { kind: Kind::Pod, key: pod.meta.key() }
+}
+
+/// Whether something could not be made because its namespace goes
+/// (`apierrors.HasStatusCause` with `NamespaceTerminatingCause`).
+pub fn is_namespace_terminating(error: &ApiError) -> bool {
+    error.reason == ErrorReason::Forbidden
+        && error.message.ends_with("because it is being terminated")
 }
 
 /// Whether the pod is being deleted and has not ended yet

@@ -10,6 +10,7 @@ use crate::trace::{Change, FactId};
 #[derive(Clone, Debug, Default)]
 pub struct Informer {
     position: u64,
+    revision: u64,
     items: Vec<Option<Object>>,
     by_key: Map<Key, Slot>,
     live: usize,
@@ -48,12 +49,18 @@ impl Informer {
     /// Passes the next entry, which must be the one at the cursor, and answers the version before.
     pub fn pass(&mut self, entry: &Entry) -> Option<Object> {
         self.position += 1;
+        self.revision = entry.revision;
         self.apply(entry)
     }
 
     /// Where the cursor stands.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The store's revision with the newest entry passed; 0 before the first.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The object in a slot.
