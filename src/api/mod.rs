@@ -10,11 +10,19 @@
 
 pub mod convert;
 pub mod corpus;
+pub mod defaults;
 pub mod documents;
+pub mod fields;
+pub mod image;
 pub mod json;
 pub mod limits;
+pub mod names;
+pub mod net;
+pub mod registry;
+pub mod resources;
 pub mod schema;
 pub mod source;
 pub mod tree;
 pub mod typed;
+pub mod validate;
 pub mod yaml;

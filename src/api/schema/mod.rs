@@ -112,6 +112,25 @@ impl Struct {
         self.flat.iter().map(|name| (*name, self.marks[name], &self.by_json[name]))
     }
 
+    /// Whether objects of this kind live in a namespace.
+    pub fn is_namespaced(&self) -> bool {
+        !matches!(
+            self.key,
+            "core/v1.Namespace"
+                | "core/v1.Node"
+                | "core/v1.PersistentVolume"
+                | "storage/v1.StorageClass"
+                | "storage/v1.CSIDriver"
+                | "storage/v1.CSINode"
+                | "storage/v1.VolumeAttachment"
+                | "scheduling/v1.PriorityClass"
+                | "networking/v1.IngressClass"
+                | "rbac/v1.ClusterRole"
+                | "rbac/v1.ClusterRoleBinding"
+                | "node/v1.RuntimeClass"
+        )
+    }
+
     /// The name as Go prints it: `v1.Container`.
     pub fn go_name(&self) -> &'static str {
         self.key.split_once('/').map_or(self.key, |(_, name)| name)

@@ -1,0 +1,54 @@
+//! The way of a write through the API server's own code: decode, default, prepare, validate, settle.
+//!
+//! After `staging/src/k8s.io/apiserver/pkg/registry/{generic/registry/store.go,rest/create.go}` and
+//! the strategies of `pkg/registry`. Admission plugins, storage and conflicts are not here.
+
+use serde_json::Value;
+
+use super::defaults;
+use super::defaults::create::{self, System};
+use super::defaults::service::{self, Allocator};
+use super::schema::{self, DecodeError, Struct};
+use super::validate::Errors;
+
+/// Why a write is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The kind is not in the table of shapes.
+    UnknownKind,
+    /// A value of a wrong type.
+    Decode(DecodeError),
+    /// Field errors, in order.
+    Invalid(Errors),
+}
+
+/// The Go shape of a document's kind.
+pub fn struct_of(json: &Value) -> Option<&'static Struct> {
+    schema::kind(json["apiVersion"].as_str()?, json["kind"].as_str()?)
+}
+
+/// Makes of a manifest the object that is stored.
+///
+/// # Errors
+/// Whatever makes the API server refuse it.
+pub fn create(
+    json: &Value,
+    system: System<'_>,
+    allocator: &mut impl Allocator,
+) -> Result<Value, Refusal> {
+    let of = struct_of(json).ok_or(Refusal::UnknownKind)?;
+    let mut object = schema::decode(of, json).map_err(Refusal::Decode)?.value;
+    defaults::apply(of, &mut object);
+    create::normalise(of.key, &mut object);
+    let namespace = if of.is_namespaced() { system.namespace } else { "" };
+    create::system_metadata(&mut object, System { namespace, ..system });
+    if of.key == "core/v1.Service"
+        && let Some(fields) = object.as_object_mut()
+    {
+        service::begin_create(fields, allocator).map_err(Refusal::Invalid)?;
+    }
+    create::prepare(of.key, &mut object, system.now);
+    create::canonicalise(of.key, &mut object);
+    create::normalise(of.key, &mut object);
+    Ok(schema::encode(of, &object))
+}
