@@ -6,6 +6,7 @@ pub mod base;
 pub mod controllers;
 pub mod engine;
 pub mod model;
+pub mod report;
 pub mod scenario;
 pub mod store;
 pub mod trace;

@@ -4,4 +4,5 @@
 //! holds a simulated trace against a recorded one.
 
 pub mod conform;
+pub mod kubectl;
 pub mod recorded;

@@ -55,6 +55,11 @@ impl Store {
         table.by_key.get(key).and_then(|s| table.slots[s.index()].as_ref())
     }
 
+    /// The slot of the object of that kind, namespace and name.
+    pub fn slot(&self, kind: Kind, key: &Key) -> Option<Slot> {
+        self.tables[kind.index()].by_key.get(key).copied()
+    }
+
     /// The object that a reference names.
     pub fn find(&self, object: &Ref) -> Option<&Object> {
         self.get(object.kind, &object.key)

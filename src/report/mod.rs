@@ -1,0 +1,8 @@
+//! Outputs: folds over facts, and views of a store.
+//!
+//! Nothing here reaches into a component. A report takes facts as they come and is asked for its
+//! result at the end.
+
+mod record;
+
+pub use record::Recorder;
