@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 
 /// One input: a file, the standard input, or text handed in by a caller.
-#[derive(Debug)]
 pub struct Source {
     name: String,
     text: String,
@@ -47,6 +46,13 @@ impl Source {
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let column = before[line_start..].chars().count() + 1;
         Place { line: clamp(line), column: clamp(column) }
+    }
+}
+
+/// The name alone: texts are long.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.name)
     }
 }
 
