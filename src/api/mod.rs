@@ -26,6 +26,7 @@ pub mod net;
 pub mod registry;
 pub mod resources;
 pub mod schema;
+pub mod selectors;
 pub mod source;
 pub mod suggest;
 pub mod tree;

@@ -8,6 +8,7 @@ pub mod defaulting;
 pub mod names;
 pub mod pod_resources;
 pub mod quantity;
+pub mod selectors;
 pub mod yaml_decode;
 
 use serde_json::Value;
@@ -82,6 +83,13 @@ mod tests {
         // Upstream adds the overhead into a long pod-level quantity itself, so that the recorder's
         // second question about the same pod got another answer: twice.
         check("pod-resources-a.jsonl.zst", pod_resources::check, 995);
+    }
+
+    #[test]
+    fn selectors_select_as_recorded() {
+        check("label-selector-a.jsonl.zst", selectors::check_label, 1000);
+        check("meta-labelselector-a.jsonl.zst", selectors::check_meta, 1000);
+        check("field-selector-a.jsonl.zst", selectors::check_field, 1000);
     }
 
     #[test]

@@ -204,6 +204,19 @@ impl Errors {
         self.0.append(&mut others.0);
     }
 
+    /// All errors as one text: alone as it is, several in brackets, none of them twice
+    /// (`ErrorList.ToAggregate`).
+    pub fn aggregate(&self) -> String {
+        let mut texts: Vec<String> = Vec::with_capacity(self.0.len());
+        for error in &self.0 {
+            let text = error.to_string();
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        if texts.len() == 1 { texts.remove(0) } else { format!("[{}]", texts.join(", ")) }
+    }
+
     fn push(&mut self, kind: ErrorType, at: &Path, value: Option<String>, detail: String) {
         self.0.push(FieldError { kind, field: at.as_str().to_owned(), value, detail });
     }
