@@ -174,6 +174,19 @@ impl Quantity {
         }
     }
 
+    /// The number and the power of ten it is held with, where it is held in 64 bits.
+    pub const fn as_small(&self) -> Option<(i64, i32)> {
+        match &self.amount {
+            Amount::Small { value, scale } => Some((*value, *scale)),
+            Amount::Large(_) => None,
+        }
+    }
+
+    /// The text it was parsed from, where upstream keeps it; empty otherwise.
+    pub fn kept_text(&self) -> &str {
+        self.text.as_deref().unwrap_or_default()
+    }
+
     /// Adds in place; a zero takes over the other's notation.
     pub fn add(&mut self, other: &Self) {
         self.text = None;

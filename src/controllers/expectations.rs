@@ -68,17 +68,24 @@ impl<K: Clone + Ord> Expectations<K> {
         self.keys.get(key).is_none_or(|e| now.since(e.since) > TIMEOUT)
     }
 
+    /// How many creations and deletions are outstanding for the key; `None` where nothing is.
+    pub fn outstanding(&self, key: &K) -> Option<(u32, usize)> {
+        self.keys.get(key).map(|e| (e.creations, e.deletions.len()))
+    }
+
     /// Forgets the key.
     pub fn forget(&mut self, key: &K) {
         self.keys.remove(key);
     }
 
     fn entry(&mut self, key: &K, now: SimTime) -> &mut Expected {
-        self.keys.entry(key.clone()).or_insert_with(|| Expected {
-            creations: 0,
-            deletions: BTreeSet::new(),
-            since: now,
-        })
+        let new = || Expected { creations: 0, deletions: BTreeSet::new(), since: now };
+        let entry = self.keys.entry(key.clone()).or_insert_with(new);
+        if now.since(entry.since) > TIMEOUT {
+            // What was given up is not waited for again.
+            *entry = new();
+        }
+        entry
     }
 
     fn settle(&mut self, key: &K) {

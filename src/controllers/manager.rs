@@ -58,6 +58,12 @@ lanes! {
     job: super::job::JobController;
     /// Pods that a Job left behind.
     job_orphans: super::job::JobOrphans;
+    /// Deployments.
+    deployment: super::deployment::DeploymentController;
+    /// ReplicaSets.
+    replicaset: super::replicaset::ReplicaSetController;
+    /// ReplicationControllers.
+    replication: super::replicaset::ReplicationControllerController;
 }
 
 impl Controllers {

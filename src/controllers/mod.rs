@@ -10,12 +10,20 @@
 //! goroutine would have it. What to do is computed by pure planners in each controller's file, from
 //! what the informers have heard; nothing here reads the store.
 
+mod consistency;
 mod controller;
+pub mod corpus;
+pub mod deployment;
 mod expectations;
+pub mod hash;
+pub mod history;
 pub mod job;
 mod lane;
 mod manager;
 pub mod pod_control;
+pub mod replicaset;
+mod scaled;
+mod script;
 mod view;
 
 pub use controller::{Controller, Done, Retry, Step, SyncCx};

@@ -11,7 +11,7 @@ use smallvec::smallvec;
 
 use crate::base::Str;
 use crate::model::{
-    Kind, Meta, OwnerRef, Phase, Pod, PodStatus, PodTemplate, Selector, finalizers,
+    Kind, Meta, OwnerRef, Phase, Pod, PodStatus, PodTemplate, Ref, Selector, Uid, finalizers,
 };
 use crate::store::{ApiError, ErrorReason, MetaChange, Request};
 
@@ -87,6 +87,19 @@ pub fn claim_request(
     pod: &Pod,
     finalizer: Option<&'static str>,
 ) -> Option<Request> {
+    let target = (reference(pod), pod.meta.uid);
+    claim_request_for(claim, kind, owner, target, finalizer)
+}
+
+/// The request by which `owner` adopts or releases an object, given by its reference and uid; see
+/// [`claim_request`].
+pub fn claim_request_for(
+    claim: Claim,
+    kind: Kind,
+    owner: &Meta,
+    (target, uid): (Ref, Uid),
+    finalizer: Option<&'static str>,
+) -> Option<Request> {
     let finalizer = finalizer.map(Str::new_static);
     let mut changes = Vec::with_capacity(2);
     match claim {
@@ -100,12 +113,18 @@ pub fn claim_request(
             changes.extend(finalizer.map(MetaChange::RemoveFinalizer));
         }
     }
-    Some(Request::PatchMeta { target: reference(pod), uid: pod.meta.uid, changes })
+    Some(Request::PatchMeta { target, uid, changes })
+}
+
+/// Whether a refused adoption or release is as good as done: the object is gone, or it was not ours
+/// (`ReleasePod`; `ClaimObject`).
+pub fn claim_is_settled(claim: Claim, error: &ApiError) -> bool {
+    error.is_not_found() || claim == Claim::Release && error.reason == ErrorReason::Invalid
 }
 
 /// The pod by kind, namespace and name.
-pub fn reference(pod: &Pod) -> crate::model::Ref {
-    crate::model::Ref { kind: Kind::Pod, key: pod.meta.key() }
+pub fn reference(pod: &Pod) -> Ref {
+    Ref { kind: Kind::Pod, key: pod.meta.key() }
 }
 
 /// Whether something could not be made because its namespace goes

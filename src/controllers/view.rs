@@ -16,8 +16,8 @@ pub struct View {
     by_owner: Map<Uid, BTreeSet<(Kind, Slot)>>,
     /// Namespaced objects without a managing owner, of the kinds that a controller might adopt.
     orphans: BTreeSet<(Str, Kind, Slot)>,
-    /// Pods by namespace.
-    pods_in: Map<Str, BTreeSet<Slot>>,
+    /// Objects by kind and namespace.
+    by_namespace: Map<(Kind, Str), BTreeSet<Slot>>,
     /// Pods by node.
     pods_on: Map<Str, BTreeSet<Slot>>,
     /// Objects by uid.
@@ -33,7 +33,7 @@ impl Default for View {
             informers: vec![Informer::default(); Kind::COUNT],
             by_owner: Map::default(),
             orphans: BTreeSet::new(),
-            pods_in: Map::default(),
+            by_namespace: Map::default(),
             pods_on: Map::default(),
             by_uid: Map::default(),
         }
@@ -100,9 +100,15 @@ impl View {
         self.orphans.range(from..=to).filter_map(|(_, kind, slot)| self.kind(*kind).get(*slot))
     }
 
+    /// The objects of a kind in a namespace, in the order of their slots.
+    pub fn in_namespace(&self, namespace: &Str, kind: Kind) -> impl Iterator<Item = &Object> {
+        let slots = self.by_namespace.get(&(kind, namespace.clone()));
+        slots.into_iter().flatten().filter_map(move |slot| self.kind(kind).get(*slot))
+    }
+
     /// The pods of a namespace, in the order of their slots.
-    pub fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<Pod>> {
-        self.pods_at(self.pods_in.get(namespace))
+    pub fn pods_in(&self, namespace: &Str) -> impl Iterator<Item = &Arc<Pod>> {
+        self.in_namespace(namespace, Kind::Pod).filter_map(as_pod)
     }
 
     /// The pods bound to a node, in the order of their slots.
@@ -139,6 +145,11 @@ impl View {
         }
     }
 
+    /// The revision of the latest change of a kind that was heard of; 0 before the first.
+    pub fn revision(&self, kind: Kind) -> u64 {
+        self.kind(kind).revision()
+    }
+
     /// The least position any reader of a kind's log stands at: this view's.
     pub fn position(&self, kind: Kind) -> u64 {
         self.kind(kind).position()
@@ -166,11 +177,11 @@ impl View {
                 self.orphans.insert((meta.namespace.clone(), kind, slot));
             }
         }
+        if old.is_none() {
+            self.by_namespace.entry((kind, meta.namespace.clone())).or_default().insert(slot);
+        }
         if let Object::Pod(pod) = new {
             let before = old.and_then(as_pod);
-            if before.is_none() {
-                self.pods_in.entry(meta.namespace.clone()).or_default().insert(slot);
-            }
             if let Some(node) = &pod.node
                 && before.is_none_or(|b| b.node.as_ref() != Some(node))
             {
@@ -191,15 +202,14 @@ impl View {
             }
             self.orphans.remove(&(meta.namespace.clone(), kind, slot));
         }
-        if let Object::Pod(pod) = old {
-            if new.is_none() {
-                remove(&mut self.pods_in, &meta.namespace, &slot);
-            }
-            if let Some(node) = &pod.node
-                && new.and_then(as_pod).is_none_or(|n| n.node.as_ref() != Some(node))
-            {
-                remove(&mut self.pods_on, node, &slot);
-            }
+        if new.is_none() {
+            remove(&mut self.by_namespace, &(kind, meta.namespace.clone()), &slot);
+        }
+        if let Object::Pod(pod) = old
+            && let Some(node) = &pod.node
+            && new.and_then(as_pod).is_none_or(|n| n.node.as_ref() != Some(node))
+        {
+            remove(&mut self.pods_on, node, &slot);
         }
     }
 }

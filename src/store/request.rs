@@ -248,6 +248,23 @@ impl ApiError {
         })
     }
 
+    /// Whether the object does not exist (`apierrors.IsNotFound`).
+    pub fn is_not_found(&self) -> bool {
+        self.reason == ErrorReason::NotFound
+    }
+
+    /// Whether the object has changed since it was read (`apierrors.IsConflict`).
+    pub fn is_conflict(&self) -> bool {
+        self.reason == ErrorReason::Conflict
+    }
+
+    /// Whether nothing can be created because its namespace is being deleted
+    /// (`apierrors.HasStatusCause`, `NamespaceTerminatingCause`).
+    pub fn is_namespace_terminating(&self) -> bool {
+        self.reason == ErrorReason::Forbidden
+            && self.message.ends_with("because it is being terminated")
+    }
+
     /// The object does not exist (`apierrors.NewNotFound`).
     pub fn not_found(kind: Kind, name: &str) -> Box<Self> {
         Self::new(ErrorReason::NotFound, format!("{} {name:?} not found", qualified(kind)))

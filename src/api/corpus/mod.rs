@@ -46,13 +46,13 @@ pub(crate) fn same(field: &str, ours: &Value, recorded: &Value) -> Result<(), St
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Read as _;
 
     use super::*;
 
     /// At least `permille` of the cases of a stored corpus are answered as recorded.
-    fn check(name: &str, check: fn(&Value) -> Result<(), String>, permille: usize) {
+    pub(crate) fn check(name: &str, check: fn(&Value) -> Result<(), String>, permille: usize) {
         let path = format!("{}/tests/conformance/functions/{name}", env!("CARGO_MANIFEST_DIR"));
         let file = std::fs::File::open(&path).unwrap();
         let mut text = String::new();

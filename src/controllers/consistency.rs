@@ -1,0 +1,52 @@
+//! What a controller has written and not yet heard of.
+//!
+//! Follows `pkg/controller/util/consistency/consistency.go`: a key whose writes have not come back
+//! through the informers is not synced; it fails and is tried again after its back-off.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use super::view::View;
+use crate::model::Kind;
+use crate::store::Reply;
+
+/// The latest write per key and kind.
+#[derive(Clone, Debug)]
+pub struct Wrote<K> {
+    keys: BTreeMap<K, SmallVec<[(Kind, u64); 3]>>,
+}
+
+impl<K> Default for Wrote<K> {
+    fn default() -> Self {
+        Self { keys: BTreeMap::new() }
+    }
+}
+
+impl<K: Clone + Ord> Wrote<K> {
+    /// Notes the object that a write for `key` has returned.
+    pub fn note(&mut self, key: &K, reply: &Reply) {
+        let Ok(Some(object)) = reply else { return };
+        let (kind, revision) = (object.kind(), object.meta().resource_version);
+        let writes = self.keys.entry(key.clone()).or_default();
+        match writes.iter_mut().find(|(k, _)| *k == kind) {
+            Some((_, latest)) => *latest = revision.max(*latest),
+            None => writes.push((kind, revision)),
+        }
+    }
+
+    /// Whether everything that was written for `key` has been heard of; what has been is forgotten.
+    pub fn heard(&mut self, key: &K, view: &View) -> bool {
+        let Some(writes) = self.keys.get(key) else { return true };
+        let heard = writes.iter().all(|(kind, revision)| view.revision(*kind) >= *revision);
+        if heard {
+            self.keys.remove(key);
+        }
+        heard
+    }
+
+    /// Forgets the key.
+    pub fn forget(&mut self, key: &K) {
+        self.keys.remove(key);
+    }
+}

@@ -1,0 +1,251 @@
+//! Syncs written as straight lines.
+//!
+//! Upstream's syncs block: they ask the API server, look at the answer and go on, through several
+//! functions. As a machine of states that reads badly, so a sync may be a pure function of what was
+//! known when it began and of the answers it has had so far. It is run from its beginning after each
+//! answer; a question that has an answer returns it, the first one that has none ends the run with
+//! [`Halt::Ask`]. What it says besides (events, expectations) is handed out once.
+//!
+//! The function must ask the same things when it is told the same things: it reads nothing but its
+//! inputs and the script.
+
+use super::controller::{Done, Step, SyncCx};
+use crate::base::Str;
+use crate::base::time::SimTime;
+use crate::model::{Object, Uid};
+use crate::store::{ApiError, ErrorReason, Reply, Request};
+use crate::trace::{EventType, Regarding};
+
+/// Why a run of a script does not reach its end.
+#[derive(Clone, Debug)]
+pub enum Halt {
+    /// It waits for answers.
+    Ask(Vec<Request>),
+    /// It has failed: the API server refused something.
+    Refused(Box<ApiError>),
+}
+
+impl From<Box<ApiError>> for Halt {
+    fn from(error: Box<ApiError>) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Halt {
+    /// Failed for a reason of the controller's own, kept in the form of a refusal.
+    pub fn failed(why: impl Into<String>) -> Self {
+        Self::Refused(ApiError::new(ErrorReason::InternalError, why))
+    }
+}
+
+/// What a script says besides its requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// An API event.
+    Event {
+        /// On what.
+        regarding: Regarding,
+        /// How serious.
+        event_type: EventType,
+        /// Why, in one word.
+        reason: Str,
+        /// For people.
+        message: Str,
+    },
+    /// So many creations are asked for next.
+    ExpectCreations(u32),
+    /// These deletions are asked for next.
+    ExpectDeletions(Vec<Uid>),
+    /// So many of the expected creations will not be heard of.
+    CreationsFailed(u32),
+    /// An expected deletion will not be heard of.
+    DeletionFailed(Uid),
+}
+
+/// A sync that waits for answers: what it began with and what it has been told.
+#[derive(Clone, Debug)]
+pub struct Run<I> {
+    /// What was known when it began.
+    pub inputs: I,
+    began: SimTime,
+    told: Vec<(SimTime, Vec<Reply>)>,
+    /// How many asides have been handed out.
+    said: usize,
+}
+
+/// One run of a script.
+#[derive(Debug)]
+pub struct Script<'a> {
+    now: SimTime,
+    told: std::slice::Iter<'a, (SimTime, Vec<Reply>)>,
+    asides: Vec<Aside>,
+}
+
+impl<'a> Script<'a> {
+    fn new<I>(run: &'a Run<I>) -> Self {
+        Self { now: run.began, told: run.told.iter(), asides: Vec::new() }
+    }
+
+    /// Now: the time of the latest answer.
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// Asks several things at once; the answers come in the order of the requests.
+    ///
+    /// # Errors
+    /// There are no answers yet.
+    pub fn ask_all(&mut self, requests: Vec<Request>) -> Result<&'a [Reply], Halt> {
+        if requests.is_empty() {
+            return Ok(&[]);
+        }
+        let Some((at, replies)) = self.told.next() else { return Err(Halt::Ask(requests)) };
+        debug_assert_eq!(replies.len(), requests.len(), "a script asks the same again");
+        self.now = *at;
+        Ok(replies)
+    }
+
+    /// Asks one thing.
+    ///
+    /// # Errors
+    /// There is no answer yet. A refusal is an answer.
+    pub fn ask(&mut self, request: Request) -> Result<Result<Object, Box<ApiError>>, Halt> {
+        let [reply] = self.ask_all(vec![request])? else {
+            return Err(Halt::failed("one question has one answer"));
+        };
+        Ok(match reply {
+            Ok(Some(object)) => Ok(object.clone()),
+            Ok(None) => Err(ApiError::new(ErrorReason::InternalError, "no object was returned")),
+            Err(error) => Err(error.clone()),
+        })
+    }
+
+    /// Asks one thing whose answer holds no object that matters.
+    ///
+    /// # Errors
+    /// There is no answer yet. A refusal is an answer.
+    pub fn ask_done(&mut self, request: Request) -> Result<Result<(), Box<ApiError>>, Halt> {
+        let [reply] = self.ask_all(vec![request])? else {
+            return Err(Halt::failed("one question has one answer"));
+        };
+        Ok(reply.as_ref().map(drop).map_err(Clone::clone))
+    }
+
+    /// Says something besides.
+    pub fn aside(&mut self, aside: Aside) {
+        self.asides.push(aside);
+    }
+
+    /// Records an API event on an object.
+    pub fn event(
+        &mut self,
+        on: &Object,
+        event_type: EventType,
+        reason: &str,
+        message: impl Into<Str>,
+    ) {
+        self.aside(Aside::Event {
+            regarding: Regarding::object(on),
+            event_type,
+            reason: reason.into(),
+            message: message.into(),
+        });
+    }
+}
+
+/// What came of a step of a script.
+#[derive(Debug)]
+pub enum Outcome<I> {
+    /// It asks and waits.
+    Ask(Vec<Request>, Run<I>),
+    /// It has reached its end.
+    Done(Done),
+    /// It has failed.
+    Refused(Box<ApiError>),
+}
+
+/// Begins a script. Events are recorded; other asides go to `hear`.
+pub fn begin<I>(
+    inputs: I,
+    cx: &mut SyncCx<'_, '_>,
+    script: impl FnOnce(&I, &mut Script<'_>) -> Result<Done, Halt>,
+    hear: impl FnMut(Aside),
+) -> Outcome<I> {
+    run(Run { inputs, began: cx.now, told: Vec::new(), said: 0 }, cx, script, hear)
+}
+
+/// Goes on with a script that has been answered.
+pub fn go_on<I>(
+    mut at: Run<I>,
+    replies: Vec<Reply>,
+    cx: &mut SyncCx<'_, '_>,
+    script: impl FnOnce(&I, &mut Script<'_>) -> Result<Done, Halt>,
+    hear: impl FnMut(Aside),
+) -> Outcome<I> {
+    at.told.push((cx.now, replies));
+    run(at, cx, script, hear)
+}
+
+fn run<I>(
+    mut at: Run<I>,
+    cx: &mut SyncCx<'_, '_>,
+    script: impl FnOnce(&I, &mut Script<'_>) -> Result<Done, Halt>,
+    mut hear: impl FnMut(Aside),
+) -> Outcome<I> {
+    let mut this = Script::new(&at);
+    let end = script(&at.inputs, &mut this);
+    let asides = this.asides;
+    let said = asides.len();
+    for aside in asides.into_iter().skip(at.said) {
+        match aside {
+            Aside::Event { regarding, event_type, reason, message } => {
+                cx.event_on(regarding, event_type, &reason, message);
+            }
+            other @ (Aside::ExpectCreations(_)
+            | Aside::ExpectDeletions(_)
+            | Aside::CreationsFailed(_)
+            | Aside::DeletionFailed(_)) => hear(other),
+        }
+    }
+    at.said = said;
+    match end {
+        Ok(done) => Outcome::Done(done),
+        Err(Halt::Ask(requests)) => Outcome::Ask(requests, at),
+        Err(Halt::Refused(error)) => Outcome::Refused(error),
+    }
+}
+
+impl<I> Outcome<I> {
+    /// The step of the controller, a failure becoming what `fail` makes of it.
+    pub fn step(self, fail: impl FnOnce(Box<ApiError>) -> Done) -> Step<Run<I>> {
+        match self {
+            Self::Ask(requests, then) => Step::Ask { requests, then },
+            Self::Done(done) => Step::Done(done),
+            Self::Refused(error) => Step::Done(fail(error)),
+        }
+    }
+}
+
+/// Plays a script in a test: `answer` is the API server. Returns how it ended and the asides.
+#[cfg(test)]
+pub(super) fn play<I>(
+    inputs: I,
+    began: SimTime,
+    script: impl Fn(&I, &mut Script<'_>) -> Result<Done, Halt>,
+    mut answer: impl FnMut(&Request) -> Reply,
+) -> (Result<Done, Box<ApiError>>, Vec<Aside>) {
+    let mut at = Run { inputs, began, told: Vec::new(), said: 0 };
+    loop {
+        let mut this = Script::new(&at);
+        let end = script(&at.inputs, &mut this);
+        let asides = this.asides;
+        match end {
+            Ok(done) => return (Ok(done), asides),
+            Err(Halt::Refused(error)) => return (Err(error), asides),
+            Err(Halt::Ask(requests)) => {
+                let replies = requests.iter().map(&mut answer).collect();
+                at.told.push((began, replies));
+            }
+        }
+    }
+}
