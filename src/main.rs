@@ -1,5 +1,7 @@
 //! The `wavetank` binary.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wavetank::cli::main()
 }

@@ -2,7 +2,8 @@
 
 use super::{ApiServer, Handling, parts};
 use crate::base::Str;
-use crate::model::{Kind, Object, Uid};
+use crate::base::time::SimTime;
+use crate::model::{Key, Kind, Object, Uid};
 use crate::store::{ApiError, ErrorReason, Reply};
 
 /// The longest prefix a generated name keeps (`k8s.io/apiserver/pkg/storage/names`).
@@ -27,12 +28,12 @@ impl ApiServer {
         if self.store.get(kind, &key).is_some() {
             return Err(ApiError::already_exists(kind, &object.meta().name));
         }
+        let uid = self.new_uid(kind, &key, h.now);
         let meta = object.meta_mut();
         meta.created = h.now.trunc_secs();
         meta.deletion = None;
         meta.generation = u64::from(parts::counts_generations(kind));
-        let of = format!("{kind}/{key}");
-        meta.uid = Uid::from_random(self.rng.numbered_stream("uid", &of, h.now.as_nanos()).wide());
+        meta.uid = uid;
         self.prepare(&mut object)?;
         Ok(Some(self.commit(object, h)))
     }
@@ -62,14 +63,33 @@ impl ApiServer {
         }
     }
 
+    /// The uid of an object that is created now.
+    pub(super) fn new_uid(&self, kind: Kind, key: &Key, now: SimTime) -> Uid {
+        let of = format!("{kind}/{key}");
+        Uid::from_random(self.rng.numbered_stream("uid", &of, now.as_nanos()).wide())
+    }
+
+    /// What completes a generated name at the `attempt`-th try.
+    pub(super) fn name_suffix(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        now: SimTime,
+        attempt: u64,
+    ) -> String {
+        let of = format!("{kind}/{namespace}/{prefix}");
+        let n = now.as_nanos().wrapping_add(attempt << 56);
+        self.rng.numbered_stream("generated-name", &of, n).suffix(5)
+    }
+
     fn generate_name(&self, object: &mut Object, h: &Handling<'_>) {
         let kind = object.kind();
         let prefix = object.meta().generate_name.clone();
         let prefix = &prefix[..floor_char(&prefix, MAX_GENERATED_PREFIX)];
-        let of = format!("{kind}/{}/{prefix}", object.meta().namespace);
+        let namespace = object.meta().namespace.clone();
         for attempt in 0..NAME_ATTEMPTS {
-            let n = h.now.as_nanos().wrapping_add(attempt << 56);
-            let suffix = self.rng.numbered_stream("generated-name", &of, n).suffix(5);
+            let suffix = self.name_suffix(kind, &namespace, prefix, h.now, attempt);
             object.meta_mut().name = format!("{prefix}{suffix}").into();
             if self.store.get(kind, &object.key()).is_none() {
                 return;
@@ -80,7 +100,7 @@ impl ApiServer {
     /// As the admission plugin NamespaceLifecycle: the namespace must exist and not be going away.
     fn check_namespace(&self, object: &Object) -> Result<(), Box<ApiError>> {
         let name = &object.meta().namespace;
-        let key = crate::model::Key::new("", name.clone());
+        let key = Key::new("", name.clone());
         match self.store.get(Kind::Namespace, &key) {
             None => {
                 Err(ApiError::new(ErrorReason::NotFound, format!("namespaces {name:?} not found")))

@@ -5,7 +5,11 @@ use serde_json::Value;
 use super::update::keep_server_fields;
 use super::{ApiServer, Handling, bare_name, parts};
 use crate::api::convert;
+use crate::api::defaults::{self, create::System};
+use crate::api::registry::{self, Refusal};
+use crate::api::schema::{self, DecodeError};
 use crate::api::typed::Typed;
+use crate::api::validate::Errors;
 use crate::model::{Kind, Object, Ref};
 use crate::store::{ApiError, ErrorReason, PatchType, Reply, WireVerb};
 
@@ -21,8 +25,8 @@ impl ApiServer {
     ) -> Reply {
         match verb {
             WireVerb::Create => {
-                let object = decode(target, body)?;
-                self.create(object, h)
+                let body = self.defaulted_new(target, body, h)?;
+                self.create(decode(target, &body)?, h)
             }
             WireVerb::Update => self.replace(target, body, subresource, h),
             WireVerb::Patch(kind) => {
@@ -31,6 +35,33 @@ impl ApiServer {
                 self.replace(target, &patched, subresource, h)
             }
         }
+    }
+
+    /// The document of a new object as it is stored: defaulted, prepared, with what the server gives it.
+    fn defaulted_new(
+        &self,
+        target: &Ref,
+        body: &Value,
+        h: &Handling<'_>,
+    ) -> Result<Value, Box<ApiError>> {
+        if registry::struct_of(body).is_none() {
+            return Ok(body.clone());
+        }
+        let generate = body["metadata"]["generateName"].as_str().unwrap_or_default();
+        let suffix = self.name_suffix(target.kind, &target.key.namespace, generate, h.now, 0);
+        let mut key = target.key.clone();
+        if body["metadata"]["name"].as_str().is_none_or(str::is_empty) {
+            key.name = format!("{generate}{suffix}").into();
+        }
+        let uid = self.new_uid(target.kind, &key, h.now).to_string();
+        let system = System {
+            namespace: if key.namespace.is_empty() { "default" } else { &key.namespace },
+            uid: &uid,
+            now: &h.now.to_rfc3339(),
+            suffix: &suffix,
+        };
+        let mut addresses = self.addresses(&key);
+        registry::create(body, system, &mut addresses).map_err(|r| refused(target, r))
     }
 
     /// Puts a document in the place of an object, or of its status.
@@ -42,7 +73,7 @@ impl ApiServer {
         h: &mut Handling<'_>,
     ) -> Reply {
         let old = self.stored(target)?;
-        let mut new = decode(target, body)?;
+        let mut new = decode(target, &defaulted(target, body)?)?;
         let wanted = new.meta().resource_version;
         if wanted != 0 && wanted != old.meta().resource_version {
             return Err(ApiError::conflict(target.kind, bare_name(&target.key.name)));
@@ -60,20 +91,51 @@ impl ApiServer {
     }
 }
 
-/// An object from its document.
+/// The typed object of a document that has been defaulted.
 fn decode(target: &Ref, body: &Value) -> Result<Object, Box<ApiError>> {
-    let typed = Typed::decode(body).map_err(|e| {
-        let text = format!(
-            "{} in version {:?} cannot be handled as a {}: {}: {}",
-            target.kind,
-            target.kind.version(),
-            target.kind,
-            e.path,
-            e.message
-        );
-        ApiError::new(ErrorReason::BadRequest, text)
-    })?;
+    let typed = Typed::decode(body).map_err(|e| wrong_type(target, &e))?;
     convert::from_wire(typed).map_err(|e| ApiError::new(ErrorReason::BadRequest, e.to_string()))
+}
+
+/// The document as it is stored on an update: defaults filled in again.
+fn defaulted(target: &Ref, body: &Value) -> Result<Value, Box<ApiError>> {
+    let Some(of) = registry::struct_of(body) else { return Ok(body.clone()) };
+    let mut object = schema::decode(of, body).map_err(|e| wrong_type(target, &e))?.value;
+    defaults::apply(of, &mut object);
+    defaults::create::normalise(of.key, &mut object);
+    Ok(schema::encode(of, &object))
+}
+
+fn wrong_type(target: &Ref, error: &DecodeError) -> Box<ApiError> {
+    let kind = target.kind;
+    let text = format!(
+        "{kind} in version {:?} cannot be handled as a {kind}: {}",
+        kind.version(),
+        error.message
+    );
+    ApiError::new(ErrorReason::BadRequest, text)
+}
+
+fn refused(target: &Ref, refusal: Refusal) -> Box<ApiError> {
+    match refusal {
+        Refusal::UnknownKind => {
+            ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource")
+        }
+        Refusal::Decode(error) => wrong_type(target, &error),
+        Refusal::Invalid(errors) => invalid(target, &errors),
+    }
+}
+
+fn invalid(target: &Ref, errors: &Errors) -> Box<ApiError> {
+    let kind = target.kind;
+    let qualified = match kind.group() {
+        "" => kind.to_string(),
+        group => format!("{kind}.{group}"),
+    };
+    let texts: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+    let all = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
+    let name = bare_name(&target.key.name);
+    ApiError::new(ErrorReason::Invalid, format!("{qualified} {name:?} is invalid: {all}"))
 }
 
 /// A document goes through the wire form and loses what pods share; where it asks for the very spec

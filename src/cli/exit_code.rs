@@ -1,0 +1,12 @@
+//! The exit codes. They are an interface: scripts rely on them.
+
+/// All is well.
+pub const OK: u8 = 0;
+/// The run ended, but not as it should: something is stuck or failed, or a check does not agree.
+pub const FAILED: u8 = 1;
+/// The command line is wrong.
+pub const USAGE: u8 = 2;
+/// The input cannot be loaded: a file, its syntax, or what it asks for.
+pub const BAD_INPUT: u8 = 3;
+/// A file could not be written, or another failure of the machine.
+pub const IO: u8 = 4;

@@ -1,0 +1,40 @@
+//! The command line: one file per command, the exit codes, and the only places that print, read the
+//! environment or look at the machine's clock.
+
+mod conform;
+pub mod exit_code;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A Kubernetes cluster in a wave tank: ordinary manifests, the whole control loop, virtual time.
+#[derive(Debug, Parser)]
+#[command(name = "wavetank", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Conform(conform::Args),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no error.
+            let code = if error.use_stderr() { exit_code::USAGE } else { exit_code::OK };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let code = match cli.command {
+        Command::Conform(args) => conform::run(&args),
+    };
+    ExitCode::from(code)
+}

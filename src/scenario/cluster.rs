@@ -1,0 +1,177 @@
+//! The cluster a simulation begins with: its nodes, and what every cluster has.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::base::time::SimTime;
+use crate::model::{Kind, Ref};
+use crate::sim::Sim;
+use crate::store::{ApiError, Request, WireVerb};
+use crate::trace::Fact;
+
+/// A node to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Its name.
+    pub name: String,
+    /// Its labels, besides those every node has.
+    pub labels: BTreeMap<String, String>,
+    /// Its resources, as quantities.
+    pub capacity: BTreeMap<String, String>,
+    /// What of them pods may use; empty for all.
+    pub allocatable: BTreeMap<String, String>,
+    /// Taints, as `{key, value, effect}`.
+    pub taints: Vec<Value>,
+    /// The addresses of its pods; empty for the next free /24 of 10.244.0.0/16.
+    pub pod_cidr: String,
+    /// Its address; empty for the next of 10.0.0.0/16.
+    pub internal_ip: String,
+}
+
+impl NodeSpec {
+    /// A worker with 4 CPUs, 8 GiB and room for 110 pods.
+    pub fn worker(name: impl Into<String>) -> Self {
+        let amounts =
+            [("cpu", "4"), ("memory", "8Gi"), ("pods", "110"), ("ephemeral-storage", "100Gi")];
+        Self {
+            name: name.into(),
+            labels: BTreeMap::new(),
+            capacity: amounts.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            allocatable: BTreeMap::new(),
+            taints: Vec::new(),
+            pod_cidr: String::new(),
+            internal_ip: String::new(),
+        }
+    }
+
+    /// The node as it stands once it is ready; `index` numbers its addresses.
+    pub fn object(&self, index: u32, ready_since: SimTime) -> Value {
+        let name = &self.name;
+        let mut labels: BTreeMap<String, String> = [
+            ("beta.kubernetes.io/arch", "amd64"),
+            ("beta.kubernetes.io/os", "linux"),
+            ("kubernetes.io/arch", "amd64"),
+            ("kubernetes.io/hostname", name.as_str()),
+            ("kubernetes.io/os", "linux"),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
+        labels.extend(self.labels.clone());
+        let pod_cidr = match self.pod_cidr.as_str() {
+            "" => format!("10.{}.{}.0/24", 244 + index / 256 % 12, index % 256),
+            cidr => cidr.to_owned(),
+        };
+        let address = match self.internal_ip.as_str() {
+            "" => {
+                format!("10.{}.{}.{}", index / 65_000, (index + 11) / 256 % 256, (index + 11) % 256)
+            }
+            ip => ip.to_owned(),
+        };
+        let since = ready_since.to_rfc3339();
+        let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+            json!({"type": kind, "status": status, "reason": reason, "message": message,
+                   "lastTransitionTime": since, "lastHeartbeatTime": since})
+        };
+        let allocatable =
+            if self.allocatable.is_empty() { &self.capacity } else { &self.allocatable };
+        json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr], "taints": self.taints},
+            "status": {
+                "capacity": self.capacity,
+                "allocatable": allocatable,
+                "addresses": [{"type": "InternalIP", "address": address},
+                              {"type": "Hostname", "address": name}],
+                "conditions": [
+                    condition("MemoryPressure", "False", "KubeletHasSufficientMemory",
+                              "kubelet has sufficient memory available"),
+                    condition("DiskPressure", "False", "KubeletHasNoDiskPressure",
+                              "kubelet has no disk pressure"),
+                    condition("PIDPressure", "False", "KubeletHasSufficientPID",
+                              "kubelet has sufficient PID available"),
+                    condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+                ],
+                "nodeInfo": {"architecture": "amd64", "bootID": "", "containerRuntimeVersion": "containerd://2.1.4",
+                    "kernelVersion": "6.12.0", "kubeProxyVersion": "", "kubeletVersion": "v1.36.2",
+                    "machineID": "", "operatingSystem": "linux", "osImage": "wavetank", "systemUUID": ""},
+            },
+        })
+    }
+}
+
+/// What a cluster has besides nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// A default StorageClass `standard` whose volumes are made on demand.
+    Provisioner,
+    /// None: claims bind only to volumes that are given.
+    None,
+}
+
+/// Puts nodes and the objects that every cluster has into a simulation's store.
+///
+/// # Errors
+/// A node that the API server refuses.
+pub fn build(
+    sim: &mut Sim,
+    nodes: &[Value],
+    storage: Storage,
+    f: &mut dyn FnMut(&Fact),
+) -> Result<(), Box<ApiError>> {
+    for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+        put(sim, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}), f)?;
+        for (kind, own) in [("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")] {
+            let metadata = json!({"name": own, "namespace": name});
+            put(sim, &json!({"apiVersion": "v1", "kind": kind, "metadata": metadata}), f)?;
+        }
+    }
+    for (name, value) in
+        [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)]
+    {
+        let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": name}, "value": value, "preemptionPolicy": "PreemptLowerPriority"});
+        put(sim, &class, f)?;
+    }
+    if storage == Storage::Provisioner {
+        let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": "standard", "annotations": {
+                "storageclass.kubernetes.io/is-default-class": "true"}},
+            "provisioner": "wavetank.dev/provisioner", "reclaimPolicy": "Delete",
+            "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true});
+        put(sim, &class, f)?;
+    }
+    let api = json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "kubernetes", "namespace": "default",
+                     "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {"type": "ClusterIP", "clusterIP": "10.96.0.1", "sessionAffinity": "None",
+            "internalTrafficPolicy": "Cluster",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]}});
+    put(sim, &api, f)?;
+    for node in nodes {
+        put(sim, node, f)?;
+    }
+    Ok(())
+}
+
+/// Adds a node while the cluster runs.
+///
+/// # Errors
+/// A node that the API server refuses.
+pub fn join(sim: &mut Sim, node: &Value, f: &mut dyn FnMut(&Fact)) -> Result<(), Box<ApiError>> {
+    put(sim, node, f)
+}
+
+fn put(sim: &mut Sim, document: &Value, f: &mut dyn FnMut(&Fact)) -> Result<(), Box<ApiError>> {
+    let text = |field: &str| document[field].as_str().unwrap_or_default();
+    let kind = Kind::from_name(text("kind")).unwrap_or(Kind::Inert);
+    let metadata = |field: &str| document["metadata"][field].as_str().unwrap_or_default();
+    let namespace = if kind.namespaced() { metadata("namespace") } else { "" };
+    let target = Ref::new(kind, namespace, metadata("name"));
+    let body = Box::new(document.clone());
+    let verb = WireVerb::Create;
+    sim.seed(Request::Wire { verb, target, body, subresource: None }, f)?;
+    Ok(())
+}

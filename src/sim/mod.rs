@@ -1,0 +1,17 @@
+//! The assembly: one API server, the controllers, the scheduler, the node agents, and the loop that
+//! drives them. The only module that knows every component.
+//!
+//! The outside world (kubectl, the steps of a scenario) is not a component: it stands beside the loop,
+//! sends requests with [`Sim::send`], runs the loop until its replies are back
+//! ([`Outcome::Replied`]) or a time has come, and looks at the store as kubectl would.
+//!
+//! Order is `(time, tie, sequence)`. Every event is folded into the run's digest: two runs with one
+//! seed give one number.
+
+mod events;
+mod nudges;
+mod options;
+mod run;
+
+pub use options::{Options, Start};
+pub use run::{Outcome, Sim, Stats};

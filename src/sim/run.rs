@@ -1,0 +1,367 @@
+//! The loop.
+
+use super::events::Recorder;
+use super::nudges::{Agenda, watchers};
+use super::options::Options;
+use crate::apiserver::ApiServer;
+use crate::base::digest::Digest;
+use crate::base::rng::Rng;
+use crate::base::time::SimTime;
+use crate::controllers::Controllers;
+use crate::engine::{
+    Answer, Call, Component, ComponentId, Cx, Event, Latency, Out, Queue, Token, WakeReason,
+};
+use crate::kubelet::Kubelets;
+use crate::model::{Kind, Object};
+use crate::scheduler::Scheduler;
+use crate::store::{Reply, Request, Store};
+use crate::trace::{Fact, FactId, FactKind};
+
+/// A simulated cluster.
+#[derive(Debug)]
+pub struct Sim {
+    now: SimTime,
+    queue: Queue<Event>,
+    api: ApiServer,
+    controllers: Controllers,
+    scheduler: Scheduler,
+    kubelets: Kubelets,
+    agenda: Agenda,
+    recorder: Recorder,
+    out: Out,
+    replies: Vec<Answer>,
+    latency: Latency,
+    rng: Rng,
+    digest: Digest,
+    stats: Stats,
+    last_change: SimTime,
+}
+
+/// Why the loop stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is left to happen, ever.
+    Quiet,
+    /// The time asked for has come.
+    Limit,
+    /// A reply for the world has come.
+    Replied,
+}
+
+/// How much happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events handled.
+    pub events: u64,
+    /// Of these: news.
+    pub nudges: u64,
+    /// Of these: wakes.
+    pub wakes: u64,
+    /// Of these: requests carried out.
+    pub requests: u64,
+    /// Of these: replies.
+    pub replies: u64,
+    /// Facts recorded.
+    pub facts: u64,
+}
+
+/// What a component is driven by.
+enum Act {
+    Sync,
+    Wake,
+    Reply(Answer),
+}
+
+impl Act {
+    fn on(self, component: &mut impl Component, cx: &mut Cx<'_>) -> Option<(SimTime, WakeReason)> {
+        match self {
+            Self::Sync => component.sync(cx),
+            Self::Wake => component.wake(cx),
+            Self::Reply(answer) => component.reply(answer, cx),
+        }
+        component.next_wake()
+    }
+}
+
+impl Sim {
+    /// A cluster without nodes, at its first instant.
+    pub fn new(options: Options) -> Self {
+        let rng = Rng::new(options.seed);
+        Self {
+            now: options.start.0,
+            queue: Queue::new(options.shuffle_ties),
+            api: ApiServer::new(rng),
+            controllers: Controllers::default(),
+            scheduler: Scheduler::default(),
+            kubelets: Kubelets::default(),
+            agenda: Agenda::default(),
+            recorder: Recorder::default(),
+            out: Out::default(),
+            replies: Vec::new(),
+            latency: options.latency,
+            rng,
+            digest: Digest::new(options.seed),
+            stats: Stats::default(),
+            last_change: options.start.0,
+        }
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// The store, to be looked at.
+    pub fn store(&self) -> &Store {
+        self.api.store()
+    }
+
+    /// The run's digest so far.
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    /// How much has happened.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// When an object last changed.
+    pub fn last_change(&self) -> SimTime {
+        self.last_change
+    }
+
+    /// The randomness of the run.
+    pub fn rng(&self) -> Rng {
+        self.rng
+    }
+
+    /// The latencies of the run.
+    pub fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    /// The node agents, for the world's machines.
+    pub fn kubelets(&self) -> &Kubelets {
+        &self.kubelets
+    }
+
+    /// Sends a request from outside, at `at` or now.
+    pub fn send(&mut self, at: SimTime, token: Token, cause: FactId, request: Request) {
+        let call = Call { from: ComponentId::World, token, cause, request };
+        self.queue.push(at.max(self.now) + self.latency.api_write, Event::Arrive(Box::new(call)));
+    }
+
+    /// Puts an object into the store at once, without latency: the cluster as it is before it starts.
+    ///
+    /// # Errors
+    /// As the API server refuses it.
+    pub fn seed(&mut self, request: Request, f: &mut dyn FnMut(&Fact)) -> Reply {
+        let call = Call { from: ComponentId::World, token: Token(0), cause: FactId::NONE, request };
+        let reply = self.api.handle(call, self.now, &mut self.out.facts);
+        self.flush(f);
+        reply
+    }
+
+    /// Records a fact of the world's.
+    pub fn record(&mut self, cause: FactId, kind: FactKind, f: &mut dyn FnMut(&Fact)) -> FactId {
+        let id = self.out.facts.push(self.now, cause, kind);
+        self.flush(f);
+        id
+    }
+
+    /// The node crashes, with everything that runs on it.
+    pub fn stop_node(&mut self, node: &str, f: &mut dyn FnMut(&Fact)) {
+        self.machine(node, f, |kubelets, id, cx| kubelets.stop_node(id, cx));
+    }
+
+    /// The node boots.
+    pub fn start_node(&mut self, node: &str, f: &mut dyn FnMut(&Fact)) {
+        self.machine(node, f, |kubelets, id, cx| kubelets.start_node(id, cx));
+    }
+
+    /// The replies to the world's requests since the last call.
+    pub fn take_replies(&mut self) -> Vec<Answer> {
+        std::mem::take(&mut self.replies)
+    }
+
+    /// Lets things happen until `limit`, a reply for the world, or until nothing is left to happen.
+    /// Facts are handed to `f` as they come. When it stops for the limit the clock stands at it.
+    ///
+    /// # Panics
+    /// When time would go backwards: a defect of the engine.
+    pub fn run_until(&mut self, limit: SimTime, f: &mut dyn FnMut(&Fact)) -> Outcome {
+        while let Some((at, event)) = self.queue.pop_until(limit) {
+            assert!(at >= self.now, "time went backwards");
+            self.now = at;
+            self.dispatch(event);
+            self.flush(f);
+            if !self.replies.is_empty() {
+                return Outcome::Replied;
+            }
+        }
+        if self.queue.is_empty() {
+            return Outcome::Quiet;
+        }
+        self.now = self.now.max(limit);
+        Outcome::Limit
+    }
+
+    /// Moves the clock on to `at` when nothing is due before.
+    pub fn advance_to(&mut self, at: SimTime) {
+        if self.queue.next_at().is_none_or(|next| next >= at) {
+            self.now = self.now.max(at);
+        }
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        self.stats.events += 1;
+        self.digest.word(self.now.as_nanos());
+        match event {
+            Event::Nudge(id) => {
+                self.stats.nudges += 1;
+                self.digest.word(1 << 60 | id.code());
+                self.drive(id, Act::Sync);
+            }
+            Event::Wake(id) => {
+                if self.agenda.due(id, self.now) {
+                    self.stats.wakes += 1;
+                    self.digest.word(2 << 60 | id.code());
+                    self.drive(id, Act::Wake);
+                }
+            }
+            Event::Arrive(call) => self.arrive(*call),
+            Event::Reply(id, answer) => {
+                self.stats.replies += 1;
+                self.digest.word(4 << 60 | id.code());
+                if id == ComponentId::World {
+                    self.replies.push(*answer);
+                } else {
+                    self.drive(id, Act::Reply(*answer));
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, call: Call) {
+        self.stats.requests += 1;
+        self.digest.word(3 << 60 | call.from.code());
+        let (from, token) = (call.from, call.token);
+        let reply = self.api.handle(call, self.now, &mut self.out.facts);
+        let answer = Box::new(Answer { token, reply });
+        self.queue.push(self.now + self.latency.api_reply, Event::Reply(from, answer));
+    }
+
+    /// Lets a component handle an event, and asks it when it wants to be woken.
+    fn drive(&mut self, id: ComponentId, act: Act) {
+        let mut cx = Cx {
+            now: self.now,
+            me: id,
+            logs: self.api.store().logs(),
+            rng: self.rng,
+            latency: &self.latency,
+            out: &mut self.out,
+        };
+        let wake = match id {
+            ComponentId::World => None,
+            ComponentId::Controllers => act.on(&mut self.controllers, &mut cx),
+            ComponentId::Scheduler => act.on(&mut self.scheduler, &mut cx),
+            ComponentId::Network | ComponentId::Kubelet(_) => {
+                match act {
+                    Act::Sync => self.kubelets.sync(id, &mut cx),
+                    Act::Wake => self.kubelets.wake(id, &mut cx),
+                    Act::Reply(answer) => self.kubelets.reply(id, answer, &mut cx),
+                }
+                self.kubelets.next_wake(id)
+            }
+        };
+        let at = wake.map(|(at, _)| at.max(self.now));
+        if let Some(at) = self.agenda.arm(id, at) {
+            self.queue.push(at, Event::Wake(id));
+        }
+    }
+
+    /// Does something to the machine of a node, outside any event.
+    fn machine(
+        &mut self,
+        node: &str,
+        f: &mut dyn FnMut(&Fact),
+        act: impl FnOnce(&mut Kubelets, ComponentId, &mut Cx<'_>),
+    ) {
+        let Some(id) = self.agenda.kubelet(node) else { return };
+        let mut cx = Cx {
+            now: self.now,
+            me: id,
+            logs: self.api.store().logs(),
+            rng: self.rng,
+            latency: &self.latency,
+            out: &mut self.out,
+        };
+        act(&mut self.kubelets, id, &mut cx);
+        let at = self.kubelets.next_wake(id).map(|(at, _)| at.max(self.now));
+        if let Some(at) = self.agenda.arm(id, at) {
+            self.queue.push(at, Event::Wake(id));
+        }
+        self.flush(f);
+    }
+
+    /// Turns what was left behind into events and facts.
+    fn flush(&mut self, f: &mut dyn FnMut(&Fact)) {
+        let Out { calls, events, facts } = &mut self.out;
+        for (at, call) in calls.drain(..) {
+            self.queue.push(at + self.latency.api_write, Event::Arrive(Box::new(call)));
+        }
+        for (cause, record) in events.drain(..) {
+            self.recorder.record(self.now, cause, record, facts);
+        }
+        if self.out.facts.is_empty() {
+            return;
+        }
+        let mut facts = std::mem::take(&mut self.out.facts);
+        for fact in facts.take() {
+            self.stats.facts += 1;
+            self.digest.word(fact.id.0);
+            if let FactKind::Object { object, old, .. } = &fact.kind {
+                self.last_change = self.now;
+                self.digest.word(object.meta().resource_version);
+                self.nudge(object, old.as_ref());
+            }
+            f(&fact);
+        }
+        self.out.facts = facts;
+    }
+
+    /// Tells everybody who watches the object that there is news.
+    fn nudge(&mut self, object: &Object, old: Option<&Object>) {
+        let at = self.now + self.latency.watch;
+        let kind = object.kind();
+        for id in watchers(kind) {
+            self.queue_nudge(*id, at);
+        }
+        match object {
+            Object::Pod(pod) => {
+                let node = pod.node.as_deref().and_then(|n| self.agenda.kubelet(n));
+                if let Some(id) = node {
+                    self.queue_nudge(id, at);
+                }
+            }
+            Object::Node(node) => {
+                if old.is_none()
+                    && let Some(slot) = self.api.store().slot(Kind::Node, &node.meta.key())
+                {
+                    self.agenda.learn_node(object, slot);
+                }
+                if let Some(id) = self.agenda.kubelet(&node.meta.name) {
+                    self.queue_nudge(id, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn queue_nudge(&mut self, id: ComponentId, at: SimTime) {
+        if self.agenda.nudge(id, at) {
+            self.queue.push(at, Event::Nudge(id));
+        }
+    }
+}
