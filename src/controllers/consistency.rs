@@ -26,8 +26,13 @@ impl<K> Default for Wrote<K> {
 impl<K: Clone + Ord> Wrote<K> {
     /// Notes the object that a write for `key` has returned.
     pub fn note(&mut self, key: &K, reply: &Reply) {
-        let Ok(Some(object)) = reply else { return };
-        let (kind, revision) = (object.kind(), object.meta().resource_version);
+        if let Ok(Some(object)) = reply {
+            self.wrote(key, object.kind(), object.meta().resource_version);
+        }
+    }
+
+    /// Notes that an object of a kind was written for `key`.
+    pub fn wrote(&mut self, key: &K, kind: Kind, revision: u64) {
         let writes = self.keys.entry(key.clone()).or_default();
         match writes.iter_mut().find(|(k, _)| *k == kind) {
             Some((_, latest)) => *latest = revision.max(*latest),

@@ -64,6 +64,8 @@ lanes! {
     replicaset: super::replicaset::ReplicaSetController;
     /// ReplicationControllers.
     replication: super::replicaset::ReplicationControllerController;
+    /// StatefulSets.
+    statefulset: super::statefulset::StatefulSetController;
 }
 
 impl Controllers {

@@ -10,7 +10,7 @@
 //! goroutine would have it. What to do is computed by pure planners in each controller's file, from
 //! what the informers have heard; nothing here reads the store.
 
-mod consistency;
+pub mod consistency;
 mod controller;
 pub mod corpus;
 pub mod deployment;
@@ -22,8 +22,9 @@ mod lane;
 mod manager;
 pub mod pod_control;
 pub mod replicaset;
-mod scaled;
-mod script;
+pub mod scaled;
+pub mod script;
+pub mod statefulset;
 mod view;
 
 pub use controller::{Controller, Done, Retry, Step, SyncCx};

@@ -12,7 +12,7 @@
 use super::controller::{Done, Step, SyncCx};
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::model::{Object, Uid};
+use crate::model::{Kind, Object, Uid};
 use crate::store::{ApiError, ErrorReason, Reply, Request};
 use crate::trace::{EventType, Regarding};
 
@@ -60,6 +60,8 @@ pub enum Aside {
     CreationsFailed(u32),
     /// An expected deletion will not be heard of.
     DeletionFailed(Uid),
+    /// An object was written, at that revision.
+    Wrote(Kind, u64),
 }
 
 /// A sync that waits for answers: what it began with and what it has been told.
@@ -102,6 +104,11 @@ impl<'a> Script<'a> {
         let Some((at, replies)) = self.told.next() else { return Err(Halt::Ask(requests)) };
         debug_assert_eq!(replies.len(), requests.len(), "a script asks the same again");
         self.now = *at;
+        for (request, reply) in requests.iter().zip(replies) {
+            if let (true, Ok(Some(object))) = (is_write(request), reply) {
+                self.asides.push(Aside::Wrote(object.kind(), object.meta().resource_version));
+            }
+        }
         Ok(replies)
     }
 
@@ -131,6 +138,86 @@ impl<'a> Script<'a> {
         Ok(reply.as_ref().map(drop).map_err(Clone::clone))
     }
 
+    /// Runs `count` scripts side by side: what they ask in one round is asked at once. Answers how
+    /// each ended.
+    ///
+    /// # Errors
+    /// One of them waits for answers.
+    pub fn side_by_side<T>(
+        &mut self,
+        count: usize,
+        mut each: impl FnMut(usize, &mut Script<'_>) -> Result<T, Halt>,
+    ) -> Result<Vec<Result<T, Box<ApiError>>>, Halt> {
+        let began = self.now;
+        let mut told: Vec<Vec<(SimTime, Vec<Reply>)>> = vec![Vec::new(); count];
+        let mut ends: Vec<Option<Result<T, Box<ApiError>>>> = Vec::new();
+        ends.resize_with(count, || None);
+        loop {
+            let (mut all, mut shares) = (Vec::new(), Vec::new());
+            for i in 0..count {
+                if ends[i].is_some() {
+                    continue;
+                }
+                let mut one = Script { now: began, told: told[i].iter(), asides: Vec::new() };
+                let end = each(i, &mut one);
+                let asides = one.asides;
+                match end {
+                    Err(Halt::Ask(requests)) => {
+                        shares.push((i, requests.len()));
+                        all.extend(requests);
+                        continue;
+                    }
+                    Ok(value) => ends[i] = Some(Ok(value)),
+                    Err(Halt::Refused(error)) => ends[i] = Some(Err(error)),
+                }
+                self.asides.extend(asides);
+            }
+            if shares.is_empty() {
+                return Ok(ends.into_iter().flatten().collect());
+            }
+            let (Some((at, replies)), now) = (self.told.next(), self.now) else {
+                return Err(Halt::Ask(all));
+            };
+            debug_assert!(*at >= now, "answers come in order");
+            self.now = *at;
+            let mut replies = replies.iter();
+            for (i, count) in shares {
+                told[i].push((*at, replies.by_ref().take(count).cloned().collect()));
+            }
+        }
+    }
+
+    /// Runs scripts in batches of 1, 2, 4 … up to `most` side by side, until one fails; answers how
+    /// many succeeded and the first failure (`slowStartBatch`).
+    ///
+    /// # Errors
+    /// One of them waits for answers.
+    pub fn slow_start(
+        &mut self,
+        count: usize,
+        most: usize,
+        mut each: impl FnMut(usize, &mut Script<'_>) -> Result<(), Halt>,
+    ) -> Result<(usize, Option<Box<ApiError>>), Halt> {
+        let (mut begun, mut batch, mut succeeded) = (0, 1, 0);
+        while begun < count {
+            let size = batch.min(count - begun).min(most);
+            let ends = self.side_by_side(size, |i, script| each(begun + i, script))?;
+            let mut failure = None;
+            for end in ends {
+                match end {
+                    Ok(()) => succeeded += 1,
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+            if failure.is_some() {
+                return Ok((succeeded, failure));
+            }
+            begun += size;
+            batch = size * 2;
+        }
+        Ok((succeeded, None))
+    }
+
     /// Says something besides.
     pub fn aside(&mut self, aside: Aside) {
         self.asides.push(aside);
@@ -151,6 +238,17 @@ impl<'a> Script<'a> {
             message: message.into(),
         });
     }
+}
+
+/// Whether a request leaves an object that the informers will hear of.
+fn is_write(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Create(_)
+            | Request::Update(_)
+            | Request::UpdateStatus(_)
+            | Request::PatchMeta { .. }
+    )
 }
 
 /// What came of a step of a script.
@@ -204,7 +302,8 @@ fn run<I>(
             other @ (Aside::ExpectCreations(_)
             | Aside::ExpectDeletions(_)
             | Aside::CreationsFailed(_)
-            | Aside::DeletionFailed(_)) => hear(other),
+            | Aside::DeletionFailed(_)
+            | Aside::Wrote(..)) => hear(other),
         }
     }
     at.said = said;
