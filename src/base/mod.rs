@@ -4,6 +4,7 @@
 //! pure and total: no clocks, no environment, no I/O.
 
 pub mod backoff;
+pub mod cron;
 pub mod decimal;
 pub mod digest;
 pub mod quantity;

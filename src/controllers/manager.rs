@@ -58,6 +58,10 @@ lanes! {
     job: super::job::JobController;
     /// Pods that a Job left behind.
     job_orphans: super::job::JobOrphans;
+    /// CronJobs.
+    cron_job: super::cronjob::CronJobController;
+    /// Jobs that go some time after they ended.
+    ttl: super::ttl::TtlAfterFinished;
     /// Deployments.
     deployment: super::deployment::DeploymentController;
     /// ReplicaSets.

@@ -13,6 +13,7 @@
 pub mod consistency;
 mod controller;
 pub mod corpus;
+pub mod cronjob;
 pub mod deployment;
 mod expectations;
 pub mod hash;
@@ -25,6 +26,7 @@ pub mod replicaset;
 pub mod scaled;
 pub mod script;
 pub mod statefulset;
+pub mod ttl;
 mod view;
 
 pub use controller::{Controller, Done, Retry, Step, SyncCx};

@@ -127,13 +127,6 @@ pub fn reference(pod: &Pod) -> Ref {
     Ref { kind: Kind::Pod, key: pod.meta.key() }
 }
 
-/// Whether something could not be made because its namespace goes
-/// (`apierrors.HasStatusCause` with `NamespaceTerminatingCause`).
-pub fn is_namespace_terminating(error: &ApiError) -> bool {
-    error.reason == ErrorReason::Forbidden
-        && error.message.ends_with("because it is being terminated")
-}
-
 /// Whether the pod is being deleted and has not ended yet
 /// (`pkg/controller/controller_utils.go`, `IsPodTerminating`).
 pub fn is_terminating(pod: &Pod) -> bool {

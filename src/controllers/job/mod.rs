@@ -29,14 +29,15 @@ use smol_str::format_smolstr;
 use self::backoff::Failures;
 use self::round::{Memory, Round};
 use self::sync::{BATCH_PERIOD, Running};
-use super::pod_control::{Claim, claim, claim_request, is_job_tracked};
+use super::consistency::Wrote;
+use super::pod_control::{Claim, claim, claim_is_settled, claim_request, is_job_tracked};
 use super::{Controller, Done, Expectations, Retry, Step, SyncCx, View};
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
 use crate::engine::WorkQueue;
 use crate::model::{Job, Key, Kind, OwnerRef, Pod, PodSpec, Uid, finalizers};
-use crate::store::{Delta, ErrorReason, Reply};
+use crate::store::{Delta, Reply};
 use crate::trace::{Change, FactId};
 
 pub use orphans::JobOrphans;
@@ -52,6 +53,7 @@ const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
 pub struct JobController {
     expected: Expectations<Key>,
     known: BTreeMap<Key, Known>,
+    wrote: Wrote<Key>,
     /// Jobs whose selector was written by hand: any pod might be theirs.
     selecting: BTreeSet<Key>,
     /// Pods without an owner that carry a Job's uid: the only ones that other Jobs select.
@@ -66,8 +68,6 @@ struct Known {
     failures: Failures,
     /// Pods whose finalizer was taken off, which the informer has not heard of yet.
     untracked: BTreeSet<Uid>,
-    /// The newest revisions that were written: of pods, of the Job.
-    written: (u64, u64),
     /// The uid of a Job that has ended, which the informer has not heard of yet.
     ended: Option<Uid>,
 }
@@ -128,12 +128,13 @@ impl Controller for JobController {
     }
 
     fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
-        if !self.has_heard_own_writes(key, cx.view) {
+        if !self.wrote.heard(key, cx.view) {
             return Step::failed();
         }
         let Some(job) = cx.view.typed::<Job>(Kind::Job, key).cloned() else {
             self.expected.forget(key);
             self.known.remove(key);
+            self.wrote.forget(key);
             return Step::done();
         };
         if let Some(other) = managed_by_other(&job) {
@@ -143,6 +144,7 @@ impl Controller for JobController {
         }
         if job.status.is_finished() {
             self.known.remove(key);
+            self.wrote.forget(key);
             return Step::done();
         }
         if self.known.get(key).is_some_and(|k| k.ended == Some(job.meta.uid)) {
@@ -220,6 +222,7 @@ impl JobController {
         let Claiming { job, satisfied, mut pods, asked } = claiming;
         let mut failed = false;
         for ((what, pod), reply) in asked.into_iter().zip(replies) {
+            self.wrote.note(key, &reply);
             match reply {
                 Ok(_) if what == Claim::Adopt => {
                     let mut adopted = (*pod).clone();
@@ -230,8 +233,7 @@ impl JobController {
                     pods.push(Arc::new(adopted));
                 }
                 Ok(_) => {}
-                Err(e) if e.reason == ErrorReason::NotFound => {}
-                Err(e) => failed |= what == Claim::Adopt || e.reason != ErrorReason::Invalid,
+                Err(error) => failed |= !claim_is_settled(what, &error),
             }
         }
         if failed {
@@ -256,22 +258,6 @@ impl JobController {
         };
         let round = Round::new(job, pods, memory, cx.now);
         running(self.begin(key, round, cx))
-    }
-
-    /// Notes the revision of something written for a Job.
-    fn wrote(&mut self, key: &Key, kind: Kind, revision: u64) {
-        let written = &mut self.known.entry(key.clone()).or_default().written;
-        let newest = if kind == Kind::Pod { &mut written.0 } else { &mut written.1 };
-        *newest = revision.max(*newest);
-    }
-
-    /// Whether the informers have heard of all that was written for a Job
-    /// (`pkg/controller/util/consistency`, `EnsureReady`).
-    fn has_heard_own_writes(&self, key: &Key, view: &View) -> bool {
-        self.known.get(key).is_none_or(|k| {
-            k.written.0 <= view.kind(Kind::Pod).revision()
-                && k.written.1 <= view.kind(Kind::Job).revision()
-        })
     }
 }
 
@@ -327,6 +313,7 @@ impl JobController {
             Change::Deleted => {
                 self.selecting.remove(&key);
                 self.known.remove(&key);
+                self.wrote.forget(&key);
                 news.at_once(key);
             }
             // What is left to be done then is done for its orphans.

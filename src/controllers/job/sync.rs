@@ -15,7 +15,7 @@ use super::track::{self, Counting};
 use super::{JobController, pods, waiting};
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::controllers::pod_control::{is_job_tracked, is_namespace_terminating, reference};
+use crate::controllers::pod_control::{is_job_tracked, reference};
 use crate::controllers::{Done, Retry, Step, SyncCx};
 use crate::model::{ConditionStatus, Job, Key, Kind, Object, Pod, PodSpec, Ref, Uid, finalizers};
 use crate::store::{DeleteOptions, ErrorReason, MetaChange, Reply, Request};
@@ -239,17 +239,17 @@ impl JobController {
     ) -> Next {
         let mut failures = 0;
         for reply in replies {
+            self.wrote.note(key, &reply);
             match reply {
                 Ok(created) => {
-                    let meta = created.as_ref().map(Object::meta);
-                    if let Some(meta) = meta {
-                        let text = smol_str::format_smolstr!("Created pod: {}", meta.name);
+                    if let Some(created) = created {
+                        let name = &created.meta().name;
+                        let text = smol_str::format_smolstr!("Created pod: {name}");
                         run.event(cx, EventType::Normal, "SuccessfulCreate", text);
-                        self.wrote(key, Kind::Pod, meta.resource_version);
                     }
                 }
                 // Whatever is made there goes at once: nothing to be said or repeated.
-                Err(error) if is_namespace_terminating(&error) => {}
+                Err(error) if error.is_namespace_terminating() => {}
                 Err(error) => {
                     let text = smol_str::format_smolstr!("Error creating: {error}");
                     run.event(cx, EventType::Warning, "FailedCreate", text);
@@ -349,24 +349,22 @@ impl JobController {
 
     /// Takes over a status as stored; `false` when it was refused.
     fn stored(&mut self, key: &Key, run: &mut Running, replies: Vec<Reply>) -> bool {
-        match replies.into_iter().next() {
-            Some(Ok(stored)) => {
+        let Some(reply) = replies.into_iter().next() else { return false };
+        self.wrote.note(key, &reply);
+        match reply {
+            Ok(stored) => {
                 if let Some(Object::Job(job)) = stored {
-                    self.wrote(key, Kind::Job, job.meta.resource_version);
                     run.round.job = Arc::unwrap_or_clone(job);
                 }
                 true
             }
-            Some(Err(_)) | None => false,
+            Err(_) => false,
         }
     }
 
     fn wrote_pod(&mut self, key: &Key, reply: Reply) -> Result<(), ErrorReason> {
-        let stored = reply.map_err(|e| e.reason)?;
-        if let Some(stored) = stored {
-            self.wrote(key, Kind::Pod, stored.meta().resource_version);
-        }
-        Ok(())
+        self.wrote.note(key, &reply);
+        reply.map(drop).map_err(|e| e.reason)
     }
 
     fn heard_untracked(&mut self, key: &Key, uid: Uid) {

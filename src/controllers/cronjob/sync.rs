@@ -1,0 +1,440 @@
+//! One sync of a CronJob, as upstream orders it.
+//!
+//! Follows `pkg/controller/cronjob/cronjob_controllerv2.go`, `sync` and `syncCronJob`, as a script:
+//! first the history is cut to its limits, then the list of running Jobs is brought up to date, then a
+//! run that is due begins, and last the status is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::smallvec;
+use smol_str::{SmolStr, format_smolstr};
+
+use super::active;
+use super::missed::{Missed, Since, due, next_look};
+use crate::base::Str;
+use crate::base::cron::{Schedule, load_location, quote};
+use crate::base::time::SimTime;
+use crate::controllers::controller::{Done, Retry};
+use crate::controllers::script::{Aside, Halt, Script};
+use crate::model::{
+    CronJob, Job, JobStatus, Key, Kind, Meta, Object, OwnerRef, Ref, sim_time, wire_time,
+};
+use crate::store::{ApiError, DeleteOptions, ErrorReason, Propagation, Request};
+use crate::trace::EventType::{self, Normal, Warning};
+use crate::trace::{Regarding, Waiting};
+
+/// The annotation with the time of the run (`batch.CronJobScheduledTimestampAnnotation`).
+const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
+
+/// What a sync begins with.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The CronJob.
+    pub cron_job: Arc<CronJob>,
+    /// The Jobs that say it manages them.
+    pub jobs: Vec<Arc<Job>>,
+    /// Its schedule, or what is wrong with it.
+    pub schedule: Result<Schedule, String>,
+}
+
+/// How the middle part of a sync ended.
+#[derive(Default)]
+struct Synced {
+    /// When to look again.
+    look: Option<SimTime>,
+    /// What the API server refused: the sync is to be repeated.
+    refused: Option<Box<ApiError>>,
+    /// What it waits for.
+    on: Option<Str>,
+}
+
+impl Synced {
+    fn waits(on: impl Into<Str>) -> Self {
+        Self { on: Some(on.into()), ..Self::default() }
+    }
+
+    fn refused(error: Box<ApiError>) -> Self {
+        Self { refused: Some(error), ..Self::default() }
+    }
+}
+
+/// The whole sync.
+pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
+    let mut round = Round { copy: (*inputs.cron_job).clone(), fresh: None, changed: false, inputs };
+    round.clean_up(script)?;
+    let synced = round.go(script)?;
+    if round.changed {
+        script.ask(Request::UpdateStatus(round.copy.into()))??;
+    }
+    if let Some(error) = synced.refused {
+        return Err(error.into());
+    }
+    let waiting = synced.on.map(|on| {
+        let meta = &inputs.cron_job.meta;
+        Waiting { object: reference(&meta.key(), Kind::CronJob), uid: meta.uid, on }
+    });
+    Ok(Done { retry: synced.look.map_or(Retry::OnNews, Retry::At), waiting })
+}
+
+/// A sync on its way.
+struct Round<'a> {
+    inputs: &'a Inputs,
+    /// The CronJob with its status as it is to be written.
+    copy: CronJob,
+    /// A newer version of it that was asked for: from then on it is looked at, and changed, in place of
+    /// the copy, which is written all the same. Upstream has it so, and repeats the sync when that
+    /// turns out to be a conflict.
+    fresh: Option<CronJob>,
+    changed: bool,
+}
+
+impl Round<'_> {
+    fn now(&self) -> &CronJob {
+        self.fresh.as_ref().unwrap_or(&self.copy)
+    }
+
+    fn cron_job(&mut self) -> &mut CronJob {
+        self.fresh.as_mut().unwrap_or(&mut self.copy)
+    }
+
+    fn event(&self, script: &mut Script<'_>, of: EventType, reason: &str, text: impl Into<Str>) {
+        let meta = &self.inputs.cron_job.meta;
+        script.aside(Aside::Event {
+            regarding: Regarding {
+                object: reference(&meta.key(), Kind::CronJob),
+                uid: meta.uid,
+                field_path: Str::default(),
+            },
+            event_type: of,
+            reason: reason.into(),
+            message: text.into(),
+        });
+    }
+
+    /// Deletes the oldest of the Jobs that ended, beyond the limits (`cleanupFinishedJobs`).
+    fn clean_up(&mut self, script: &mut Script<'_>) -> Result<(), Halt> {
+        let spec = &self.inputs.cron_job.spec.wire;
+        let limits = [
+            ("Complete", spec.successful_jobs_history_limit),
+            ("Failed", spec.failed_jobs_history_limit),
+        ];
+        for (end, limit) in limits {
+            let Some(limit) = limit else { continue };
+            let mut ended: Vec<&Arc<Job>> =
+                self.inputs.jobs.iter().filter(|j| finished(j) == Some(end)).collect();
+            let surplus = ended.len().saturating_sub(usize::try_from(limit).unwrap_or(0));
+            if surplus == 0 {
+                continue;
+            }
+            ended.sort_by_key(|j| (start(j).is_none(), start(j), &j.meta.name));
+            for job in &ended[..surplus] {
+                if self.delete(&job.meta, script)? {
+                    self.changed = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a Job and takes it off the list; `false` when that was refused (`deleteJob`).
+    fn delete(&mut self, job: &Meta, script: &mut Script<'_>) -> Result<bool, Halt> {
+        let options =
+            DeleteOptions { propagation: Some(Propagation::Background), ..Default::default() };
+        let target = reference(&job.key(), Kind::Job);
+        if let Err(error) = script.ask_done(Request::Delete { target, options })? {
+            self.event(script, Warning, "FailedDelete", format_smolstr!("Deleted job: {error}"));
+            return Ok(false);
+        }
+        active::remove(self.cron_job(), job.uid);
+        self.event(script, Normal, "SuccessfulDelete", format_smolstr!("Deleted job {}", job.name));
+        Ok(true)
+    }
+
+    /// `syncCronJob`.
+    fn go(&mut self, script: &mut Script<'_>) -> Result<Synced, Halt> {
+        let now = script.now();
+        for job in &self.inputs.jobs {
+            if let Some(refused) = self.look_at(job, script)? {
+                return Ok(Synced::refused(refused));
+            }
+        }
+        if let Some(refused) = self.look_for_missing(script)? {
+            return Ok(Synced::refused(refused));
+        }
+        let spec = self.now().spec.clone();
+        if self.now().meta.is_terminating() {
+            return Ok(Synced::default());
+        }
+        if let Some(zone) = &spec.wire.time_zone
+            && let Err(why) = load_location(zone)
+        {
+            let text = format_smolstr!("invalid timeZone: {}: {why}", quote(zone));
+            self.event(script, Warning, "UnknownTimeZone", text);
+            return Ok(Synced::waits("a time zone that is known"));
+        }
+        if spec.wire.suspend == Some(true) {
+            return Ok(Synced::waits("spec.suspend to be lifted"));
+        }
+        let written = &spec.wire.schedule;
+        if written.contains("TZ") {
+            let text = format_smolstr!(
+                "CRON_TZ or TZ used in schedule {} is not officially supported, see \
+                 https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details",
+                quote(written)
+            );
+            self.event(script, Warning, "UnsupportedSchedule", text);
+        }
+        match self.inputs.schedule.clone() {
+            Ok(schedule) => self.run(now, schedule, script),
+            Err(why) => {
+                let text = format_smolstr!("unparseable schedule: {} : {why}", quote(written));
+                self.event(script, Warning, "UnparseableSchedule", text);
+                Ok(Synced::waits("a schedule that can be read"))
+            }
+        }
+    }
+
+    /// Brings the status up to date with one Job.
+    fn look_at(
+        &mut self,
+        job: &Job,
+        script: &mut Script<'_>,
+    ) -> Result<Option<Box<ApiError>>, Halt> {
+        let listed = active::holds(self.now(), job.meta.uid);
+        let Some(end) = finished(job) else {
+            if listed {
+                return Ok(None);
+            }
+            let target = reference(&self.now().meta.key(), Kind::CronJob);
+            match script.ask(Request::Get(target))? {
+                Err(error) => return Ok(Some(error)),
+                Ok(Object::CronJob(fresh)) if active::holds(&fresh, job.meta.uid) => {
+                    self.fresh = Some(Arc::unwrap_or_clone(fresh));
+                    return Ok(None);
+                }
+                Ok(_) => {}
+            }
+            let text = "Saw a job that the controller did not create or forgot";
+            let text = format_smolstr!("{text}: {}", job.meta.name);
+            self.event(script, Warning, "UnexpectedJob", text);
+            return Ok(None);
+        };
+        if listed {
+            active::remove(self.cron_job(), job.meta.uid);
+            let text = format_smolstr!("Saw completed job: {}, condition: {end}", job.meta.name);
+            self.event(script, Normal, "SawCompletedJob", text);
+            self.changed = true;
+        }
+        if end == "Complete" {
+            let completed = job.status.completion_time.map(SimTime::trunc_secs);
+            let last = &mut self.cron_job().status.last_successful_time;
+            if last.as_ref().is_none_or(|last| Some(sim_time(last)) < completed) {
+                *last = completed.map(wire_time);
+                self.changed = true;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes Jobs off the list that do not exist any more.
+    fn look_for_missing(&mut self, script: &mut Script<'_>) -> Result<Option<Box<ApiError>>, Halt> {
+        let listed: Vec<_> = active::entries(self.now()).collect();
+        for (key, uid) in listed {
+            if self.inputs.jobs.iter().any(|j| j.meta.uid == uid) {
+                continue;
+            }
+            match script.ask(Request::Get(reference(&key, Kind::Job)))? {
+                Ok(_) => {}
+                Err(error) if error.is_not_found() => {
+                    let text = format_smolstr!("Active job went missing: {}", key.name);
+                    self.event(script, Normal, "MissingJob", text);
+                    active::remove(self.cron_job(), uid);
+                    self.changed = true;
+                }
+                Err(error) => return Ok(Some(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Begins the run that is due, if there is one.
+    fn run(
+        &mut self,
+        now: SimTime,
+        mut schedule: Schedule,
+        script: &mut Script<'_>,
+    ) -> Result<Synced, Halt> {
+        let since = Since::of(self.now());
+        let due = match due(since, now, &mut schedule, true) {
+            Ok(due) => due,
+            Err(why) => {
+                let written = &self.now().spec.wire.schedule;
+                let text = format_smolstr!("invalid schedule: {written} : {why}");
+                self.event(script, Warning, "InvalidSchedule", text);
+                return Ok(Synced::waits("a schedule that names a time"));
+            }
+        };
+        let mut later = |this: &Self, held_by: Option<&str>| {
+            let look = next_look(Since::of(this.now()), now, &mut schedule);
+            Ok(Synced { look, on: Some(next_run(look, held_by)), refused: None })
+        };
+        let Some(at) = due.at else { return later(self, None) };
+        if due.missed == Missed::Many {
+            let text = "too many missed start times. Set or decrease \
+                        .spec.startingDeadlineSeconds or check clock skew";
+            self.event(script, Warning, "TooManyMissedTimes", text);
+        }
+        if since.deadline.is_some_and(|deadline| at + deadline < now) {
+            let date = at.to_utc().format("%a, %d %b %Y %H:%M:%S +0000");
+            let text = format_smolstr!("Missed scheduled time to start a job: {date}");
+            self.event(script, Warning, "MissSchedule", text);
+            return later(self, None);
+        }
+        let name = job_name(&self.now().meta.name, at);
+        let last = self.now().status.last_schedule_time.as_ref().map(sim_time);
+        if active::holds_name(self.now(), &name) || last == Some(at) {
+            return later(self, None);
+        }
+        let policy = self.now().spec.wire.concurrency_policy.clone();
+        if policy.as_deref() == Some("Forbid") && !active::is_empty(self.now()) {
+            let text = "Not starting job because prior execution is running and concurrency \
+                        policy is Forbid";
+            self.event(script, Normal, "JobAlreadyActive", text);
+            return later(self, Some("the running Job to finish (concurrencyPolicy: Forbid)"));
+        }
+        if policy.as_deref() == Some("Replace")
+            && let Some(refused) = self.replace(script)?
+        {
+            return Ok(Synced::refused(refused));
+        }
+        if let Some(end) = self.create(name, at, script)? {
+            return Ok(end);
+        }
+        self.cron_job().status.last_schedule_time = Some(wire_time(at));
+        self.changed = true;
+        later(self, None)
+    }
+
+    /// Deletes what still runs.
+    fn replace(&mut self, script: &mut Script<'_>) -> Result<Option<Box<ApiError>>, Halt> {
+        let listed: Vec<_> = active::entries(self.now()).collect();
+        for (key, _) in listed {
+            let job = match script.ask(Request::Get(reference(&key, Kind::Job)))? {
+                Ok(job) => job,
+                Err(error) => {
+                    let text = format_smolstr!("Get job: {error}");
+                    self.event(script, Warning, "FailedGet", text);
+                    return Ok(Some(error));
+                }
+            };
+            if !self.delete(job.meta(), script)? {
+                let text = format!("could not replace job {key}");
+                return Ok(Some(ApiError::new(ErrorReason::InternalError, text)));
+            }
+            self.changed = true;
+        }
+        Ok(None)
+    }
+
+    /// Makes the Job of a run and lists it; an end where there is nothing more to do.
+    fn create(
+        &mut self,
+        name: Str,
+        at: SimTime,
+        script: &mut Script<'_>,
+    ) -> Result<Option<Synced>, Halt> {
+        let new = job_for(self.now(), name, at);
+        let key = new.meta.key();
+        let job = match script.ask(Request::Create(new.into()))? {
+            Ok(job) => {
+                let text = format_smolstr!("Created job {}", job.meta().name);
+                self.event(script, Normal, "SuccessfulCreate", text);
+                job
+            }
+            Err(error) if error.is_namespace_terminating() => {
+                return Ok(Some(Synced::refused(error)));
+            }
+            Err(error) if error.reason == ErrorReason::AlreadyExists => {
+                let job = match script.ask(Request::Get(reference(&key, Kind::Job)))? {
+                    Ok(job) => job,
+                    Err(error) => return Ok(Some(Synced::refused(error))),
+                };
+                let own = job.meta().controller().is_some_and(|o| o.uid == self.now().meta.uid);
+                if !own || active::holds(self.now(), job.meta().uid) {
+                    return Ok(Some(Synced::default()));
+                }
+                job
+            }
+            Err(error) => {
+                let text = format_smolstr!("Error creating job: {error}");
+                self.event(script, Warning, "FailedCreate", text);
+                return Ok(Some(Synced::refused(error)));
+            }
+        };
+        if let Object::Job(job) = &job {
+            active::add(self.cron_job(), job);
+        }
+        Ok(None)
+    }
+}
+
+/// The name of the Job of a run: the CronJob's, and the minutes since the epoch (`getJobName`).
+pub fn job_name(cron_job: &str, at: SimTime) -> Str {
+    format_smolstr!("{cron_job}-{}", at.as_secs() / 60)
+}
+
+/// The Job of a run (`getJobFromTemplate2`). What is large in it is shared with the template.
+fn job_for(cron_job: &CronJob, name: Str, at: SimTime) -> Job {
+    let template = &cron_job.spec.job;
+    Job {
+        meta: Meta {
+            name,
+            namespace: cron_job.meta.namespace.clone(),
+            labels: template.labels.clone(),
+            annotations: template.annotations.with(SCHEDULED, scheduled_timestamp(cron_job, at)),
+            owners: smallvec![OwnerRef::controller_of(Kind::CronJob, &cron_job.meta)],
+            ..Meta::default()
+        },
+        spec: template.spec.clone(),
+        status: JobStatus::default(),
+    }
+}
+
+/// The time of a run in the CronJob's zone.
+fn scheduled_timestamp(cron_job: &CronJob, at: SimTime) -> SmolStr {
+    let zone = cron_job.spec.wire.time_zone.as_deref().unwrap_or_default();
+    match load_location(zone) {
+        Ok(zone) if zone != chrono_tz::Tz::UTC => {
+            let local = at.to_utc().with_timezone(&zone);
+            local.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into()
+        }
+        Ok(_) | Err(_) => at.to_rfc3339().into(),
+    }
+}
+
+/// How a Job ended, if it has (`jobutil.FinishedCondition`).
+fn finished(job: &Job) -> Option<&str> {
+    let ended = |c: &&crate::model::JobCondition| {
+        matches!(c.kind.as_str(), "Complete" | "Failed")
+            && c.status == crate::model::ConditionStatus::True
+    };
+    job.status.conditions.iter().find(ended).map(|c| c.kind.as_str())
+}
+
+fn start(job: &Job) -> Option<SimTime> {
+    job.status.start_time.map(SimTime::trunc_secs)
+}
+
+fn reference(key: &Key, kind: Kind) -> Ref {
+    Ref { kind, key: key.clone() }
+}
+
+fn next_run(look: Option<SimTime>, held_by: Option<&str>) -> Str {
+    let next =
+        look.map_or_else(|| "none".into(), |at| (at - Duration::from_millis(100)).to_rfc3339());
+    match held_by {
+        Some(what) => format_smolstr!("{what}; its next run is at {next}"),
+        None => format_smolstr!("its next run at {next}"),
+    }
+}
