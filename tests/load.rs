@@ -1,18 +1,22 @@
 //! Loading manifests from files: what is read, what is refused, and in what bounds.
 
-#![expect(clippy::tests_outside_test_module, reason = "an integration test is a test module")]
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::unwrap_used,
+    reason = "an integration test is a test module, its helpers included"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use wavetank::api::diagnostic::{Code, Diagnostic};
 use wavetank::api::limits::Limits;
-use wavetank::api::load::{Loaded, load};
+use wavetank::api::load::{FieldValidation, Loaded, Options, load, load_with};
 
 /// A fresh folder holding `files`.
 fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load").join(name);
-    let _ = fs::remove_dir_all(&root);
+    drop(fs::remove_dir_all(&root));
     fs::create_dir_all(&root).unwrap();
     for (path, text) in files {
         let path = root.join(path);
@@ -165,7 +169,7 @@ fn hostile_files_end_in_an_error_that_names_the_bound() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
-        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        bomb.extend([format!("a{level}: &a{level} [{aliases}]\n")]);
     }
     check("bomb.yaml", bomb.as_bytes(), Code::YamlSyntax, "excessive aliasing");
     check("binary.yaml", b"\x7fELF\x02\x01\x01\0\0\0", Code::NotText, "not text");
@@ -186,7 +190,7 @@ fn sizes_are_checked_before_anything_is_read() {
     );
     fs::remove_file(&sparse).unwrap();
     let check = |limits: Limits, text: &str| {
-        let problems = load(&[root.clone()], None, &limits).unwrap_err();
+        let problems = load(std::slice::from_ref(&root), None, &limits).unwrap_err();
         assert!(problems[0].message.contains(text), "{}", problems[0].message);
     };
     let size = pod("a").len() as u64;
@@ -296,4 +300,86 @@ fn repeated_keys_and_objects_are_warned_about() {
     assert_eq!(repeated.path.as_deref(), Some("metadata.name"));
     assert_eq!(repeated.location.as_ref().unwrap().place().line, 5);
     assert_eq!(repeated.related[0].0.place().line, 4);
+}
+
+#[test]
+fn misspelt_and_mistyped_fields_are_told_with_place_and_hint() {
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  labels:\n    on: \"1\"\nspec:\n  replica: 3\n  image: nginx\n  template:\n    spec:\n      contaners: []\n      containers:\n      - name: web\n        image: nginx\n        env:\n        - name: PORT\n          value: 8080\n        ports: {containerPort: 80}\n";
+    let root = folder("fields", &[("web.yaml", text)]);
+    let problems = load_one(&root).unwrap_err();
+    let told: Vec<String> = problems
+        .iter()
+        .map(|it| {
+            let place = it.location.as_ref().unwrap().place();
+            format!("{place} {} {} {:?}", it.code, it.path.as_deref().unwrap(), it.hint.as_deref())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "8:3 unknown-field spec.replica Some(\"did you mean \\\"replicas\\\"?\")",
+            "9:3 unknown-field spec.image Some(\"\\\"image\\\" is a field of spec.template.spec.containers[]\")",
+            "12:7 unknown-field spec.template.spec.contaners Some(\"did you mean \\\"containers\\\"?\")",
+            "18:18 wrong-type spec.template.spec.containers[0].env[0].value Some(\"quote it: \\\"8080\\\"\")",
+            "19:16 wrong-type spec.template.spec.containers[0].ports Some(\"begin each item with \\\"- \\\"\")",
+        ]
+    );
+    assert!(
+        problems[0]
+            .server
+            .as_ref()
+            .unwrap()
+            .starts_with("Deployment in version \"v1\" cannot be handled")
+    );
+    assert_eq!(problems[3].message, "spec.template.spec.containers[0].env[0].value is a number");
+    assert_eq!(problems[3].expected.as_deref(), Some("a text"));
+}
+
+#[test]
+fn validation_can_warn_or_pass_over() {
+    let root =
+        folder("validation", &[("a.yaml", &format!("{}spec: {{contaners: []}}\n", pod("a")))]);
+    let with = |validation| {
+        load_with(std::slice::from_ref(&root), None, Options { validation, ..Options::default() })
+            .map(|loaded| codes(&loaded.warnings))
+            .map_err(|problems| codes(&problems))
+    };
+    assert_eq!(with(FieldValidation::Strict), Err(vec![Code::UnknownField]));
+    assert_eq!(with(FieldValidation::Warn), Ok(vec![Code::UnknownField]));
+    assert_eq!(with(FieldValidation::Ignore), Ok(vec![]));
+}
+
+#[test]
+fn old_versions_and_foreign_kinds_are_checked_where_they_are_known() {
+    let root = folder(
+        "old-fields",
+        &[
+            (
+                "a.yaml",
+                "apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  rollbackTo: {revision: 1}\n  replica: 3\n",
+            ),
+            (
+                "b.yaml",
+                "apiVersion: x.example/v1\nkind: X\nmetadata:\n  nmae: b\nspec: {anything: 1}\n",
+            ),
+            (
+                "c.json",
+                "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"c\",\n \"name\":\"d\"}}",
+            ),
+        ],
+    );
+    let problems = load_one(&root).unwrap_err();
+    let told: Vec<String> = problems
+        .iter()
+        .filter(|it| it.is_error())
+        .map(|it| format!("{} {}", it.location.as_ref().unwrap().place(), it.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "6:3 unknown field \"spec.replica\"",
+            "4:3 unknown field \"metadata.nmae\"",
+            "2:2 duplicate field \"metadata.name\"",
+        ]
+    );
 }

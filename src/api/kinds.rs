@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn what_the_model_knows_is_in_the_table_under_the_same_names() {
         for kind in model::Kind::ALL.iter().filter(|kind| **kind != model::Kind::Inert) {
-            let info = served(&kind.api_version(), kind.as_str()).expect(kind.as_str());
+            let info = served(&kind.api_version(), kind.as_str()).unwrap();
             assert_eq!(
                 (info.plural, info.namespaced),
                 (kind.plural(), kind.namespaced()),

@@ -78,6 +78,34 @@ impl Tree {
     /// The outermost value.
     pub const ROOT: NodeId = 0;
 
+    /// The tree of a value that was not read from a text: it has no places.
+    pub fn from_value(value: &Value) -> Self {
+        let mut tree = Self::default();
+        tree.append(Str::default(), value);
+        tree
+    }
+
+    fn append(&mut self, key: Str, value: &Value) {
+        let none = Span::default();
+        let data = match value {
+            Value::Null => Data::Null,
+            Value::Bool(value) => Data::Bool(*value),
+            Value::Number(value) => Data::Number(value.clone(), value.to_string().into()),
+            Value::String(text) => Data::String(text.into()),
+            Value::Array(_) => Data::Sequence,
+            Value::Object(_) => Data::Mapping,
+        };
+        let id = self.push(key, none, none, data);
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.append(Str::default(), item)),
+            Value::Object(entries) => {
+                entries.iter().for_each(|(key, entry)| self.append(key.into(), entry));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return,
+        }
+        self.close(id, 0);
+    }
+
     /// Whether nothing was read at all.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()

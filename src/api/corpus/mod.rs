@@ -9,6 +9,7 @@ pub mod names;
 pub mod pod_resources;
 pub mod quantity;
 pub mod selectors;
+pub mod strict_decoding;
 pub mod yaml_decode;
 
 use serde_json::Value;
@@ -67,6 +68,11 @@ pub(crate) mod tests {
 
     /// How many differences a failing test prints.
     const SHOWN: usize = 60;
+
+    #[test]
+    fn request_bodies_are_decoded_strictly_as_recorded() {
+        check("strict-decoding-a.jsonl.zst", strict_decoding::check, 1000);
+    }
 
     #[test]
     fn texts_are_split_and_converted_as_recorded() {

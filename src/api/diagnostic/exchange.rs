@@ -90,7 +90,7 @@ fn sarif_result(diagnostic: &Diagnostic) -> Value {
     let mut text = diagnostic.message.clone();
     for (name, part) in [("expected", &diagnostic.expected), ("hint", &diagnostic.hint)] {
         if let Some(part) = part {
-            text.push_str("\n");
+            text.push('\n');
             text.push_str(name);
             text.push_str(": ");
             text.push_str(part);
@@ -149,7 +149,7 @@ fn uri(path: &str) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
                 uri.push(char::from(byte));
             }
-            byte => uri.push_str(&format!("%{byte:02X}")),
+            byte => uri.extend([String::from("%"), format!("{byte:02X}")]),
         }
     }
     uri

@@ -33,7 +33,7 @@ pub(super) fn from_v1(object: &mut Map<String, Value>, _: &mut Filled) {
     if let Some(target) =
         spec.shift_remove("targetCPUUtilizationPercentage").filter(|it| !it.is_null())
     {
-        metrics.push(cpu(target));
+        metrics.push(cpu(&target));
     }
     if !metrics.is_empty() {
         spec.insert("metrics".into(), metrics.into());
@@ -59,7 +59,7 @@ fn drop_annotations(object: &mut Map<String, Value>) {
     }
 }
 
-fn cpu(target: Value) -> Value {
+fn cpu(target: &Value) -> Value {
     let target = json!({"type": "Utilization", "averageUtilization": target});
     json!({"type": "Resource", "resource": {"name": "cpu", "target": target}})
 }

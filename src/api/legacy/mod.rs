@@ -273,7 +273,7 @@ fn rename(value: &mut Value, from: &str, to: &str) {
 mod tests {
     use super::*;
 
-    fn convert_to(old: Value, current: &Value, notes: &[&str]) {
+    fn convert_to(old: &Value, current: &Value, notes: &[&str]) {
         let mut manifest = old.clone();
         let conversion = convert(&mut manifest).expect("an old version");
         assert_eq!(&manifest, current, "{old}");
@@ -292,13 +292,13 @@ mod tests {
     #[test]
     fn a_budget_with_an_empty_selector_goes_on_selecting_nothing() {
         convert_to(
-            json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "spec": {"selector": {}}}),
+            &json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "spec": {"selector": {}}}),
             &json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "spec": {"selector":
                 {"matchExpressions": [{"key": EMPTY_SELECTOR_LABEL, "operator": "Exists"}]}}}),
             &["spec.selector so that it goes on selecting no pod: empty ones select all today"],
         );
         convert_to(
-            json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "spec": {"minAvailable": 1}}),
+            &json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "spec": {"minAvailable": 1}}),
             &json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "spec": {"minAvailable": 1}}),
             &[],
         );
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn an_old_definition_of_custom_resources_lists_its_versions() {
         convert_to(
-            json!({"apiVersion": "apiextensions.k8s.io/v1beta1", "kind": "CustomResourceDefinition",
+            &json!({"apiVersion": "apiextensions.k8s.io/v1beta1", "kind": "CustomResourceDefinition",
                 "spec": {"group": "x.example", "version": "v1", "names": {"kind": "X"},
                     "validation": {"openAPIV3Schema": {"type": "object"}},
                     "additionalPrinterColumns": [{"name": "A", "JSONPath": ".a"}]}}),
@@ -326,12 +326,12 @@ mod tests {
             for odd in [json!(null), json!(1), json!([]), json!("x"), json!({})] {
                 let bare = json!({"apiVersion": old.api_version, "kind": old.kind, "metadata": odd, "spec": odd});
                 let mut manifest = bare.clone();
-                let _ = convert(&mut manifest);
+                drop(convert(&mut manifest));
                 manifest = bare;
                 manifest["spec"] = json!({"template": odd, "selector": odd, "metrics": [odd], "rules": odd,
                     "strategy": odd, "updateStrategy": odd, "versions": [odd], "version": "v1"});
                 manifest["endpoints"] = json!([odd]);
-                let _ = convert(&mut manifest);
+                drop(convert(&mut manifest));
             }
         }
     }

@@ -27,13 +27,14 @@ pub(super) fn labels_from_template(object: &mut Map<String, Value>, filled: &mut
         filled.note(format!("spec.selector from the labels of the template ({shown})"));
     }
     let own = field(object, &["metadata", "labels"]);
-    if own.is_none_or(|own| own.as_object().is_some_and(Map::is_empty)) && !map.is_empty() {
-        if let Some(metadata) =
+    let none = own.is_none_or(|own| own.as_object().is_some_and(Map::is_empty));
+    if none
+        && !map.is_empty()
+        && let Some(metadata) =
             object.entry("metadata").or_insert_with(|| json!({})).as_object_mut()
-        {
-            metadata.insert("labels".into(), labels);
-            filled.note(format!("metadata.labels from the labels of the template ({shown})"));
-        }
+    {
+        metadata.insert("labels".into(), labels);
+        filled.note(format!("metadata.labels from the labels of the template ({shown})"));
     }
 }
 
@@ -44,10 +45,8 @@ fn fill_and_note(
     value: Value,
     filled: &mut Filled,
 ) {
-    let note = match &value {
-        Value::String(text) => format!("{}: {text}", path.join(".")),
-        value => format!("{}: {value}", path.join(".")),
-    };
+    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let note = format!("{}: {shown}", path.join("."));
     if fill(object, path, value) {
         filled.note(note);
     }
@@ -107,10 +106,10 @@ pub(super) fn apps_v1beta1_stateful_set(object: &mut Map<String, Value>, filled:
 }
 
 fn update_on_delete(object: &mut Map<String, Value>, filled: &mut Filled) {
-    if let Some(kind) = field(object, &["spec", "updateStrategy", "type"]) {
-        if *kind == "" {
-            *kind = Value::Null;
-        }
+    if let Some(kind) =
+        field(object, &["spec", "updateStrategy", "type"]).filter(|kind| **kind == "")
+    {
+        *kind = Value::Null;
     }
     fill_and_note(object, &["spec", "updateStrategy", "type"], json!("OnDelete"), filled);
 }
@@ -121,7 +120,7 @@ mod tests {
 
     fn filled(
         convert: fn(&mut Map<String, Value>, &mut Filled),
-        spec: Value,
+        spec: &Value,
     ) -> (Value, Vec<String>) {
         let mut object = json!({"metadata": {"name": "a", "labels": {"own": "x"}}, "spec": spec});
         let mut notes = Filled::default();
@@ -132,7 +131,7 @@ mod tests {
     #[test]
     fn the_oldest_deployments_rolled_one_by_one_and_kept_all_revisions() {
         let template = json!({"metadata": {"labels": {"app": "a"}}});
-        let (spec, notes) = filled(extensions_deployment, json!({"template": template}));
+        let (spec, notes) = filled(extensions_deployment, &json!({"template": template}));
         assert_eq!(
             spec,
             json!({
@@ -144,7 +143,7 @@ mod tests {
             })
         );
         assert_eq!(notes.len(), 5, "{notes:?}");
-        let (spec, _) = filled(extensions_deployment, json!({"strategy": {"type": "Recreate"}}));
+        let (spec, _) = filled(extensions_deployment, &json!({"strategy": {"type": "Recreate"}}));
         assert_eq!(spec["strategy"], json!({"type": "Recreate"}));
     }
 
@@ -155,7 +154,7 @@ mod tests {
             "template": {"metadata": {"labels": {"app": "a"}}},
             "updateStrategy": {"type": "RollingUpdate"},
         });
-        assert_eq!(filled(extensions_daemon_set, spec.clone()), (spec.clone(), vec![]));
-        assert_eq!(filled(apps_v1beta1_stateful_set, spec.clone()), (spec, vec![]));
+        assert_eq!(filled(extensions_daemon_set, &spec), (spec.clone(), vec![]));
+        assert_eq!(filled(apps_v1beta1_stateful_set, &spec), (spec, vec![]));
     }
 }

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Draft, Manifest, Origin};
+use super::{Draft, FieldValidation, Implied, Manifest, Origin};
 use crate::api::diagnostic::{Code, Diagnostic};
 use crate::api::kinds::{self, KindInfo, Treatment};
 use crate::api::legacy;
 use crate::api::suggest;
-use crate::api::tree::{Data, Tree};
+use crate::api::tree::{Data, NodeId, Tree};
 use crate::base::{Set, Str};
 
 /// The group of our own files.
@@ -33,7 +33,7 @@ pub(super) fn flatten(draft: Draft, drafts: &mut Vec<Draft>, problems: &mut Vec<
         match &node.data {
             Data::Null => continue,
             Data::Mapping => {}
-            other => {
+            other @ (Data::Bool(_) | Data::Number(..) | Data::String(_) | Data::Sequence) => {
                 let found = other.json_name();
                 let message = format!(
                     "a manifest is a mapping with apiVersion and kind, not {} {found}",
@@ -62,7 +62,7 @@ fn article(word: &str) -> &'static str {
 }
 
 /// The items of a list, and the `apiVersion` and `kind` that a typed list (`PodList`) implies for them.
-fn list_items(tree: &Tree, root: usize) -> Option<(Vec<usize>, Option<(String, String)>)> {
+fn list_items(tree: &Tree, root: NodeId) -> Option<(Vec<NodeId>, Implied)> {
     let kind = tree.text(root, "kind")?;
     let api_version = tree.text(root, "apiVersion")?;
     let items = tree.child(root, "items")?;
@@ -75,11 +75,15 @@ fn list_items(tree: &Tree, root: usize) -> Option<(Vec<usize>, Option<(String, S
 }
 
 /// Recognises the kinds of all drafts and brings old versions to the current form.
-pub(super) fn classify(drafts: Vec<Draft>, problems: &mut Vec<Diagnostic>) -> Vec<Manifest> {
+pub(super) fn classify(
+    drafts: Vec<Draft>,
+    validation: FieldValidation,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Manifest> {
     let defined = defined_groups(&drafts);
     let mut manifests = Vec::new();
     for draft in drafts {
-        if let Some(manifest) = recognise(draft, &defined, problems) {
+        if let Some(manifest) = recognise(draft, &defined, validation, problems) {
             manifests.push(manifest);
         }
     }
@@ -107,9 +111,10 @@ fn defined_groups(drafts: &[Draft]) -> Set<(Str, Str)> {
 fn recognise(
     draft: Draft,
     defined: &Set<(Str, Str)>,
+    validation: FieldValidation,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Manifest> {
-    let Draft { origin, implied, json: _ } = draft;
+    let Draft { origin, implied, json } = draft;
     let mut value = origin.tree.value(origin.root);
     if let (Some(object), Some((api_version, kind))) = (value.as_object_mut(), implied) {
         object.entry("apiVersion").or_insert_with(|| api_version.into());
@@ -119,11 +124,12 @@ fn recognise(
     let (api_version, kind) = match (text("apiVersion"), text("kind")) {
         (Some(api_version), Some(kind)) => (api_version, kind),
         (api_version, kind) => {
-            problems.push(untyped(&origin, api_version, kind));
+            problems.push(untyped(&origin, api_version.as_ref(), kind.as_ref()));
             return None;
         }
     };
     let mut manifest = Manifest { origin, api_version, kind, info: None, value };
+    let written_as = manifest.api_version.clone();
     if let Some(conversion) = legacy::convert(&mut manifest.value) {
         if conversion.old.removed.is_some() {
             problems.push(converted(&manifest, &conversion));
@@ -137,11 +143,12 @@ fn recognise(
             return None;
         }
     }
+    super::fields::check(&manifest, &written_as, json, validation, problems);
     Some(manifest)
 }
 
 /// A document without apiVersion or kind.
-fn untyped(origin: &Origin, api_version: Option<Str>, kind: Option<Str>) -> Diagnostic {
+fn untyped(origin: &Origin, api_version: Option<&Str>, kind: Option<&Str>) -> Diagnostic {
     let field = if kind.is_none() { "kind" } else { "apiVersion" };
     let code = if kind.is_none() { Code::MissingKind } else { Code::MissingApiVersion };
     let server = match field {
@@ -155,7 +162,7 @@ fn untyped(origin: &Origin, api_version: Option<Str>, kind: Option<Str>) -> Diag
         (false, false) => format!("{field} is missing"),
     };
     let name = origin.source.name().rsplit(['/', '\\']).next().unwrap_or_default();
-    let hint = match (name, &kind) {
+    let hint = match (name, kind) {
         ("kustomization.yaml" | "kustomization.yml", _) => Some(
             "kustomizations are not rendered: pipe the output of \"kubectl kustomize\" in"
                 .to_owned(),

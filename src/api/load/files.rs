@@ -36,7 +36,10 @@ pub(super) fn read_all(
         let read = match file.to_str() {
             Some("-") => match stdin.take() {
                 Some(stdin) => reader.read_stdin(stdin),
-                None => Err(Diagnostic::new(Code::NotFound, "the standard input is not connected")),
+                None => {
+                    let message = "the standard input is not connected";
+                    Err(Box::new(Diagnostic::new(Code::NotFound, message)))
+                }
             },
             _ => reader.read_file(&file),
         };
@@ -45,7 +48,7 @@ pub(super) fn read_all(
                 problems.extend(warning);
                 sources.push(source);
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     sources
@@ -127,7 +130,7 @@ impl Finder<'_> {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(problem) => {
-                    self.problems.push(problem);
+                    self.problems.push(*problem);
                     continue;
                 }
             }
@@ -173,7 +176,7 @@ impl Finder<'_> {
     }
 
     /// Whether an entry may be followed: links must end inside of `root`, and not above themselves.
-    fn inside(&self, path: &Path, root: &Path) -> Result<bool, Diagnostic> {
+    fn inside(&self, path: &Path, root: &Path) -> Result<bool, Box<Diagnostic>> {
         let link = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_symlink());
         if !link {
             return Ok(true);
@@ -183,7 +186,7 @@ impl Finder<'_> {
                 return Ok(false);
             }
             let message = format!("the symbolic link {} leads nowhere", path.display());
-            return Err(Diagnostic::new(Code::NotFound, message));
+            return Err(Box::new(Diagnostic::new(Code::NotFound, message)));
         };
         if !target.starts_with(&root) {
             if !target.is_dir() && !is_manifest(path) {
@@ -195,7 +198,7 @@ impl Finder<'_> {
                 root.display()
             );
             let hint = format!("name its target as well to read it: {}", target.display());
-            return Err(Diagnostic::new(Code::OutsideFolder, message).hint(hint));
+            return Err(Box::new(Diagnostic::new(Code::OutsideFolder, message).hint(hint)));
         }
         // A link to a folder shows again what is in the folder already, or loops.
         Ok(!target.is_dir())
@@ -229,7 +232,7 @@ impl Finder<'_> {
                     Ok(true) => {}
                     Ok(false) => continue,
                     Err(problem) => {
-                        self.problems.push(problem);
+                        self.problems.push(*problem);
                         continue;
                     }
                 }
@@ -318,16 +321,14 @@ struct Reader<'a> {
     left: u64,
 }
 
-type Read1 = Result<(Arc<Source>, Option<Diagnostic>), Diagnostic>;
+type Read1 = Result<(Arc<Source>, Option<Diagnostic>), Box<Diagnostic>>;
 
 impl Reader<'_> {
     fn read_file(&mut self, path: &Path) -> Read1 {
         let name = path.display().to_string();
-        let unreadable = |error: &io::Error| {
-            Diagnostic::new(Code::Unreadable, format!("{name} cannot be read: {}", plain(error)))
-        };
-        let file = File::open(path).map_err(|error| unreadable(&error))?;
-        let size = file.metadata().map_err(|error| unreadable(&error))?.len();
+        let unreadable = |error: io::Error| unreadable(&name, &error);
+        let file = File::open(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
         self.check(&name, size)?;
         self.read(&name, file)
     }
@@ -337,7 +338,7 @@ impl Reader<'_> {
     }
 
     /// Refuses a size before anything is read.
-    fn check(&self, name: &str, size: u64) -> Result<(), Diagnostic> {
+    fn check(&self, name: &str, size: u64) -> Result<(), Box<Diagnostic>> {
         let (most, what) = if self.left < self.limits.file_bytes {
             (self.left, "all files together may have")
         } else {
@@ -348,20 +349,22 @@ impl Reader<'_> {
         }
         let bound = if most == self.left { self.limits.total_bytes } else { most };
         let message = format!("{name} is too large: {what} {bound} bytes");
-        Err(Diagnostic::new(Code::Limit, message))
+        Err(Box::new(Diagnostic::new(Code::Limit, message)))
     }
 
     fn read(&mut self, name: &str, from: impl Read) -> Read1 {
         let most = self.left.min(self.limits.file_bytes);
         let mut bytes = Vec::new();
-        from.take(most + 1).read_to_end(&mut bytes).map_err(|error| {
-            Diagnostic::new(Code::Unreadable, format!("{name} cannot be read: {}", plain(&error)))
-        })?;
+        from.take(most + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
         let size = bytes.len() as u64;
         self.check(name, size)?;
         self.left -= size;
         decode(name, bytes)
     }
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Box<Diagnostic> {
+    Box::new(Diagnostic::new(Code::Unreadable, format!("{name} cannot be read: {}", plain(error))))
 }
 
 /// An error of the system in its words, without the number.
@@ -376,8 +379,8 @@ fn plain(error: &io::Error) -> String {
 /// Bytes to text as kubectl takes them: UTF-16 by its mark, else UTF-8, with U+FFFD for what is not.
 fn decode(name: &str, bytes: Vec<u8>) -> Read1 {
     let text = match bytes.as_slice() {
-        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xFF, 0xFE, rest @ ..] => Ok(utf16(rest, u16::from_le_bytes)),
+        [0xFE, 0xFF, rest @ ..] => Ok(utf16(rest, u16::from_be_bytes)),
         [0xEF, 0xBB, 0xBF, rest @ ..] => {
             String::from_utf8(rest.to_vec()).map_err(|error| error.into_bytes())
         }
@@ -390,7 +393,7 @@ fn decode(name: &str, bytes: Vec<u8>) -> Read1 {
     if let Some(at) = text.find('\0') {
         let place = Source::new(name, &text[..at]).place(u32::try_from(at).unwrap_or(u32::MAX));
         let message = format!("{name} is not text: it holds a zero byte at {place}");
-        return Err(Diagnostic::new(Code::NotText, message));
+        return Err(Box::new(Diagnostic::new(Code::NotText, message)));
     }
     let warning_at = replaced.then(|| text.find(char::REPLACEMENT_CHARACTER)).flatten();
     let source = Source::new(name, text);
@@ -406,9 +409,9 @@ fn decode(name: &str, bytes: Vec<u8>) -> Read1 {
     Ok((source, warning))
 }
 
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Vec<u8>> {
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
     let units = bytes.chunks(2).map(|pair| unit([pair[0], pair.get(1).copied().unwrap_or(0)]));
-    Ok(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 #[cfg(test)]

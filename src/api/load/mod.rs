@@ -9,6 +9,7 @@
 //! with a hint.
 
 mod classify;
+mod fields;
 mod files;
 
 use std::io::Read;
@@ -145,6 +146,28 @@ impl Loaded {
     }
 }
 
+/// What is done about fields that a kind does not have, or that stand twice; kubectl's `--validate`.
+/// A value of a wrong type is always an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FieldValidation {
+    /// They are errors.
+    #[default]
+    Strict,
+    /// They are warnings.
+    Warn,
+    /// They are passed over.
+    Ignore,
+}
+
+/// How input is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// The bounds.
+    pub limits: Limits,
+    /// What is done about unknown fields.
+    pub validation: FieldValidation,
+}
+
 /// Reads everything that `paths` names: files, folders, patterns, `-` for the standard input.
 ///
 /// # Errors
@@ -154,24 +177,37 @@ pub fn load(
     stdin: Option<&mut dyn Read>,
     limits: &Limits,
 ) -> Result<Loaded, Vec<Diagnostic>> {
+    load_with(paths, stdin, Options { limits: *limits, ..Options::default() })
+}
+
+/// Reads everything that `paths` names, as [`load`] does, with all that can be chosen.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(
+    paths: &[PathBuf],
+    stdin: Option<&mut dyn Read>,
+    options: Options,
+) -> Result<Loaded, Vec<Diagnostic>> {
     let mut problems = Vec::new();
-    let sources = files::read_all(paths, stdin, limits, &mut problems);
-    finish(&sources, limits, problems)
+    let sources = files::read_all(paths, stdin, &options.limits, &mut problems);
+    finish(&sources, options, problems)
 }
 
 /// Reads texts that are in memory already.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_sources(sources: &[Arc<Source>], limits: &Limits) -> Result<Loaded, Vec<Diagnostic>> {
-    finish(sources, limits, Vec::new())
+pub fn load_sources(sources: &[Arc<Source>], options: Options) -> Result<Loaded, Vec<Diagnostic>> {
+    finish(sources, options, Vec::new())
 }
 
 fn finish(
     sources: &[Arc<Source>],
-    limits: &Limits,
+    options: Options,
     mut problems: Vec<Diagnostic>,
 ) -> Result<Loaded, Vec<Diagnostic>> {
+    let limits = &options.limits;
     let mut drafts = Vec::new();
     for source in sources {
         read_source(source, limits, &mut drafts, &mut problems);
@@ -181,7 +217,7 @@ fn finish(
             break;
         }
     }
-    let manifests = classify::classify(drafts, &mut problems);
+    let manifests = classify::classify(drafts, options.validation, &mut problems);
     if problems.iter().any(Diagnostic::is_error) {
         if problems.len() > limits.problems {
             problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
@@ -201,9 +237,11 @@ fn finish(
 struct Draft {
     origin: Origin,
     json: bool,
-    /// The `apiVersion` and `kind` that a typed list gives its items.
-    implied: Option<(String, String)>,
+    implied: Implied,
 }
+
+/// The `apiVersion` and `kind` that a typed list gives its items.
+type Implied = Option<(String, String)>;
 
 fn read_source(
     source: &Arc<Source>,

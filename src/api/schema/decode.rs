@@ -294,7 +294,7 @@ fn kind_of(json: &Value) -> &'static str {
 }
 
 /// Where Go's standard decoder stops at a text that is not padded base64.
-fn illegal_base64_at(text: &str) -> Option<usize> {
+pub(in crate::api) fn illegal_base64_at(text: &str) -> Option<usize> {
     let is_digit = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
     let bytes: Vec<(usize, u8)> =
         text.bytes().enumerate().filter(|(_, b)| !matches!(b, b'\r' | b'\n')).collect();

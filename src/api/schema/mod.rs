@@ -15,6 +15,7 @@ mod encode;
 
 use std::sync::OnceLock;
 
+pub(in crate::api) use decode::illegal_base64_at;
 pub use decode::{DecodeError, Decoded, decode};
 pub use encode::encode;
 

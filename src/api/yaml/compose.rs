@@ -321,13 +321,13 @@ impl Composer<'_> {
             return Err(YamlError::at(problem, span));
         }
         let scalar = self.scalar(target)?;
-        let kind = match &scalar {
-            Scalar::Big(_) => "uint64",
-            _ => "%!s(<nil>)",
-        };
-        let shown = match &scalar {
-            Scalar::Big(number) => format!("{number:#x}"),
-            _ => "<nil>".to_owned(),
+        let (kind, shown) = match &scalar {
+            Scalar::Big(number) => ("uint64", format!("{number:#x}")),
+            Scalar::Null
+            | Scalar::Bool(_)
+            | Scalar::Int(_)
+            | Scalar::Float(_)
+            | Scalar::Text(_) => ("%!s(<nil>)", "<nil>".to_owned()),
         };
         scalar.into_key().ok_or_else(|| {
             let value = match self.go_syntax(value, &mut SHOWN_NODES.clone()) {
@@ -388,18 +388,16 @@ impl Composer<'_> {
         let mut texts = Vec::new();
         let mut at = id + 1;
         match &self.raw[id].kind {
-            RawKind::Alias { target, .. } => return self.go_syntax(*target, budget),
-            RawKind::Scalar { text, .. } => {
-                return match self.scalar(id) {
-                    Ok(Scalar::Null) => "interface {}(nil)".to_owned(),
-                    Ok(Scalar::Bool(value)) => value.to_string(),
-                    Ok(Scalar::Int(value)) => value.to_string(),
-                    Ok(Scalar::Big(value)) => format!("{value:#x}"),
-                    Ok(Scalar::Float(value)) => value.to_string(),
-                    Ok(Scalar::Text(text)) => format!("{text:?}"),
-                    Err(_) => format!("{text:?}"),
-                };
-            }
+            RawKind::Alias { target, .. } => self.go_syntax(*target, budget),
+            RawKind::Scalar { text, .. } => match self.scalar(id) {
+                Ok(Scalar::Null) => "interface {}(nil)".to_owned(),
+                Ok(Scalar::Bool(value)) => value.to_string(),
+                Ok(Scalar::Int(value)) => value.to_string(),
+                Ok(Scalar::Big(value)) => format!("{value:#x}"),
+                Ok(Scalar::Float(value)) => value.to_string(),
+                Ok(Scalar::Text(text)) => format!("{text:?}"),
+                Err(_) => format!("{text:?}"),
+            },
             RawKind::Sequence => {
                 while at < end && *budget > 0 {
                     texts.push(self.go_syntax(at, budget));

@@ -206,10 +206,10 @@ fn binary(text: &str) -> Result<Scalar, String> {
         count += 6;
         if count >= 8 {
             count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xFF).expect("masked to one byte"));
+            bytes.push((bits >> count).to_le_bytes()[0]);
         }
     }
-    if clean.len() % 4 != 0 || data.len() % 4 == 1 {
+    if !clean.len().is_multiple_of(4) || data.len() % 4 == 1 {
         return Err(wrong());
     }
     Ok(Scalar::Text(String::from_utf8_lossy(&bytes).into()))
