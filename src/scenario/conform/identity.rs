@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use super::life::Life;
 use super::text::Names;
-use super::trace_file::{Life, TraceFile};
+use super::trace_file::TraceFile;
 use super::value::{field, shown, text};
 
 /// Owners of owners are followed this far; real ones end after three.

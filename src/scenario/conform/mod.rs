@@ -33,6 +33,7 @@ mod compare;
 pub mod corpus;
 mod events;
 mod identity;
+mod life;
 mod logs;
 mod marks;
 mod pairing;

@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use super::trace_file::{HeaderNode, Life, TraceFile};
+use super::life::Life;
+use super::trace_file::{HeaderNode, TraceFile};
 use super::value::{count, field, is_set, list, text};
 
 /// The one node that a pod's spec leaves open, if there is only one and the pod was bound.

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::life::{Life, State};
 use super::marks::{Gauge, Level, Mark, SETTLED, SOLID, Showing, Unit};
 use super::placement;
 use super::reduce::{Context, node_names};
 use super::runs::{Chance, Run, Runs};
-use super::trace_file::{Life, State};
 use super::value::{count, field, is_set, list, number, pairs, shown, text};
 use crate::base::Str;
 

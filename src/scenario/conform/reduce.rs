@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::{self, EventKey};
 use super::identity::Identities;
+use super::life::{Life, State};
 use super::marks::{Gauge, Level, SETTLED, SOLID, Showing, Unit};
 use super::placement;
 use super::steps;
-use super::trace_file::{Life, State, TraceFile};
+use super::trace_file::TraceFile;
 use super::value::{field, list, shown, text};
 use super::{pods, rest, workloads};
 

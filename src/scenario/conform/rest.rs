@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::life::{Life, State};
 use super::marks::{Gauge, Level, SOLID, Showing, Unit};
 use super::reduce::{Context, Reading, Units, reading, status};
-use super::trace_file::{Life, State};
 use super::value::{count, field, is_set, list, shown, text};
 
 /// Adds the milestones of a PodDisruptionBudget.

@@ -8,11 +8,11 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 
-use serde_json::{Map as JsonMap, Value, json};
+use serde_json::{Map as JsonMap, Value};
 
 use super::ConformError;
+use super::life::{Change, Life, lacking};
 use super::value::{field, is_set, list, number, shown, text};
 use crate::base::{Map, Str};
 
@@ -48,14 +48,6 @@ pub(super) struct HeaderNode {
     pub(super) labels: Value,
 }
 
-/// What a line says of an object.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Added,
-    Modified,
-    Deleted,
-}
-
 /// One step of the scenario and how it ended.
 pub(super) struct StepLine {
     pub(super) t: f64,
@@ -80,42 +72,6 @@ pub(super) struct EventLine {
     pub(super) reason: String,
     pub(super) message: String,
     pub(super) count: u64,
-}
-
-/// The controller of an object, as its owner reference names it.
-pub(super) struct Owner {
-    pub(super) kind: String,
-    pub(super) name: String,
-    pub(super) uid: Option<String>,
-}
-
-/// One object from its first line to its deletion. One that is made anew under the same name, with
-/// another uid, is another life.
-pub(super) struct Life {
-    pub(super) kind: Str,
-    pub(super) name: Str,
-    pub(super) uid: Option<Str>,
-    /// When its first line came.
-    pub(super) born: f64,
-    /// The first line was `ADDED`: it did not exist before.
-    pub(super) added: bool,
-    /// When it was deleted.
-    pub(super) gone: Option<f64>,
-    /// Its controller when first seen.
-    pub(super) owner: Option<Owner>,
-    /// Its state after each line, never empty.
-    pub(super) states: Vec<State>,
-}
-
-/// An object after one line of the trace. `null` stands for what no line has given yet.
-#[derive(Clone)]
-pub(super) struct State {
-    pub(super) t: f64,
-    pub(super) meta: Arc<Value>,
-    pub(super) spec: Arc<Value>,
-    pub(super) status: Arc<Value>,
-    /// The other fields at top level, such as an EndpointSlice's `endpoints`.
-    pub(super) rest: Arc<Value>,
 }
 
 impl TraceFile {
@@ -179,6 +135,9 @@ impl TraceFile {
                 return Err(format!("{body} is not an object"));
             }
         }
+        if let Some(lacking) = lacking(change, &row) {
+            return Err(lacking.to_owned());
+        }
         let kind = Str::from(row.get("kind").and_then(Value::as_str).ok_or("no kind")?);
         let name = Str::from(row.get("name").and_then(Value::as_str).ok_or("no name")?);
         let uid = row.get("metadata").and_then(|m| text(m, "uid")).map(Str::from);
@@ -190,18 +149,7 @@ impl TraceFile {
             !anew && !another
         });
         let at = known.unwrap_or_else(|| {
-            let added = change == Change::Added;
-            let states = Vec::new();
-            self.lives.push(Life {
-                kind,
-                name,
-                uid,
-                born: t,
-                added,
-                gone: None,
-                owner: None,
-                states,
-            });
+            self.lives.push(Life::new(&kind, &name, uid, t, change));
             live.insert(key, self.lives.len() - 1);
             self.lives.len() - 1
         });
@@ -261,116 +209,6 @@ impl EventLine {
     }
 }
 
-impl Life {
-    /// Takes in one line: `spec` by its top-level fields (whole for a Node), the rest by field,
-    /// metadata and status whole.
-    fn feed(&mut self, t: f64, change: Change, row: Value) {
-        let nothing = || Arc::new(Value::Null);
-        let mut state = self.states.last().cloned().unwrap_or_else(|| State {
-            t,
-            meta: nothing(),
-            spec: Arc::new(json!({})),
-            status: nothing(),
-            rest: Arc::new(json!({})),
-        });
-        state.t = t;
-        let Value::Object(fields) = row else { return };
-        for (key, value) in fields {
-            match key.as_str() {
-                "t" | "type" | "kind" | "name" | "rv" | "cells" => {}
-                "metadata" if value.as_object().is_some_and(|m| !m.is_empty()) => {
-                    state.meta = Arc::new(value);
-                }
-                "status" if !value.is_null() => state.status = Arc::new(value),
-                "metadata" | "status" => {}
-                "spec" => {
-                    if self.kind == "Node" {
-                        state.spec = Arc::new(json!({}));
-                    }
-                    merge(&mut state.spec, value);
-                }
-                _ => put(&mut state.rest, key, value),
-            }
-        }
-        if self.owner.is_none() {
-            self.owner = controller(&state.meta);
-        }
-        if change == Change::Deleted {
-            self.gone = Some(t);
-        }
-        self.states.push(state);
-    }
-
-    /// The states before the object was gone.
-    pub(super) fn alive(&self) -> &[State] {
-        match self.states.as_slice() {
-            [before @ .., _] if self.gone.is_some() && !before.is_empty() => before,
-            all => all,
-        }
-    }
-
-    /// The state after the first line.
-    pub(super) fn first(&self) -> &State {
-        self.states.first().expect("a life begins with its first line")
-    }
-
-    /// The state after the latest line.
-    pub(super) fn last(&self) -> &State {
-        self.states.last().expect("a life begins with its first line")
-    }
-
-    /// The value of a label when first seen.
-    pub(super) fn label(&self, key: &str) -> Option<&str> {
-        self.first().meta.get("labels").and_then(|l| text(l, key))
-    }
-
-    /// Whether a controller of this kind made it.
-    pub(super) fn is_of(&self, kind: &str) -> bool {
-        self.owner.as_ref().is_some_and(|o| o.kind == kind)
-    }
-
-    /// The first node that its spec names.
-    pub(super) fn node(&self) -> Option<&str> {
-        self.states.iter().find_map(|s| text(&s.spec, "nodeName"))
-    }
-
-    /// When its deletion was asked for.
-    pub(super) fn deletion_requested(&self) -> Option<&State> {
-        self.states.iter().find(|s| field(&s.meta, "deletionTimestamp").is_some())
-    }
-}
-
-fn controller(meta: &Value) -> Option<Owner> {
-    let refs = list(meta, "ownerReferences");
-    refs.iter().find(|r| is_set(r, "controller")).map(|r| Owner {
-        kind: shown(r.get("kind")),
-        name: shown(r.get("name")),
-        uid: text(r, "uid").map(str::to_owned),
-    })
-}
-
-fn merge(spec: &mut Arc<Value>, news: Value) {
-    let Value::Object(news) = news else { return };
-    for (key, value) in news {
-        if !value.is_null() {
-            put(spec, key, value);
-        } else if spec.get(&key).is_some()
-            && let Some(fields) = Arc::make_mut(spec).as_object_mut()
-        {
-            fields.shift_remove(&key);
-        }
-    }
-}
-
-fn put(object: &mut Arc<Value>, key: String, value: Value) {
-    if object.get(&key) == Some(&value) {
-        return;
-    }
-    if let Some(fields) = Arc::make_mut(object).as_object_mut() {
-        fields.insert(key, value);
-    }
-}
-
 /// The text of a file, decompressed when its name ends in `.zst`.
 ///
 /// # Errors
@@ -415,19 +253,6 @@ mod tests {
     }
 
     #[test]
-    fn a_later_line_changes_only_the_fields_of_spec_it_names() {
-        let file = TraceFile::from_lines([
-            r#"{"t":0,"type":"ADDED","kind":"Job","name":"j","spec":{"a":1,"b":2},"status":{"x":1}}"#,
-            r#"{"t":1,"type":"MODIFIED","kind":"Job","name":"j","spec":{"a":null,"c":3}}"#,
-            r#"{"t":2,"type":"MODIFIED","kind":"Job","name":"j","status":{}}"#,
-        ]);
-        let states = &file.lives[0].states;
-        assert_eq!(*states[1].spec, json!({"b": 2, "c": 3}));
-        assert_eq!(*states[1].status, json!({"x": 1}));
-        assert_eq!(*states[2].status, json!({}));
-    }
-
-    #[test]
     fn a_broken_line_is_remembered_and_the_rest_is_read() {
         let file = TraceFile::from_lines([
             "{\"t\":0",
@@ -435,11 +260,12 @@ mod tests {
             r#"{"type":"ADDED"}"#,
             r#"{"t":1,"type":"ADDED","kind":"Pod"}"#,
             r#"{"t":2,"type":"ADDED","kind":"Pod","name":"p","status":7}"#,
+            r#"{"t":2,"type":"ADDED","kind":"Pod","name":"p","spec":{"containers":[{}]}}"#,
             r#"{"t":3,"type":"STEP","step":0,"rc":1,"stderr":"no"}"#,
             r#"{"t":4,"type":"SOMETHING"}"#,
         ]);
         let lines: Vec<&str> = file.broken.iter().map(|b| b.split(':').next().unwrap()).collect();
-        assert_eq!(lines, ["line 1", "line 3", "line 4", "line 5"]);
+        assert_eq!(lines, ["line 1", "line 3", "line 4", "line 5", "line 6"]);
         assert!(file.steps[0].failed && file.steps[0].at == "None");
         assert!(file.end() > 3.9);
     }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::life::{Life, State};
 use super::marks::{Gauge, Level, SOLID, Unit};
 use super::placement::daemon_node;
 use super::reduce::{Context, Reading, Units, reading, status};
-use super::trace_file::{Life, State};
 use super::value::{count, field, is_set, list, number, shown, text};
 
 /// A count that a status leaves out is zero.
@@ -236,7 +236,7 @@ impl Revisions {
 }
 
 fn is_of(pod: &Life, set: &Life) -> bool {
-    let named = |o: &super::trace_file::Owner| o.kind == "StatefulSet" && o.name == *set.name;
+    let named = |o: &super::life::Owner| o.kind == "StatefulSet" && o.name == *set.name;
     pod.kind == "Pod"
         && pod.owner.as_ref().is_some_and(named)
         && set.gone.is_none_or(|gone| pod.born <= gone)
@@ -285,7 +285,7 @@ pub(super) fn daemonset(cx: &Context<'_>, set: &Life, unit: &mut Unit) {
         ],
     );
     let mine = |pod: &&Life| {
-        let named = |o: &super::trace_file::Owner| o.kind == "DaemonSet" && o.name == *set.name;
+        let named = |o: &super::life::Owner| o.kind == "DaemonSet" && o.name == *set.name;
         pod.kind == "Pod" && pod.owner.as_ref().is_some_and(named)
     };
     let pods = cx.file.lives.iter().filter(mine);
