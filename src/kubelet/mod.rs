@@ -1,15 +1,49 @@
-//! stub
-use crate::base::time::SimTime;
-use crate::engine::*;
-#[derive(Debug, Default)]
-pub struct Kubelets;
-impl Kubelets {
-    pub fn sync(&mut self, _: ComponentId, _: &mut Cx<'_>) {}
-    pub fn wake(&mut self, _: ComponentId, _: &mut Cx<'_>) {}
-    pub fn reply(&mut self, _: ComponentId, _: Answer, _: &mut Cx<'_>) {}
-    pub fn next_wake(&self, _: ComponentId) -> Option<(SimTime, WakeReason)> {
-        None
-    }
-    pub fn stop_node(&mut self, _: ComponentId, _: &mut Cx<'_>) {}
-    pub fn start_node(&mut self, _: ComponentId, _: &mut Cx<'_>) {}
-}
+//! The node agents: kubelet and what it drives.
+//!
+//! A pod that is bound to a node is brought up by that node's agent: volumes, sandbox, images,
+//! containers in order; it is kept up by restarts and probes, and taken down with hooks, grace and
+//! signals. What the agent does is split as upstream:
+//!
+//! - [`Kubelets`] owns all agents, what they hear together (ConfigMaps, Secrets, claims, Services …)
+//!   and the network that containers see;
+//! - an agent (`agent`) reads the log of its node's pods and has one worker per pod;
+//! - a worker (`worker`) is a by-value state machine: a sync decides what to do from the containers as
+//!   last seen (`actions`, pure) and does it step by step (`acting`, `lifecycle`);
+//! - the containers as they are and as they were last seen are two [`View`](runtime::View)s: relists
+//!   carry the one over to the other, as PLEG does;
+//! - the status of a pod is made from what was seen (`status`, `conditions`, pure) and told to the API
+//!   server (`reports`).
+//!
+//! Nothing ticks. Relists, resyncs, volume loops and probes have periods, but what a tick would find
+//! is computed: the next relist after an exit, the next sync tick after a back-off. A tick that would
+//! find nothing is no event, so that a settled pod costs nothing.
+//!
+//! Left out: static pods, ephemeral containers, resizing in place, eviction by pressure, device and
+//! CPU managers, dynamic resources, the kubelet's own API.
+
+mod acting;
+mod actions;
+mod admission;
+mod agent;
+mod asking;
+mod body;
+mod conditions;
+mod desk;
+mod dial;
+mod env;
+mod images;
+mod kubelets;
+mod lifecycle;
+mod node;
+mod probes;
+mod reports;
+mod restarts;
+mod runtime;
+mod shared;
+mod status;
+mod text;
+mod volumes;
+mod worker;
+
+pub use images::{Image, ImageModel, Missing, Preloaded};
+pub use kubelets::Kubelets;

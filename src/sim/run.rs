@@ -35,6 +35,8 @@ pub struct Sim {
     digest: Digest,
     stats: Stats,
     last_change: SimTime,
+    /// Reused: node agents to be armed anew.
+    rearmed: Vec<ComponentId>,
 }
 
 /// Why the loop stopped.
@@ -103,6 +105,7 @@ impl Sim {
             digest: Digest::new(options.seed),
             stats: Stats::default(),
             last_change: options.start.0,
+            rearmed: Vec::new(),
         }
     }
 
@@ -272,6 +275,7 @@ impl Sim {
                     Act::Wake => self.kubelets.wake(id, &mut cx),
                     Act::Reply(answer) => self.kubelets.reply(id, answer, &mut cx),
                 }
+                self.rearm_kubelets(id);
                 self.kubelets.next_wake(id)
             }
         };
@@ -279,6 +283,19 @@ impl Sim {
         if let Some(at) = self.agenda.arm(id, at) {
             self.queue.push(at, Event::Wake(id));
         }
+    }
+
+    /// Agents share the network: an event of one may change when others want to be woken.
+    fn rearm_kubelets(&mut self, driven: ComponentId) {
+        let mut rearmed = std::mem::take(&mut self.rearmed);
+        rearmed.extend(self.kubelets.take_rearmed());
+        for id in rearmed.drain(..).filter(|id| *id != driven) {
+            let at = self.kubelets.next_wake(id).map(|(at, _)| at.max(self.now));
+            if let Some(at) = self.agenda.arm(id, at) {
+                self.queue.push(at, Event::Wake(id));
+            }
+        }
+        self.rearmed = rearmed;
     }
 
     /// Does something to the machine of a node, outside any event.
@@ -298,6 +315,7 @@ impl Sim {
             out: &mut self.out,
         };
         act(&mut self.kubelets, id, &mut cx);
+        self.rearm_kubelets(id);
         let at = self.kubelets.next_wake(id).map(|(at, _)| at.max(self.now));
         if let Some(at) = self.agenda.arm(id, at) {
             self.queue.push(at, Event::Wake(id));

@@ -1,0 +1,159 @@
+//! What all agents share: what they hear together, names of images, and what has been assumed.
+//!
+//! Every real agent watches these objects for itself; here one set of informers serves all, since each
+//! hears the same at the same time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::env::{self, Env};
+use super::images::{ImageModel, Images};
+use crate::base::Str;
+use crate::engine::Cx;
+use crate::model::{Key, Kind, Object, Resources, Slot, Whole, wire};
+use crate::store::{Delta, Informer};
+use crate::trace::Assumption;
+
+/// The kinds that agents hear of together, beside their pods.
+pub(super) const KINDS: [Kind; 7] = [
+    Kind::Node,
+    Kind::ConfigMap,
+    Kind::Secret,
+    Kind::PersistentVolumeClaim,
+    Kind::PersistentVolume,
+    Kind::Service,
+    Kind::EndpointSlice,
+];
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    informers: Vec<Informer>,
+    /// What is assumed of images.
+    pub(super) image_model: ImageModel,
+    /// Names of images.
+    pub(super) images: Images,
+    /// What has been assumed so far, each once.
+    pub(super) assumed: BTreeSet<Assumption>,
+    /// Variables of Services by namespace and whether its own Services count; emptied when Services
+    /// change.
+    service_env: BTreeMap<(Str, bool), Arc<Env>>,
+}
+
+impl Shared {
+    /// Nothing heard yet.
+    pub(super) fn new(image_model: ImageModel) -> Self {
+        Self {
+            informers: KINDS.iter().map(|_| Informer::default()).collect(),
+            image_model,
+            images: Images::default(),
+            assumed: BTreeSet::new(),
+            service_env: BTreeMap::new(),
+        }
+    }
+
+    /// Hears the news, calling `f` with each change.
+    pub(super) fn hear(&mut self, cx: &Cx<'_>, mut f: impl FnMut(Kind, Delta<'_>)) {
+        let until = cx.heard_until();
+        for (kind, informer) in KINDS.iter().zip(&mut self.informers) {
+            let before = informer.position();
+            informer.advance(cx.logs.kind(*kind), until, |delta| f(*kind, delta));
+            if *kind == Kind::Service && informer.position() != before {
+                self.service_env.clear();
+            }
+        }
+    }
+
+    /// Where the cursors stand.
+    pub(super) fn positions(&self) -> impl Iterator<Item = (Kind, u64)> {
+        KINDS.iter().zip(&self.informers).map(|(kind, informer)| (*kind, informer.position()))
+    }
+
+    fn of(&self, kind: Kind) -> &Informer {
+        let i =
+            KINDS.iter().position(|k| *k == kind).expect("only kinds of the list are asked for");
+        &self.informers[i]
+    }
+
+    /// A ConfigMap.
+    pub(super) fn config_map(
+        &self,
+        namespace: &Str,
+        name: &str,
+    ) -> Option<&Whole<wire::core::ConfigMap>> {
+        match self.of(Kind::ConfigMap).by_key(&Key::new(namespace.clone(), name))? {
+            Object::ConfigMap(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// A Secret.
+    pub(super) fn secret(&self, namespace: &Str, name: &str) -> Option<&Whole<wire::core::Secret>> {
+        match self.of(Kind::Secret).by_key(&Key::new(namespace.clone(), name))? {
+            Object::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// A claim.
+    pub(super) fn claim(&self, key: &Key) -> Option<&Whole<wire::core::PersistentVolumeClaim>> {
+        match self.of(Kind::PersistentVolumeClaim).by_key(key)? {
+            Object::PersistentVolumeClaim(claim) => Some(claim),
+            _ => None,
+        }
+    }
+
+    /// A node.
+    pub(super) fn node(&self, slot: Slot) -> Option<&crate::model::Node> {
+        match self.of(Kind::Node).get(slot)? {
+            Object::Node(node) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The slot of the node of that name.
+    pub(super) fn node_slot(&self, name: &str) -> Option<Slot> {
+        self.of(Kind::Node).slot(&Key::new("", name))
+    }
+
+    /// What pods may use of a node.
+    pub(super) fn allocatable(&self, slot: Slot) -> Option<&Resources> {
+        self.node(slot).map(|n| &n.allocatable)
+    }
+
+    /// The variables that tell of Services to a container in `namespace`; `links`: of those of the
+    /// namespace too, not of the API server's alone (`getServiceEnvVarMap`).
+    pub(super) fn service_env(&mut self, namespace: &Str, links: bool) -> Arc<Env> {
+        let key = (namespace.clone(), links);
+        if let Some(known) = self.service_env.get(&key) {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(self.make_service_env(namespace, links));
+        self.service_env.insert(key, Arc::clone(&made));
+        made
+    }
+
+    fn make_service_env(&self, namespace: &Str, links: bool) -> Env {
+        let mut env = Env::new();
+        let mut add = |master: bool| {
+            for (_, object) in self.of(Kind::Service).iter() {
+                let Object::Service(service) = object else { continue };
+                let is_master =
+                    service.meta.namespace == "default" && service.meta.name == "kubernetes";
+                let own = links && service.meta.namespace == *namespace;
+                if is_master != master || !(is_master || own) {
+                    continue;
+                }
+                let Some(spec) = &service.body.spec else { continue };
+                let ip = spec.cluster_ip.as_deref().filter(|ip| !ip.is_empty() && *ip != "None");
+                if let Some(ip) = ip {
+                    let ports = spec.ports.as_deref().unwrap_or_default();
+                    env::of_service(&service.meta.name, ip, ports, &mut env);
+                }
+            }
+        };
+        add(true);
+        add(false);
+        env
+    }
+}
