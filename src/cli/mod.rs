@@ -1,9 +1,12 @@
 //! The command line: one file per command, the exit codes, and the only places that print, read the
 //! environment or look at the machine's clock.
 
+mod cluster_file;
 mod conform;
 pub mod exit_code;
+mod run;
 mod ui;
+mod wall;
 
 use std::process::ExitCode;
 
@@ -19,6 +22,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(Box<run::Args>),
     Conform(conform::Args),
 }
 
@@ -34,6 +38,7 @@ pub fn main() -> ExitCode {
         }
     };
     let code = match cli.command {
+        Command::Run(args) => run::run(&args),
         Command::Conform(args) => conform::run(&args),
     };
     ExitCode::from(code)

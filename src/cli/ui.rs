@@ -1,6 +1,8 @@
 //! Printing. A reader that has gone away (`| head`) is no error.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::api::diagnostic::render::Style;
 
 /// Writes a text to standard output.
 pub(super) fn out(text: &str) {
@@ -11,3 +13,15 @@ pub(super) fn out(text: &str) {
 pub(super) fn err(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
+
+/// How diagnostics are drawn on standard error: in colours on a terminal, plain in a pipe.
+pub(super) fn diagnostic_style() -> Style {
+    if io::stderr().is_terminal() {
+        Style::Fancy { colour: true, width: WIDTH }
+    } else {
+        Style::Plain
+    }
+}
+
+/// The width that diagnostics are drawn for.
+const WIDTH: usize = 100;

@@ -4,5 +4,7 @@
 //! result at the end.
 
 mod record;
+pub mod summary;
+pub mod timeline;
 
 pub use record::Recorder;

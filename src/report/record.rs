@@ -71,7 +71,10 @@ impl Recorder {
             }
             FactKind::Output(output) => self.output(fact.at, output),
             FactKind::Step(step) => self.step(step),
-            FactKind::Waiting(_) | FactKind::Assumed(_) | FactKind::Unmodelled(_) => {}
+            FactKind::StepBegun { .. }
+            | FactKind::Waiting(_)
+            | FactKind::Assumed(_)
+            | FactKind::Unmodelled(_) => {}
         }
     }
 

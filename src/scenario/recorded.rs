@@ -200,13 +200,7 @@ impl ScenarioDir {
     /// # Errors
     /// When it cannot be read or is not what it should be.
     pub fn scenario(&self) -> Result<Scenario, ScenarioError> {
-        let path = self.dir.join("scenario.yaml");
-        let failed = |source: io::Error| ScenarioError::Read { path: path.clone(), source };
-        if fs::metadata(&path).map_err(failed)?.len() > MAX_SCENARIO_BYTES {
-            return Err(ScenarioError::TooLarge { path });
-        }
-        let text = fs::read_to_string(&path).map_err(failed)?;
-        Scenario::parse(&text).map_err(|problem| ScenarioError::Invalid { path, problem })
+        Scenario::read(&self.dir.join("scenario.yaml"))
     }
 
     /// Reads the first line of the first recording.
@@ -254,6 +248,20 @@ struct WrittenStep {
 }
 
 impl Scenario {
+    /// Reads a scenario's file.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not what it should be.
+    pub fn read(path: &Path) -> Result<Self, ScenarioError> {
+        let path = path.to_owned();
+        let failed = |source: io::Error| ScenarioError::Read { path: path.clone(), source };
+        if fs::metadata(&path).map_err(failed)?.len() > MAX_SCENARIO_BYTES {
+            return Err(ScenarioError::TooLarge { path });
+        }
+        let text = fs::read_to_string(&path).map_err(failed)?;
+        Self::parse(&text).map_err(|problem| ScenarioError::Invalid { path, problem })
+    }
+
     /// Reads the text of a `scenario.yaml`.
     ///
     /// # Errors
@@ -292,8 +300,11 @@ impl WrittenStep {
     }
 }
 
-/// A length of time such as `14s`, `1m30s` or `500ms`: numbers with units, down to nanoseconds.
-fn duration(text: &str) -> Result<Duration, String> {
+/// A length of time such as `14s`, `1m30s`, `500ms` or `2d`: numbers with units, down to nanoseconds.
+///
+/// # Errors
+/// What is wrong with it, in a sentence.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no length of time such as 14s, 1m30s or 500ms");
     let mut total = Duration::ZERO;
     let mut rest = text;
@@ -303,6 +314,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         let letters = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         let nanos: u64 = match unit {
+            "d" => 86_400_000_000_000,
             "h" => 3_600_000_000_000,
             "m" => 60_000_000_000,
             "s" => 1_000_000_000,

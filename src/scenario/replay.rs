@@ -1,7 +1,7 @@
 //! A recorded scenario, run in simulation: the recording's nodes, start time and steps.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
         options: Options { seed, start: Start(start), ..Options::default() },
         nodes: nodes(&header, start),
         storage: Storage::None,
-        steps: scenario.steps.iter().map(|s| step(dir, s)).collect(),
+        steps: scenario.steps.iter().map(|s| step(&dir.dir, s)).collect(),
         end: End::After(scenario.duration),
     };
     let mut runner = Runner::new(plan, &mut |_| {})?;
@@ -117,9 +117,10 @@ fn nodes(header: &Header, start: SimTime) -> Vec<Value> {
     numbered.map(|(n, i)| spec(n).object(i, start)).collect()
 }
 
-fn step(dir: &ScenarioDir, step: &super::recorded::Step) -> TimedStep {
+/// A step of a scenario whose files are in `folder`.
+pub fn step(folder: &Path, step: &super::recorded::Step) -> TimedStep {
     let action = match &step.action {
-        Action::Apply(file) => apply(dir, file),
+        Action::Apply(file) => apply(folder, file),
         Action::Kubectl(line) => StepAction::Kubectl(line.clone()),
         Action::StopNode(node) => StepAction::StopNode(node.clone()),
         Action::StartNode(node) => StepAction::StartNode(node.clone()),
@@ -133,9 +134,9 @@ fn step(dir: &ScenarioDir, step: &super::recorded::Step) -> TimedStep {
     TimedStep { at: step.at, written, action, expect_error: step.expect_error }
 }
 
-fn apply(dir: &ScenarioDir, file: &str) -> StepAction {
+fn apply(folder: &Path, file: &str) -> StepAction {
     let source = file.to_owned();
-    match load::load(&[dir.dir.join(file)], None, &Limits::default()) {
+    match load::load(&[folder.join(file)], None, &Limits::default()) {
         Ok(loaded) => {
             let documents = loaded.manifests.into_iter().map(|m| m.value).collect();
             StepAction::Apply { source, documents }

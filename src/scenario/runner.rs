@@ -193,6 +193,8 @@ impl Runner {
             StepAction::StartNode(node) => ("start-node", node),
             StepAction::AddNode(node) => ("add-node", node),
         };
+        let begun = FactKind::StepBegun { action, arg: arg.into() };
+        self.sim.record(FactId::NONE, begun, f);
         let mut done = StepDone {
             index: u32::try_from(self.next_step).unwrap_or(u32::MAX),
             at: step.written.clone(),

@@ -51,6 +51,13 @@ pub enum FactKind {
     },
     /// A container wrote a line.
     Output(Arc<Output>),
+    /// A step of the scenario begins.
+    StepBegun {
+        /// `apply`, `kubectl`, `stop-node`, `start-node`, `add-node`.
+        action: &'static str,
+        /// What it is about.
+        arg: Str,
+    },
     /// A step of the scenario was carried out.
     Step(Arc<StepDone>),
     /// A component decided to wait, and on what. Recorded when the reason changes, not at every look.

@@ -1,0 +1,291 @@
+//! The summary at the end of a run: what completed, what runs, what is stuck and on what, what was
+//! assumed, what is not modelled.
+
+mod causes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::timeline::{count, duration, name};
+use crate::base::time::SimTime;
+use crate::model::{
+    ContainerState, CronJob, Job, Kind, Meta, Object, Phase, Pod, Ref, Uid, sim_time,
+};
+use crate::store::Store;
+use crate::trace::{Assumption, Fact, FactKind, Waiting};
+
+/// What a run comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// What has done its work.
+    pub completed: Vec<Entry>,
+    /// What runs as it should.
+    pub running: Vec<Entry>,
+    /// What is on its way or not as it should be.
+    pub stuck: Vec<Entry>,
+    /// What was assumed.
+    pub assumed: Vec<Assumption>,
+    /// What the input asks for and the simulation does not model.
+    pub unmodelled: Vec<Assumption>,
+    /// Kinds that are kept without behaviour, and how many objects of each.
+    pub inert: Vec<(String, usize)>,
+}
+
+/// One object of a summary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// `deployment/web`.
+    pub object: String,
+    /// How it stands: `2 of 2 ready`.
+    pub state: String,
+    /// Why it does not get on; empty where it does.
+    pub causes: Vec<String>,
+}
+
+/// What a summary needs of the facts.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    assumed: BTreeSet<Assumption>,
+    unmodelled: BTreeSet<Assumption>,
+    waiting: BTreeMap<Uid, Waiting>,
+    runs: BTreeMap<Uid, usize>,
+}
+
+impl Gathered {
+    /// Takes in a fact.
+    pub fn observe(&mut self, fact: &Fact) {
+        match &fact.kind {
+            FactKind::Assumed(a) => {
+                self.assumed.insert(Assumption::clone(a));
+            }
+            FactKind::Unmodelled(a) => {
+                self.unmodelled.insert(Assumption::clone(a));
+            }
+            FactKind::Waiting(w) => {
+                self.waiting.insert(w.uid, Waiting::clone(w));
+            }
+            FactKind::Object { object: Object::Job(job), old: None, .. } => {
+                if let Some(owner) = job.meta.controller_of_kind(Kind::CronJob) {
+                    *self.runs.entry(owner.uid).or_insert(0) += 1;
+                }
+            }
+            FactKind::Object { .. }
+            | FactKind::Event { .. }
+            | FactKind::Output(_)
+            | FactKind::StepBegun { .. }
+            | FactKind::Step(_) => {}
+        }
+    }
+}
+
+impl Summary {
+    /// Looks at a cluster at the end of a run. `blocked` tells where a container's script stands.
+    pub fn of(
+        store: &Store,
+        now: SimTime,
+        gathered: &Gathered,
+        inert: Vec<(String, usize)>,
+        blocked: &dyn Fn(&Pod, &str) -> Option<String>,
+    ) -> Self {
+        let mut summary = Self {
+            assumed: gathered.assumed.iter().cloned().collect(),
+            unmodelled: gathered.unmodelled.iter().cloned().collect(),
+            inert,
+            ..Self::default()
+        };
+        let look = causes::Look { store, now, waiting: &gathered.waiting, blocked };
+        for kind in [
+            Kind::Job,
+            Kind::CronJob,
+            Kind::Deployment,
+            Kind::ReplicaSet,
+            Kind::ReplicationController,
+            Kind::StatefulSet,
+            Kind::DaemonSet,
+            Kind::Pod,
+            Kind::PersistentVolumeClaim,
+        ] {
+            let mut objects: Vec<&Object> = store.list(kind).filter(|o| is_own(o)).collect();
+            objects.sort_by(|a, b| a.key().cmp(&b.key()));
+            for object in objects {
+                summary.add(object, &look, gathered);
+            }
+        }
+        summary
+    }
+
+    fn add(&mut self, object: &Object, look: &causes::Look<'_>, gathered: &Gathered) {
+        let entry = |state: String, causes: Vec<String>| Entry {
+            object: name(&object.reference()),
+            state,
+            causes,
+        };
+        match object {
+            Object::Job(job) => self.add_job(job, object, look),
+            Object::CronJob(cron) => {
+                let runs = gathered.runs.get(&cron.meta.uid).copied().unwrap_or(0);
+                self.running.push(entry(schedule(cron, runs), Vec::new()));
+            }
+            Object::Pod(pod) => match pod.status.phase {
+                Phase::Succeeded => self.completed.push(entry("succeeded".to_owned(), Vec::new())),
+                Phase::Failed => {
+                    self.stuck.push(entry("failed".to_owned(), look.of_pod(pod)));
+                }
+                Phase::Running if pod.is_ready() => {
+                    self.running.push(entry(placed(pod), Vec::new()));
+                }
+                Phase::Pending | Phase::Running | Phase::Unknown => {
+                    self.stuck.push(entry("not ready".to_owned(), look.of_pod(pod)));
+                }
+            },
+            Object::PersistentVolumeClaim(claim) => {
+                let phase = claim.body.status.as_ref().and_then(|s| s.phase.as_deref());
+                if phase != Some("Bound") {
+                    let causes = look.waiting_for(claim.meta.uid);
+                    self.stuck.push(entry("not bound".to_owned(), causes));
+                }
+            }
+            _ => {
+                let Some((ready, wanted)) = replicas(object) else { return };
+                let state = format!("{ready} of {wanted} ready");
+                if ready >= wanted {
+                    self.running.push(entry(state, Vec::new()));
+                } else {
+                    self.stuck.push(entry(state, look.of_workload(object.meta())));
+                }
+            }
+        }
+    }
+
+    fn add_job(&mut self, job: &Job, object: &Object, look: &causes::Look<'_>) {
+        let status = &job.status;
+        let took = match (status.start_time, status.completion_time) {
+            (Some(a), Some(b)) => format!(" in {}", duration(b.since(a))),
+            _ => String::new(),
+        };
+        let entry = |state: String, causes: Vec<String>| Entry {
+            object: name(&object.reference()),
+            state,
+            causes,
+        };
+        if status.is_true("Complete") {
+            let state = format!("complete, {} succeeded{took}", status.succeeded);
+            self.completed.push(entry(state, Vec::new()));
+        } else if status.is_true("Failed") {
+            let failed = status.conditions.iter().find(|c| c.kind == "Failed");
+            let why = failed.map(|c| c.message.to_string()).into_iter().collect();
+            let state = format!("failed, {} failed, {} succeeded", status.failed, status.succeeded);
+            self.stuck.push(entry(state, why));
+        } else {
+            let mut causes = look.of_workload(&job.meta);
+            if causes.is_empty() {
+                causes = look.waiting_for(job.meta.uid);
+            }
+            let state = format!("{} active, {} succeeded", status.active, status.succeeded);
+            if causes.is_empty() && status.active > 0 {
+                self.running.push(entry(state, causes));
+            } else {
+                self.stuck.push(entry(state, causes));
+            }
+        }
+    }
+
+    /// The summary as text.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        section(&mut text, "completed", &self.completed);
+        section(&mut text, "running", &self.running);
+        section(&mut text, "stuck", &self.stuck);
+        let said = |a: &Assumption| Entry {
+            object: a.subject.to_string(),
+            state: a.text.to_string(),
+            causes: Vec::new(),
+        };
+        section(&mut text, "assumed", &self.assumed.iter().map(said).collect::<Vec<_>>());
+        section(&mut text, "not modelled", &self.unmodelled.iter().map(said).collect::<Vec<_>>());
+        let inert = |(kind, n): &(String, usize)| Entry {
+            object: kind.clone(),
+            state: format!("{}, kept without behaviour", count(*n, "object")),
+            causes: Vec::new(),
+        };
+        section(&mut text, "inert", &self.inert.iter().map(inert).collect::<Vec<_>>());
+        text
+    }
+
+    /// The summary as JSON.
+    pub fn to_json(&self) -> Value {
+        let entries = |all: &[Entry]| -> Vec<Value> {
+            all.iter()
+                .map(|e| json!({"object": e.object, "state": e.state, "causes": e.causes}))
+                .collect()
+        };
+        let said = |all: &[Assumption]| -> Vec<Value> {
+            all.iter()
+                .map(|a| json!({"subject": a.subject.as_str(), "text": a.text.as_str()}))
+                .collect()
+        };
+        let inert: BTreeMap<&str, usize> =
+            self.inert.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+        json!({
+            "completed": entries(&self.completed),
+            "running": entries(&self.running),
+            "stuck": entries(&self.stuck),
+            "assumed": said(&self.assumed),
+            "notModelled": said(&self.unmodelled),
+            "inert": inert,
+        })
+    }
+}
+
+/// The width of the column of section names.
+const SECTION: usize = 12;
+
+fn section(text: &mut String, title: &str, entries: &[Entry]) {
+    let width = entries.iter().map(|e| e.object.chars().count()).max().unwrap_or(0).min(36);
+    for (i, entry) in entries.iter().enumerate() {
+        let title = if i == 0 { title } else { "" };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{title:>SECTION$}  {:<width$}  {}", entry.object, entry.state);
+        for cause in &entry.causes {
+            let _ = writeln!(text, "{:SECTION$}    {cause}", "");
+        }
+    }
+}
+
+/// Whether an object is the user's own and not made by a controller.
+fn is_own(object: &Object) -> bool {
+    object.meta().controller().is_none()
+}
+
+fn placed(pod: &Pod) -> String {
+    let restarts: u32 = pod.status.containers.iter().map(|c| c.restart_count).sum();
+    let again = match restarts {
+        0 => String::new(),
+        n => format!(", {}", count(usize::try_from(n).unwrap_or(usize::MAX), "restart")),
+    };
+    format!("ready on {}{again}", pod.node.as_deref().unwrap_or("no node"))
+}
+
+fn schedule(cron: &CronJob, runs: usize) -> String {
+    let last = cron.status.last_schedule_time.as_ref().map(sim_time);
+    let last = last.map(|t| format!(", last at {}", t.to_utc().format("%Y-%m-%d %H:%M")));
+    let schedule = &cron.spec.wire.schedule;
+    format!("{schedule:?}: {}{}", count(runs, "run"), last.unwrap_or_default())
+}
+
+/// Ready and wanted pods of a workload.
+fn replicas(object: &Object) -> Option<(i32, i32)> {
+    let or = |n: Option<i32>| n.unwrap_or(0);
+    Some(match object {
+        Object::Deployment(d) => (or(d.status.ready_replicas), d.spec.wire.replicas.unwrap_or(1)),
+        Object::ReplicaSet(r) => (or(r.status.ready_replicas), r.spec.wire.replicas.unwrap_or(1)),
+        Object::ReplicationController(r) => {
+            (or(r.status.ready_replicas), r.spec.wire.replicas.unwrap_or(1))
+        }
+        Object::StatefulSet(s) => (or(s.status.ready_replicas), s.spec.wire.replicas.unwrap_or(1)),
+        Object::DaemonSet(d) => (d.status.number_ready, d.status.desired_number_scheduled),
+        _ => return None,
+    })
+}
