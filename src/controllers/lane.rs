@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::controller::{Controller, Done, Retry, Step, SyncCx};
 use super::view::View;
-use crate::base::Map;
 use crate::base::time::SimTime;
+use crate::base::{Map, Str};
 use crate::engine::{Cx, Token, WorkQueue};
 use crate::model::Kind;
 use crate::store::{Delta, Reply};
@@ -162,7 +162,10 @@ impl<C: Controller> Lane<C> {
         self.queue.done(key);
         match done.waiting {
             None => {
-                self.waiting.remove(key);
+                if let Some(waiting) = self.waiting.remove(key) {
+                    let over = Waiting { on: Str::default(), ..waiting };
+                    cx.fact(cause, FactKind::Waiting(over.into()));
+                }
             }
             Some(waiting) => {
                 if self.waiting.get(key) != Some(&waiting) {

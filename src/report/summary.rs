@@ -63,6 +63,9 @@ impl Gathered {
             FactKind::Unmodelled(a) => {
                 self.unmodelled.insert(Assumption::clone(a));
             }
+            FactKind::Waiting(w) if w.on.is_empty() => {
+                self.waiting.remove(&w.uid);
+            }
             FactKind::Waiting(w) => {
                 self.waiting.insert(w.uid, Waiting::clone(w));
             }

@@ -206,7 +206,7 @@ pub struct Waiting {
     pub object: Ref,
     /// Its uid.
     pub uid: Uid,
-    /// What it waits for, for people: "volume claim data-0 to be bound".
+    /// What it waits for, for people: "volume claim data-0 to be bound". Empty: it waits no longer.
     pub on: Str,
 }
 

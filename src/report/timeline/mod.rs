@@ -108,6 +108,9 @@ impl Timeline {
             FactKind::Output(output) => self.outputs.observe(fact.at, output, &mut self.lines),
             FactKind::StepBegun { action, arg } => self.step_begins(fact.at, action, arg),
             FactKind::Step(step) => self.step_ends(fact.at, step),
+            FactKind::Waiting(waiting) if waiting.on.is_empty() => {
+                self.waits.remove(&waiting.uid);
+            }
             FactKind::Waiting(waiting) => {
                 self.waits.insert(waiting.uid, (fact.at, Arc::clone(waiting)));
             }
