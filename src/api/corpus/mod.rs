@@ -5,6 +5,7 @@
 //! command runs them over whole files; the tests below hold the rate that was reached.
 
 pub mod defaulting;
+pub mod legacy_defaulting;
 pub mod names;
 pub mod pod_resources;
 pub mod quantity;
@@ -72,6 +73,11 @@ pub(crate) mod tests {
     #[test]
     fn request_bodies_are_decoded_strictly_as_recorded() {
         check("strict-decoding-a.jsonl.zst", strict_decoding::check, 1000);
+    }
+
+    #[test]
+    fn manifests_of_old_versions_mean_what_they_meant() {
+        check("legacy-defaulting-a.jsonl.zst", legacy_defaulting::check, 1000);
     }
 
     #[test]
