@@ -29,9 +29,6 @@ fn current(manifest: &Value) -> Result<Value, String> {
     legacy::convert(&mut manifest);
     let of = registry::struct_of(&manifest).ok_or("the kind is not in the table")?;
     let mut decoded = schema::decode(of, &manifest).map_err(|error| error.to_string())?;
-    if let Some(unknown) = decoded.unknown.first() {
-        return Err(format!("unknown field {unknown}"));
-    }
     defaults::apply(of, &mut decoded.value);
     defaults::create::normalise(of.key, &mut decoded.value);
     defaults::create::prepare(of.key, &mut decoded.value, "2026-01-01T00:00:00Z");
