@@ -68,6 +68,8 @@ lanes! {
     replicaset: super::replicaset::ReplicaSetController;
     /// ReplicationControllers.
     replication: super::replicaset::ReplicationControllerController;
+    /// DaemonSets.
+    daemonset: super::daemonset::DaemonSetController;
     /// StatefulSets.
     statefulset: super::statefulset::StatefulSetController;
 }

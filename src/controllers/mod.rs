@@ -14,6 +14,7 @@ pub mod consistency;
 mod controller;
 pub mod corpus;
 pub mod cronjob;
+pub mod daemonset;
 pub mod deployment;
 mod expectations;
 pub mod hash;

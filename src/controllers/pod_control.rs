@@ -29,7 +29,7 @@ pub fn from_template(template: &PodTemplate, namespace: &Str, owner: OwnerRef) -
             ..Meta::default()
         },
         spec: template.spec.clone(),
-        node: None,
+        node: template.node.clone(),
         identity: None,
         made_for: None,
         status: PodStatus::default(),

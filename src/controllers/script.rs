@@ -62,6 +62,8 @@ pub enum Aside {
     DeletionFailed(Uid),
     /// An object was written, at that revision.
     Wrote(Kind, u64),
+    /// A pod has failed on that node and is about to be replaced.
+    FailedAgain(Str),
 }
 
 /// A sync that waits for answers: what it began with and what it has been told.
@@ -253,43 +255,43 @@ fn is_write(request: &Request) -> bool {
 
 /// What came of a step of a script.
 #[derive(Debug)]
-pub enum Outcome<I> {
+pub enum Outcome<I, T> {
     /// It asks and waits.
     Ask(Vec<Request>, Run<I>),
     /// It has reached its end.
-    Done(Done),
+    Done(I, T),
     /// It has failed.
     Refused(Box<ApiError>),
 }
 
 /// Begins a script. Events are recorded; other asides go to `hear`.
-pub fn begin<I>(
+pub fn begin<I, T>(
     inputs: I,
     cx: &mut SyncCx<'_, '_>,
-    script: impl FnOnce(&I, &mut Script<'_>) -> Result<Done, Halt>,
+    script: impl FnOnce(&I, &mut Script<'_>) -> Result<T, Halt>,
     hear: impl FnMut(Aside),
-) -> Outcome<I> {
+) -> Outcome<I, T> {
     run(Run { inputs, began: cx.now, told: Vec::new(), said: 0 }, cx, script, hear)
 }
 
 /// Goes on with a script that has been answered.
-pub fn go_on<I>(
+pub fn go_on<I, T>(
     mut at: Run<I>,
     replies: Vec<Reply>,
     cx: &mut SyncCx<'_, '_>,
-    script: impl FnOnce(&I, &mut Script<'_>) -> Result<Done, Halt>,
+    script: impl FnOnce(&I, &mut Script<'_>) -> Result<T, Halt>,
     hear: impl FnMut(Aside),
-) -> Outcome<I> {
+) -> Outcome<I, T> {
     at.told.push((cx.now, replies));
     run(at, cx, script, hear)
 }
 
-fn run<I>(
+fn run<I, T>(
     mut at: Run<I>,
     cx: &mut SyncCx<'_, '_>,
-    script: impl FnOnce(&I, &mut Script<'_>) -> Result<Done, Halt>,
+    script: impl FnOnce(&I, &mut Script<'_>) -> Result<T, Halt>,
     mut hear: impl FnMut(Aside),
-) -> Outcome<I> {
+) -> Outcome<I, T> {
     let mut this = Script::new(&at);
     let end = script(&at.inputs, &mut this);
     let asides = this.asides;
@@ -303,23 +305,24 @@ fn run<I>(
             | Aside::ExpectDeletions(_)
             | Aside::CreationsFailed(_)
             | Aside::DeletionFailed(_)
-            | Aside::Wrote(..)) => hear(other),
+            | Aside::Wrote(..)
+            | Aside::FailedAgain(_)) => hear(other),
         }
     }
     at.said = said;
     match end {
-        Ok(done) => Outcome::Done(done),
+        Ok(done) => Outcome::Done(at.inputs, done),
         Err(Halt::Ask(requests)) => Outcome::Ask(requests, at),
         Err(Halt::Refused(error)) => Outcome::Refused(error),
     }
 }
 
-impl<I> Outcome<I> {
+impl<I> Outcome<I, Done> {
     /// The step of the controller, a failure becoming what `fail` makes of it.
     pub fn step(self, fail: impl FnOnce(Box<ApiError>) -> Done) -> Step<Run<I>> {
         match self {
             Self::Ask(requests, then) => Step::Ask { requests, then },
-            Self::Done(done) => Step::Done(done),
+            Self::Done(_, done) => Step::Done(done),
             Self::Refused(error) => Step::Done(fail(error)),
         }
     }
@@ -327,12 +330,12 @@ impl<I> Outcome<I> {
 
 /// Plays a script in a test: `answer` is the API server. Returns how it ended and the asides.
 #[cfg(test)]
-pub(super) fn play<I>(
+pub(super) fn play<I, T>(
     inputs: I,
     began: SimTime,
-    script: impl Fn(&I, &mut Script<'_>) -> Result<Done, Halt>,
+    script: impl Fn(&I, &mut Script<'_>) -> Result<T, Halt>,
     mut answer: impl FnMut(&Request) -> Reply,
-) -> (Result<Done, Box<ApiError>>, Vec<Aside>) {
+) -> (Result<T, Box<ApiError>>, Vec<Aside>) {
     let mut at = Run { inputs, began, told: Vec::new(), said: 0 };
     loop {
         let mut this = Script::new(&at);

@@ -63,6 +63,8 @@ pub struct PodTemplate {
     pub annotations: Labels,
     /// Finalizers of its pods.
     pub finalizers: Vec<Str>,
+    /// The node that the template names, past the scheduler (`spec.nodeName`).
+    pub node: Option<Str>,
     /// What its pods share.
     pub spec: Arc<PodSpec>,
 }

@@ -104,7 +104,10 @@ fn spec_to_wire(s: &JobSpec) -> wire::batch::JobSpec {
         selector: s.selector_wire.as_deref().cloned(),
         template: wire::core::PodTemplateSpec {
             metadata: Some(metadata),
-            spec: Some((*s.template.spec.wire).clone()),
+            spec: Some(wire::core::PodSpec {
+                node_name: s.template.node.as_deref().map(str::to_owned),
+                ..(*s.template.spec.wire).clone()
+            }),
         },
     }
 }

@@ -35,12 +35,13 @@ pub fn pod_from_wire(o: wire::core::Pod) -> Pod {
 
 /// A template in the simulation's form.
 pub fn template_from_wire(t: wire::core::PodTemplateSpec) -> PodTemplate {
-    let metadata = t.metadata.unwrap_or_default();
+    let (metadata, spec) = (t.metadata.unwrap_or_default(), t.spec.unwrap_or_default());
     PodTemplate {
         labels: labels(metadata.labels),
         annotations: labels(metadata.annotations),
         finalizers: metadata.finalizers.into_iter().flatten().map(Str::from).collect(),
-        spec: Arc::new(PodSpec::compile(t.spec.unwrap_or_default())),
+        node: spec.node_name.as_deref().filter(|n| !n.is_empty()).map(Str::from),
+        spec: Arc::new(PodSpec::compile(spec)),
     }
 }
 

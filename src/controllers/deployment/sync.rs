@@ -429,6 +429,7 @@ pub(super) fn same_template(a: &PodTemplate, b: &PodTemplate) -> bool {
     a.labels.without(HASH_LABEL) == b.labels.without(HASH_LABEL)
         && a.annotations == b.annotations
         && a.finalizers == b.finalizers
+        && a.node == b.node
         && a.spec.digest == b.spec.digest
         && a.spec.wire == b.spec.wire
 }
