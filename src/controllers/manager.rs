@@ -72,6 +72,8 @@ lanes! {
     daemonset: super::daemonset::DaemonSetController;
     /// StatefulSets.
     statefulset: super::statefulset::StatefulSetController;
+    /// The addresses behind Services.
+    endpoints: super::endpoints::EndpointSliceController;
 }
 
 impl Controllers {

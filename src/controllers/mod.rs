@@ -16,6 +16,7 @@ pub mod corpus;
 pub mod cronjob;
 pub mod daemonset;
 pub mod deployment;
+pub mod endpoints;
 mod expectations;
 pub mod hash;
 pub mod history;
