@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use super::admission;
 use super::desk::Desk;
-use super::node::NodeState;
+use super::machine::{self, Machine, PODS_AFTER, READY_AFTER, REPORTS_AFTER};
+use super::node::{NodeState, Phases};
+use super::runtime::View;
 use super::shared::Shared;
 use super::worker::{Life, Worker};
 use crate::base::time::SimTime;
 use crate::engine::{Answer, Cx, Token, WakeReason};
-use crate::model::{Object, Phase, Pod, PodStatus, Uid};
+use crate::model::{Kind, Node, Object, Phase, Pod, PodStatus, Ref, Uid};
 use crate::store::{Logs, Request};
-use crate::trace::{Change, FactId};
+use crate::trace::{Change, EventType, FactId, Regarding};
 
 /// The agent of one node.
 #[derive(Debug)]
@@ -30,8 +32,13 @@ pub(super) struct Agent {
     /// Whose request a token stands for.
     tokens: BTreeMap<Token, Uid>,
     next_token: u64,
-    /// Whether the machine runs.
-    up: bool,
+    machine: Machine,
+    /// When the node is to be reported as ready, where it joined without being so.
+    report_at: Option<SimTime>,
+    /// Whether the node was cordoned when it was last looked at.
+    cordoned: bool,
+    /// When a change of that is told.
+    tell_cordon_at: Option<SimTime>,
 }
 
 /// A pod's worker and when it is due.
@@ -53,7 +60,10 @@ impl Agent {
             due: BTreeSet::new(),
             tokens: BTreeMap::new(),
             next_token: 0,
-            up: true,
+            machine: Machine::Up,
+            report_at: None,
+            cordoned: false,
+            tell_cordon_at: None,
         }
     }
 
@@ -64,17 +74,22 @@ impl Agent {
 
     /// When the agent wants to be woken.
     pub(super) fn next_wake(&self) -> Option<(SimTime, WakeReason)> {
-        if !self.up {
-            return None;
-        }
-        self.due.first().map(|(at, _)| (*at, "pod worker"))
+        let own = match &self.machine {
+            Machine::Down(_) => return None,
+            Machine::Booting { since, reported: false, .. } => Some(*since + REPORTS_AFTER),
+            Machine::Booting { since, .. } => Some(*since + PODS_AFTER),
+            Machine::Up => [self.report_at, self.tell_cordon_at].into_iter().flatten().min(),
+        };
+        let pods = self.due.first().map(|(at, _)| (*at, "pod worker"));
+        pods.into_iter().chain(own.map(|at| (at, "node"))).min_by_key(|(at, _)| *at)
     }
 
     /// News of pods has come.
     pub(super) fn sync(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
-        if !self.up {
+        if !self.is_up() {
             return;
         }
+        self.look_at_node(shared, cx);
         let logs: &Logs = cx.logs;
         let Some(log) = logs.node(&self.node.name) else { return };
         for entry in log.read(self.position, cx.heard_until()) {
@@ -89,7 +104,8 @@ impl Agent {
 
     /// The time has come for which a worker asked.
     pub(super) fn wake(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
-        if !self.up {
+        self.wake_machine(shared, cx);
+        if !self.is_up() {
             return;
         }
         while let Some((at, uid)) = self.due.first().copied()
@@ -106,9 +122,6 @@ impl Agent {
     /// A reply to a request about a pod.
     pub(super) fn reply(&mut self, answer: &Answer, shared: &mut Shared, cx: &mut Cx<'_>) {
         let Some(uid) = self.tokens.remove(&answer.token) else { return };
-        if !self.up {
-            return;
-        }
         let Some(watched) = self.pods.get_mut(&uid) else { return };
         let pod = match &answer.reply {
             Ok(Some(Object::Pod(pod))) if pod.meta.uid == uid => Some(pod),
@@ -151,13 +164,24 @@ impl Agent {
                 watched.worker.hear(Arc::clone(pod), fact, &mut desk);
             }
         } else {
-            self.add(pod, fact, shared, cx);
+            self.add(pod, fact, None, shared, cx);
         }
         self.run(uid, shared, cx);
     }
 
-    fn add(&mut self, pod: &Arc<Pod>, fact: FactId, shared: &mut Shared, cx: &mut Cx<'_>) {
+    /// A pod heard of for the first time; `left` is what a crash has left of it.
+    fn add(
+        &mut self,
+        pod: &Arc<Pod>,
+        fact: FactId,
+        left: Option<(View, Vec<u32>)>,
+        shared: &mut Shared,
+        cx: &mut Cx<'_>,
+    ) {
         let mut worker = Worker::new(Arc::clone(pod), fact);
+        if let Some((view, made)) = left {
+            worker.take_over(view, made);
+        }
         let active = self
             .pods
             .values()
@@ -237,23 +261,190 @@ impl Agent {
         }
     }
 
+    /// Whether the agent works.
+    pub(super) const fn is_up(&self) -> bool {
+        matches!(self.machine, Machine::Up)
+    }
+
     /// The machine crashes: nothing of the agent's memory is left.
-    pub(super) fn crash(&mut self, cx: &mut Cx<'_>) {
-        self.up = false;
+    pub(super) fn crash(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
+        let remains = match std::mem::replace(&mut self.machine, Machine::Up) {
+            Machine::Up => {
+                for watched in self.pods.values_mut() {
+                    let mut desk = Desk { cx, node: &mut self.node, shared };
+                    watched.worker.lose(&mut desk);
+                }
+                let pods = std::mem::take(&mut self.pods);
+                pods.into_iter()
+                    .filter(|(_, w)| !w.gone)
+                    .map(|(uid, w)| (uid, machine::remains_of(w.worker)))
+                    .collect()
+            }
+            Machine::Down(remains) | Machine::Booting { remains, .. } => remains,
+        };
+        self.machine = Machine::Down(remains);
         self.due.clear();
-        let request = Request::Lease { node: self.node.name.clone(), stopped: Some(cx.now) };
-        let token = Token(self.next_token);
-        self.next_token += 1;
-        cx.send(token, FactId::NONE, request);
+        self.tokens.clear();
+        (self.report_at, self.tell_cordon_at) = (None, None);
+        self.node.images.crash();
+        let renewed = self.node.phases.lease_before(cx.now);
+        self.send_lease(Some(renewed), cx);
     }
 
     /// The machine boots.
-    pub(super) fn boot(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
-        self.up = true;
-        let request = Request::Lease { node: self.node.name.clone(), stopped: None };
+    pub(super) fn boot(&mut self, cx: &Cx<'_>) {
+        self.machine = match std::mem::replace(&mut self.machine, Machine::Up) {
+            Machine::Down(remains) => {
+                Machine::Booting { since: cx.now, reported: false, remains }
+            }
+            running => running,
+        };
+    }
+
+    fn wake_machine(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
+        if let Machine::Booting { since, reported, .. } = &mut self.machine {
+            let since = *since;
+            if !*reported && since + REPORTS_AFTER <= cx.now {
+                *reported = true;
+                self.report_boot(shared, cx);
+            }
+            if since + PODS_AFTER <= cx.now {
+                self.take_up_pods(since, shared, cx);
+            }
+        }
+        if self.report_at.is_some_and(|at| at <= cx.now) {
+            self.report_at = None;
+            self.report_node(shared, cx);
+        }
+        if self.tell_cordon_at.is_some_and(|at| at <= cx.now) {
+            self.tell_cordon_at = None;
+            let reason = if self.cordoned { "NodeNotSchedulable" } else { "NodeSchedulable" };
+            self.node_status_event(reason, shared, cx);
+        }
+    }
+
+    /// The agent has started: the lease is renewed again, the node is ready.
+    fn report_boot(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
+        self.node.boots += 1;
+        self.node.phases =
+            Phases::draw(cx.rng, &self.node.name, self.node.boots, cx.now);
+        self.node_event(EventType::Normal, "Starting", "Starting kubelet.", shared, cx);
+        for reason in START_REASONS {
+            self.node_status_event(reason, shared, cx);
+        }
+        let boot = cx.rng.numbered_stream("boot-id", &self.node.name, self.node.boots).wide();
+        let name = &self.node.name;
+        let text =
+            format!("Node {name} has been rebooted, boot id: {}", Uid::from_random(boot));
+        self.node_event(EventType::Warning, "Rebooted", &text, shared, cx);
+        self.send_lease(None, cx);
+        self.report_node(shared, cx);
+    }
+
+    /// Reports the node as well, where the server does not have it so.
+    fn report_node(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
+        let Some(node) = shared.node(self.node.slot) else { return };
+        let Some(conditions) = machine::well(node, cx.now) else { return };
+        let was_ready = node.is_ready();
+        let mut new = Node::clone(node);
+        new.conditions = conditions;
+        new.meta.resource_version = 0;
+        let token = self.new_token();
+        cx.send(token, FactId::NONE, Request::UpdateStatus(new.into()));
+        if !was_ready {
+            self.node_status_event("NodeReady", shared, cx);
+        }
+    }
+
+    /// What the disk holds of pods meets what the server has of them.
+    fn take_up_pods(&mut self, since: SimTime, shared: &mut Shared, cx: &mut Cx<'_>) {
+        let Machine::Booting { mut remains, .. } =
+            std::mem::replace(&mut self.machine, Machine::Up)
+        else {
+            return;
+        };
+        let mut wanted: BTreeMap<Uid, (Arc<Pod>, FactId)> =
+            remains.iter().map(|(uid, (pod, ..))| (*uid, (Arc::clone(pod), FactId::NONE))).collect();
+        let logs: &Logs = cx.logs;
+        if let Some(log) = logs.node(&self.node.name) {
+            for entry in log.read(self.position, cx.heard_until()) {
+                self.position += 1;
+                let Object::Pod(pod) = &entry.object else { continue };
+                match entry.change {
+                    Change::Deleted => wanted.remove(&pod.meta.uid),
+                    Change::Added | Change::Modified => {
+                        wanted.insert(pod.meta.uid, (Arc::clone(pod), entry.fact))
+                    }
+                };
+            }
+        }
+        self.node.free_all_addresses();
+        let mut order: Vec<(Arc<Pod>, FactId)> = wanted.into_values().collect();
+        order.sort_by_key(|(pod, _)| (pod.meta.created, pod.meta.uid));
+        for (pod, fact) in order {
+            let uid = pod.meta.uid;
+            let left = remains.remove(&uid).map(|(_, mut view, made)| {
+                machine::mark_lost(&mut view, since);
+                (view, made)
+            });
+            self.add(&pod, fact, left, shared, cx);
+            self.run(uid, shared, cx);
+        }
+        self.look_at_node(shared, cx);
+    }
+
+    /// Notes whether the node is ready and whether it is cordoned.
+    fn look_at_node(&mut self, shared: &Shared, cx: &Cx<'_>) {
+        let Some(node) = shared.node(self.node.slot) else { return };
+        if node.unschedulable != self.cordoned {
+            self.cordoned = node.unschedulable;
+            let at = self.node.phases.status_after(cx.now);
+            self.tell_cordon_at = match self.tell_cordon_at {
+                // Undone before anybody told of it.
+                Some(_) => None,
+                None => Some(at),
+            };
+        }
+        if !node.is_ready() && node.lease_stopped.is_none() && self.report_at.is_none() {
+            self.report_at = Some(cx.now + READY_AFTER);
+        }
+    }
+
+    fn send_lease(&mut self, stopped: Option<SimTime>, cx: &mut Cx<'_>) {
+        let request = Request::Lease { node: self.node.name.clone(), stopped };
+        let token = self.new_token();
+        cx.send(token, FactId::NONE, request);
+    }
+
+    fn new_token(&mut self) -> Token {
         let token = Token(self.next_token);
         self.next_token += 1;
-        cx.send(token, FactId::NONE, request);
-        self.sync(shared, cx);
+        token
+    }
+
+    fn node_status_event(&mut self, reason: &'static str, shared: &mut Shared, cx: &mut Cx<'_>) {
+        let text = format!("Node {} status is now: {reason}", self.node.name);
+        self.node_event(EventType::Normal, reason, &text, shared, cx);
+    }
+
+    fn node_event(
+        &mut self,
+        event_type: EventType,
+        reason: &'static str,
+        message: &str,
+        shared: &mut Shared,
+        cx: &mut Cx<'_>,
+    ) {
+        let regarding = Regarding {
+            object: Ref::new(Kind::Node, "", self.node.name.clone()),
+            uid: shared.node(self.node.slot).map(|n| n.meta.uid).unwrap_or_default(),
+            field_path: crate::base::Str::default(),
+        };
+        let mut desk = Desk { cx, node: &mut self.node, shared };
+        desk.event(FactId::NONE, regarding, event_type, reason, message);
     }
 }
+
+/// What an agent says of its node when it starts.
+const START_REASONS: [&str; 3] =
+    ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID"];

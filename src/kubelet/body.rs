@@ -69,6 +69,13 @@ impl Body {
 }
 
 impl Worker {
+    /// The program of a container is gone.
+    pub(super) fn drop_body(&mut self, n: Nth, _d: &mut Desk<'_, '_>) {
+        if let Some(body) = self.bodies.get_mut(n.index()) {
+            *body = None;
+        }
+    }
+
     pub(super) fn signal(&mut self, n: Nth, kill: bool, _d: &mut Desk<'_, '_>) {
         if let Some(Some(body)) = self.bodies.get_mut(n.index()) {
             body.stop = Some(if kill { 137 } else { 0 });

@@ -54,12 +54,12 @@ impl Kubelets {
 
     /// The node of that agent crashes, with everything that runs on it.
     pub fn stop_node(&mut self, id: ComponentId, cx: &mut Cx<'_>) {
-        self.with(id, cx, |agent, _, cx| agent.crash(cx));
+        self.with(id, cx, |agent, shared, cx| agent.crash(shared, cx));
     }
 
     /// The node of that agent boots.
     pub fn start_node(&mut self, id: ComponentId, cx: &mut Cx<'_>) {
-        self.with(id, cx, |agent, shared, cx| agent.boot(shared, cx));
+        self.with(id, cx, |agent, _, cx| agent.boot(cx));
     }
 
     /// When an agent wants to be woken next, and why.

@@ -34,6 +34,7 @@ mod env;
 mod images;
 mod kubelets;
 mod lifecycle;
+mod machine;
 mod node;
 mod probes;
 mod reports;

@@ -20,12 +20,15 @@ pub(super) struct Phases {
     sync: SimTime,
     /// Full comparisons of statuses with the API server's (`syncPeriod`, 10 s).
     status: SimTime,
+    /// Renewals of the node's lease (10 s).
+    lease: SimTime,
     /// Looks for volumes to mount or unmount (`reconcilerLoopSleepPeriod`, 100 ms).
     volumes: SimTime,
 }
 
 const SYNC_TICK: Duration = Duration::from_secs(1);
 const STATUS_TICK: Duration = Duration::from_secs(10);
+const LEASE_TICK: Duration = Duration::from_secs(10);
 const VOLUME_TICK: Duration = Duration::from_millis(100);
 
 impl Phases {
@@ -38,6 +41,7 @@ impl Phases {
             relist: begin(Duration::from_secs(1)),
             sync: begin(SYNC_TICK),
             status: begin(STATUS_TICK),
+            lease: begin(LEASE_TICK),
             volumes: begin(VOLUME_TICK),
         }
     }
@@ -55,6 +59,11 @@ impl Phases {
     /// The first full comparison of statuses after `at`.
     pub(super) fn status_after(self, at: SimTime) -> SimTime {
         after(self.status, STATUS_TICK, at)
+    }
+
+    /// When the lease was last renewed at `at`.
+    pub(super) fn lease_before(self, at: SimTime) -> SimTime {
+        after(self.lease, LEASE_TICK, at) - LEASE_TICK
     }
 
     /// The first look for volumes after `at`.
@@ -103,7 +112,7 @@ impl NodeState {
             runs: 0,
             network: network.unwrap_or(Ipv4Addr::new(10, 244, 0, 0)),
             last_host: 1,
-            taken: [0b11, 0, 0, 1 << 63],
+            taken: FREE,
         }
     }
 
@@ -128,6 +137,11 @@ impl NodeState {
         None
     }
 
+    /// Nothing runs any more: all addresses are free.
+    pub(super) fn free_all_addresses(&mut self) {
+        self.taken = FREE;
+    }
+
     /// Gives a pod's address back.
     pub(super) fn free_address(&mut self, address: Ipv4Addr) {
         let host = u32::from(address).wrapping_sub(u32::from(self.network));
@@ -139,6 +153,9 @@ impl NodeState {
         }
     }
 }
+
+/// The network's own address, the gateway's and the broadcast address are never given away.
+const FREE: [u64; 4] = [0b11, 0, 0, 1 << 63];
 
 const fn place(host: u8) -> (usize, u64) {
     (host as usize / 64, 1 << (host % 64))

@@ -158,6 +158,23 @@ impl Worker {
         }
     }
 
+    /// Takes over what a crash has left of the pod's containers.
+    pub(super) fn take_over(&mut self, view: View, made: Vec<u32>) {
+        self.seen = view.clone();
+        self.actual = view;
+        self.made = made;
+        if self.pod.is_terminal() {
+            self.life = Life::Terminated;
+        }
+    }
+
+    /// The machine has crashed: whatever runs is gone at once.
+    pub(super) fn lose(&mut self, d: &mut Desk<'_, '_>) {
+        for n in 0..self.bodies.len() {
+            self.drop_body(Nth(u16::try_from(n).unwrap_or(u16::MAX)), d);
+        }
+    }
+
     /// The pod's uid.
     pub(super) fn uid(&self) -> Uid {
         self.pod.meta.uid
@@ -594,7 +611,7 @@ impl Worker {
             let Some(body) = self.bodies[i].as_mut() else { continue };
             let Some(ending) = body.run(d) else { continue };
             let n = Nth(u16::try_from(i).unwrap_or(u16::MAX));
-            self.bodies[i] = None;
+            self.drop_body(n, d);
             self.note_end(n, ending, d);
             ended = true;
         }
