@@ -72,6 +72,8 @@ lanes! {
     daemonset: super::daemonset::DaemonSetController;
     /// StatefulSets.
     statefulset: super::statefulset::StatefulSetController;
+    /// Dependents of owners that have gone.
+    garbage: super::garbage::GarbageCollector;
     /// The addresses behind Services.
     endpoints: super::endpoints::EndpointSliceController;
 }

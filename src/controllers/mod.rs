@@ -18,6 +18,7 @@ pub mod daemonset;
 pub mod deployment;
 pub mod endpoints;
 mod expectations;
+pub mod garbage;
 pub mod hash;
 pub mod history;
 pub mod job;

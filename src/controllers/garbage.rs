@@ -1,0 +1,275 @@
+//! The garbage collector: objects go when their owners have gone.
+//!
+//! Follows `pkg/controller/garbagecollector`: a graph of who owns whom, kept as news comes, and a queue
+//! of objects that may have to be deleted. An object whose owners are all absent is deleted; one that
+//! still has an owner loses its references to absent ones. Foreground deletion waits until no dependent
+//! blocks it; orphaning takes the owner out of its dependents first. An owner that the informers do not
+//! know is looked up at the API server before anything is believed of it.
+
+use petgraph::Direction;
+use petgraph::graphmap::DiGraphMap;
+
+use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::view::View;
+use crate::api::kinds;
+use crate::base::time::SimTime;
+use crate::engine::WorkQueue;
+use crate::model::{Kind, Meta, Object, OwnerRef, Ref, Uid, finalizers};
+use crate::store::{DeleteOptions, Delta, MetaChange, Propagation, Reply, Request};
+use crate::trace::{Change, Waiting};
+
+/// The controller.
+#[derive(Debug, Default)]
+pub struct GarbageCollector {
+    owners: Ownership,
+}
+
+/// Who owns whom: an edge from each owner to each dependent, absent owners included.
+#[derive(Debug, Default)]
+struct Ownership(DiGraphMap<Uid, ()>);
+
+/// A sync that waits for replies.
+#[derive(Debug)]
+pub enum Work {
+    /// Owners that the informers do not know are looked up.
+    Owners(Vec<OwnerRef>),
+    /// Dependents lose their owner; then the owner loses its orphan finalizer.
+    Orphaned,
+    /// The last thing that was to be asked for.
+    Last,
+}
+
+impl Controller for GarbageCollector {
+    type Key = Uid;
+    type Work = Work;
+
+    const NAME: &'static str = "garbage-collector-controller";
+    const WORKERS: usize = 20;
+
+    fn observe(
+        &mut self,
+        _kind: Kind,
+        delta: &Delta<'_>,
+        view: &View,
+        _now: SimTime,
+        queue: &mut WorkQueue<Uid>,
+    ) {
+        let meta = delta.new.meta();
+        if delta.change == Change::Deleted {
+            for dependent in self.owners.dependents(meta.uid) {
+                queue.add(dependent, delta.fact);
+            }
+            for owner in self.owners.remove(meta.uid) {
+                if view.by_uid(owner).is_some_and(|o| deletes_dependents(o.meta())) {
+                    queue.add(owner, delta.fact);
+                }
+            }
+            return;
+        }
+        let old = delta.old.map(Object::meta);
+        if old.is_none_or(|o| o.owners != meta.owners) {
+            self.owners.set(meta, old);
+            let absent = meta.owners.iter().any(|o| view.by_uid(o.uid).is_none());
+            if absent {
+                queue.add(meta.uid, delta.fact);
+            }
+            for owner in old.into_iter().flat_map(|o| &o.owners) {
+                if view.by_uid(owner.uid).is_some_and(|o| deletes_dependents(o.meta())) {
+                    queue.add(owner.uid, delta.fact);
+                }
+            }
+        }
+        let waits = |m: &Meta| deletes_dependents(m) || orphans_dependents(m);
+        if waits(meta) && !old.is_some_and(waits) {
+            queue.add(meta.uid, delta.fact);
+            if deletes_dependents(meta) {
+                for dependent in self.owners.dependents(meta.uid) {
+                    queue.add(dependent, delta.fact);
+                }
+            }
+        }
+    }
+
+    fn sync(&mut self, key: &Uid, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
+        let Some(item) = cx.view.by_uid(*key) else { return Step::done() };
+        let meta = item.meta();
+        if orphans_dependents(meta) {
+            return self.orphan(item, cx);
+        }
+        if deletes_dependents(meta) {
+            return self.foreground(item, cx);
+        }
+        if meta.is_terminating() || meta.owners.is_empty() {
+            return Step::done();
+        }
+        let unknown: Vec<OwnerRef> =
+            meta.owners.iter().filter(|o| cx.view.by_uid(o.uid).is_none()).cloned().collect();
+        if let Some(stranger) = unknown.iter().find(|o| owner_ref(o, meta).is_none()) {
+            // Without a resource for its kind nobody can tell whether the owner exists.
+            let on = format!(
+                "a kind {} in {}, to look up its owner",
+                stranger.kind, stranger.api_version
+            );
+            let waiting = Waiting { object: item.reference(), uid: meta.uid, on: on.into() };
+            return Step::Done(Done { retry: Retry::BackOff, waiting: Some(waiting) });
+        }
+        let requests =
+            unknown.iter().filter_map(|o| owner_ref(o, meta)).map(Request::Get).collect();
+        Step::Ask { requests, then: Work::Owners(unknown) }
+    }
+
+    fn resume(
+        &mut self,
+        key: &Uid,
+        work: Work,
+        replies: Vec<Reply>,
+        cx: &mut SyncCx<'_, '_>,
+    ) -> Step<Work> {
+        match work {
+            Work::Owners(unknown) => {
+                let found = |(owner, reply): (&OwnerRef, &Reply)| match reply {
+                    Ok(Some(object)) if object.meta().uid == owner.uid => None,
+                    _ => Some(owner.uid),
+                };
+                let absent: Vec<Uid> = unknown.iter().zip(&replies).filter_map(found).collect();
+                self.decide(*key, &absent, cx)
+            }
+            Work::Orphaned => {
+                let Some(item) = cx.view.by_uid(*key) else { return Step::done() };
+                let change = MetaChange::RemoveFinalizer(finalizers::ORPHAN.into());
+                Step::ask(patch(item, vec![change]), Work::Last)
+            }
+            Work::Last => {
+                let refused = replies.iter().any(|r| r.as_ref().is_err_and(|e| e.code != 404));
+                if refused { Step::failed() } else { Step::done() }
+            }
+        }
+    }
+}
+
+impl GarbageCollector {
+    /// What becomes of an object, now that it is known which of its owners are absent
+    /// (`attemptToDeleteItem`).
+    fn decide(&self, key: Uid, absent: &[Uid], cx: &SyncCx<'_, '_>) -> Step<Work> {
+        let Some(item) = cx.view.by_uid(key) else { return Step::done() };
+        let meta = item.meta();
+        let is_absent = |o: &&OwnerRef| absent.contains(&o.uid);
+        let waits = |o: &&OwnerRef| {
+            cx.view.by_uid(o.uid).is_some_and(|owner| deletes_dependents(owner.meta()))
+        };
+        let solid = meta.owners.iter().any(|o| !is_absent(&o) && !waits(&o));
+        if solid {
+            let gone = meta.owners.iter().filter(|o| is_absent(o) || waits(o));
+            let changes: Vec<MetaChange> = gone.map(|o| MetaChange::RemoveOwner(o.uid)).collect();
+            if changes.is_empty() {
+                return Step::done();
+            }
+            return Step::ask(patch(item, changes), Work::Last);
+        }
+        let waited_for = meta.owners.iter().any(|o| waits(&o));
+        let propagation = if waited_for && !self.owners.dependents(key).is_empty() {
+            Propagation::Foreground
+        } else if meta.has_finalizer(finalizers::ORPHAN) {
+            Propagation::Orphan
+        } else if meta.has_finalizer(finalizers::FOREGROUND) {
+            Propagation::Foreground
+        } else {
+            Propagation::Background
+        };
+        let options = DeleteOptions { propagation: Some(propagation), ..DeleteOptions::of(key) };
+        Step::ask(Request::Delete { target: item.reference(), options }, Work::Last)
+    }
+
+    /// Foreground deletion: once no dependent blocks it, the object may go
+    /// (`processDeletingDependentsItem`).
+    fn foreground(&self, item: &Object, cx: &SyncCx<'_, '_>) -> Step<Work> {
+        let uid = item.meta().uid;
+        let blocks = |d: &Uid| {
+            cx.view.by_uid(*d).is_some_and(|o| {
+                o.meta().owners.iter().any(|r| r.uid == uid && r.block_owner_deletion)
+            })
+        };
+        let blocking = self.owners.dependents(uid).into_iter().filter(blocks).count();
+        if blocking == 0 {
+            let change = MetaChange::RemoveFinalizer(finalizers::FOREGROUND.into());
+            return Step::ask(patch(item, vec![change]), Work::Last);
+        }
+        let on = format!("{blocking} dependents to be deleted first");
+        let waiting = Waiting { object: item.reference(), uid, on: on.into() };
+        Step::Done(Done { retry: Retry::OnNews, waiting: Some(waiting) })
+    }
+
+    /// Orphaning: every dependent loses this owner (`orphanDependents`).
+    fn orphan(&self, item: &Object, cx: &SyncCx<'_, '_>) -> Step<Work> {
+        let uid = item.meta().uid;
+        let dependents = self.owners.dependents(uid);
+        let requests = dependents
+            .iter()
+            .filter_map(|d| cx.view.by_uid(*d))
+            .map(|d| patch(d, vec![MetaChange::RemoveOwner(uid)]))
+            .collect();
+        Step::Ask { requests, then: Work::Orphaned }
+    }
+}
+
+impl Ownership {
+    /// An object has these owners now, and had those of `old`.
+    fn set(&mut self, meta: &Meta, old: Option<&Meta>) {
+        for owner in old.into_iter().flat_map(|o| &o.owners) {
+            self.0.remove_edge(owner.uid, meta.uid);
+        }
+        for owner in &meta.owners {
+            self.0.add_edge(owner.uid, meta.uid, ());
+        }
+    }
+
+    /// What an object owns, in the order of uids.
+    fn dependents(&self, owner: Uid) -> Vec<Uid> {
+        let mut all: Vec<Uid> = self.0.neighbors_directed(owner, Direction::Outgoing).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Takes a deleted object out as a dependent, and answers with its owners. As an absent owner it
+    /// stays for as long as it has dependents.
+    fn remove(&mut self, uid: Uid) -> Vec<Uid> {
+        let mut owners: Vec<Uid> = self.0.neighbors_directed(uid, Direction::Incoming).collect();
+        owners.sort_unstable();
+        for owner in &owners {
+            self.0.remove_edge(*owner, uid);
+            let childless = self.0.neighbors_directed(*owner, Direction::Outgoing).next().is_none();
+            let free = self.0.neighbors_directed(*owner, Direction::Incoming).next().is_none();
+            if childless && free {
+                self.0.remove_node(*owner);
+            }
+        }
+        if self.0.neighbors_directed(uid, Direction::Outgoing).next().is_none() {
+            self.0.remove_node(uid);
+        }
+        owners
+    }
+}
+
+fn deletes_dependents(meta: &Meta) -> bool {
+    meta.is_terminating() && meta.has_finalizer(finalizers::FOREGROUND)
+}
+
+fn orphans_dependents(meta: &Meta) -> bool {
+    meta.is_terminating() && meta.has_finalizer(finalizers::ORPHAN)
+}
+
+fn patch(object: &Object, changes: Vec<MetaChange>) -> Request {
+    Request::PatchMeta { target: object.reference(), uid: object.meta().uid, changes }
+}
+
+/// The object that an owner reference names; `None` for a kind that no resource serves.
+fn owner_ref(owner: &OwnerRef, of: &Meta) -> Option<Ref> {
+    let info = kinds::served(&owner.api_version, &owner.kind)?;
+    let kind = info.model();
+    let namespace = if info.namespaced { of.namespace.clone() } else { Default::default() };
+    if kind != Kind::Inert {
+        return Some(Ref::new(kind, namespace, owner.name.clone()));
+    }
+    let group = owner.api_version.split_once('/').map_or("", |(g, _)| g);
+    Some(Ref::new(kind, namespace, format!("{}.{group}/{}", owner.kind, owner.name)))
+}
