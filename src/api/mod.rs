@@ -29,6 +29,7 @@ pub mod resources;
 pub mod schema;
 pub mod selectors;
 pub mod source;
+pub mod status;
 pub mod strict;
 pub mod suggest;
 pub mod tree;

@@ -9,7 +9,7 @@ use super::defaults;
 use super::defaults::create::{self, System};
 use super::defaults::service::{self, Allocator};
 use super::schema::{self, DecodeError, Struct};
-use super::validate::Errors;
+use super::validate::{self, Errors};
 
 /// Why a write is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub enum Refusal {
     Decode(DecodeError),
     /// Field errors, in order.
     Invalid(Errors),
+    /// A request that makes no sense.
+    BadRequest(String),
+    /// Something else failed.
+    Internal(String),
 }
 
 /// The Go shape of a document's kind.
@@ -37,18 +41,28 @@ pub fn create(
     allocator: &mut impl Allocator,
 ) -> Result<Value, Refusal> {
     let of = struct_of(json).ok_or(Refusal::UnknownKind)?;
-    let mut object = schema::decode(of, json).map_err(Refusal::Decode)?.value;
-    defaults::apply(of, &mut object);
-    create::normalise(of.key, &mut object);
+    let mut object = decode(of, json)?;
     let namespace = if of.is_namespaced() { system.namespace } else { "" };
     create::system_metadata(&mut object, System { namespace, ..system });
     if of.key == "core/v1.Service"
         && let Some(fields) = object.as_object_mut()
     {
-        service::begin_create(fields, allocator).map_err(Refusal::Invalid)?;
+        service::begin_create(fields, allocator)?;
     }
     create::prepare(of.key, &mut object, system.now);
+    let errors = validate::create(of, &object);
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
     create::canonicalise(of.key, &mut object);
     create::normalise(of.key, &mut object);
     Ok(schema::encode(of, &object))
+}
+
+/// A document in decoded form, defaulted and as the internal types hold it.
+fn decode(of: &'static Struct, json: &Value) -> Result<Value, Refusal> {
+    let mut object = schema::decode(of, json).map_err(Refusal::Decode)?.value;
+    defaults::apply(of, &mut object);
+    create::normalise(of.key, &mut object);
+    Ok(object)
 }

@@ -11,6 +11,7 @@ pub mod pod_resources;
 pub mod quantity;
 pub mod selectors;
 pub mod strict_decoding;
+pub mod validation;
 pub mod yaml_decode;
 
 use serde_json::Value;
@@ -102,6 +103,11 @@ pub(crate) mod tests {
         check("label-selector-a.jsonl.zst", selectors::check_label, 1000);
         check("meta-labelselector-a.jsonl.zst", selectors::check_meta, 1000);
         check("field-selector-a.jsonl.zst", selectors::check_field, 1000);
+    }
+
+    #[test]
+    fn creations_are_refused_as_recorded() {
+        check("validation-create-a.jsonl.zst", validation::check_create, 490);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::api::fields::{
     text, texts,
 };
 use crate::api::net;
+use crate::api::registry::Refusal;
 use crate::api::validate::{Errors, Path};
 
 /// `SetDefaults_Service`.
@@ -86,17 +87,20 @@ pub trait Allocator {
 ///
 /// # Errors
 /// The errors that alone are reported then.
-pub fn begin_create(service: &mut Fields, allocator: &mut impl Allocator) -> Result<(), Errors> {
+pub fn begin_create(
+    service: &mut Fields,
+    allocator: &mut impl Allocator,
+) -> Result<(), Refusal> {
     let spec = fields_or_new(service, "spec");
     if !text(spec, "clusterIP").is_empty() && !has_any(spec, "clusterIPs") {
         let address = text(spec, "clusterIP").to_owned();
         spec.insert("clusterIPs".into(), vec![address].into());
     }
-    init_families(service)?;
+    init_families(service).map_err(Refusal::Invalid)?;
     let spec = fields_or_new(service, "spec");
-    allocate_addresses(spec, allocator)?;
+    allocate_addresses(spec, allocator).map_err(Refusal::Invalid)?;
     if matches!(text(spec, "type"), "NodePort" | "LoadBalancer") {
-        allocate_ports(spec, allocator)?;
+        allocate_ports(spec, allocator).map_err(Refusal::Invalid)?;
     }
     if text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local" {
         match int(spec, "healthCheckNodePort") {
@@ -104,10 +108,10 @@ pub fn begin_create(service: &mut Fields, allocator: &mut impl Allocator) -> Res
                 let port = allocator.next_port();
                 spec.insert("healthCheckNodePort".into(), port);
             }
-            port => allocator.take_port(port).map_err(|detail| {
-                let mut errors = Errors::default();
-                errors.internal(&Path::new("spec.healthCheckNodePort"), detail);
-                errors
+            port => allocator.take_port(port).map_err(|why| {
+                Refusal::Internal(format!(
+                    "failed to allocate requested HealthCheck NodePort {port}: {why}"
+                ))
             })?,
         }
     }

@@ -12,12 +12,14 @@
 
 mod decode;
 mod encode;
+mod same;
 
 use std::sync::OnceLock;
 
 pub(in crate::api) use decode::illegal_base64_at;
 pub use decode::{DecodeError, Decoded, decode};
 pub use encode::encode;
+pub use same::{same, same_struct};
 
 use crate::base::Map;
 
@@ -32,6 +34,7 @@ pub struct Struct {
     flat: Vec<&'static str>,
     by_json: Map<&'static str, Shape>,
     marks: Map<&'static str, Marks>,
+    go_names: Map<&'static str, &'static str>,
 }
 
 /// A field of a [`Struct`].
@@ -111,6 +114,11 @@ impl Struct {
     /// The fields as JSON sees them: name, when left out, type.
     pub fn json_fields(&self) -> impl Iterator<Item = (&'static str, Marks, &Shape)> {
         self.flat.iter().map(|name| (*name, self.marks[name], &self.by_json[name]))
+    }
+
+    /// The fields as JSON sees them, in order: their names in JSON and in Go.
+    pub fn names(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.flat.iter().map(|name| (*name, self.go_names[name]))
     }
 
     /// Whether objects of this kind live in a namespace.
@@ -222,6 +230,7 @@ impl Reader {
                     flat: Vec::new(),
                     by_json: Map::default(),
                     marks: Map::default(),
+                    go_names: Map::default(),
                 });
             } else if let Some(field) = line.strip_prefix("  ") {
                 let field = this.field(package, field);
@@ -232,10 +241,11 @@ impl Reader {
             let mut flat = Vec::new();
             flatten(&structs, &structs[i].fields, &mut flat);
             let this = &mut structs[i];
-            for (name, marks, shape) in flat {
+            for (name, field) in flat {
                 this.flat.push(name);
-                this.marks.insert(name, marks);
-                this.by_json.insert(name, shape);
+                this.marks.insert(name, field.marks);
+                this.go_names.insert(name, field.go);
+                this.by_json.insert(name, field.shape);
             }
         }
         Table { structs, by_key: this.ids }
@@ -309,10 +319,10 @@ impl Reader {
     }
 }
 
-fn flatten(structs: &[Struct], fields: &[Field], out: &mut Vec<(&'static str, Marks, Shape)>) {
+fn flatten(structs: &[Struct], fields: &[Field], out: &mut Vec<(&'static str, Field)>) {
     for field in fields {
         match (field.json, &field.shape) {
-            (Some(name), shape) => out.push((name, field.marks, shape.clone())),
+            (Some(name), _) => out.push((name, field.clone())),
             (None, Shape::Struct(id)) => {
                 flatten(structs, &structs[usize::from(id.0)].fields, out);
             }

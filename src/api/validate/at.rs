@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::error::Path;
 use crate::api::fields::Fields;
-use crate::api::schema::{Shape, Struct};
+use crate::api::schema::{self, Shape, Struct};
 
 static NULL: Value = Value::Null;
 
@@ -17,12 +17,13 @@ pub struct At<'a> {
     value: &'a Value,
     path: Path,
     of: Option<&'static Struct>,
+    shape: Option<&'static Shape>,
 }
 
 impl<'a> At<'a> {
     /// An object, or any struct, from which paths begin.
     pub fn new(of: &'static Struct, value: &'a Value) -> Self {
-        Self { value, path: Path::default(), of: Some(of) }
+        Self { value, path: Path::default(), of: Some(of), shape: None }
     }
 
     /// The same place under another path.
@@ -35,7 +36,7 @@ impl<'a> At<'a> {
     /// The same place as if it held another value of its type.
     #[must_use]
     pub fn with_value<'b>(&self, value: &'b Value) -> At<'b> {
-        At { value, path: self.path.clone(), of: self.of }
+        At { value, path: self.path.clone(), of: self.of, shape: self.shape }
     }
 
     /// The path.
@@ -60,7 +61,12 @@ impl<'a> At<'a> {
 
     /// A field.
     pub fn get(&self, name: &str) -> Self {
-        Self { value: self.raw(name), path: self.path.child(name), of: self.struct_of(name) }
+        Self {
+            value: self.raw(name),
+            path: self.path.child(name),
+            of: self.struct_of(name),
+            shape: self.of.and_then(|of| of.field(name)),
+        }
     }
 
     /// A field's value; null when it is absent.
@@ -122,7 +128,8 @@ impl<'a> At<'a> {
     pub fn items(&self, name: &str) -> impl DoubleEndedIterator<Item = At<'a>> + use<'a> {
         let (of, path) = (self.struct_of(name), self.path.child(name));
         let items: &'a [Value] = self.raw(name).as_array().map_or(&[], Vec::as_slice);
-        items.iter().enumerate().map(move |(i, value)| At { value, path: path.index(i), of })
+        let shape = None;
+        items.iter().enumerate().map(move |(i, value)| At { value, path: path.index(i), of, shape })
     }
 
     /// The texts of a list.
@@ -138,6 +145,50 @@ impl<'a> At<'a> {
             entries.map(|(key, value)| (key.as_str(), value)).collect();
         out.sort_unstable_by_key(|(key, _)| *key);
         out
+    }
+
+    /// The value as the API server writes it.
+    pub fn encoded(&self) -> Value {
+        match self.of {
+            Some(of) if self.value.is_object() => schema::encode(of, self.value),
+            Some(_) | None => self.value.clone(),
+        }
+    }
+
+    /// The struct it stands in or is, if it is one.
+    pub fn struct_type(&self) -> Option<&'static Struct> {
+        self.of
+    }
+
+    /// Whether another place of the same type holds the same, as `Semantic.DeepEqual` sees it: no
+    /// list and an empty one are the same, quantities are compared by what they are worth.
+    pub fn same(&self, other: &At<'_>) -> bool {
+        match (self.shape, self.of) {
+            (Some(shape), _) => schema::same(shape, self.value, other.value),
+            (None, Some(of)) => schema::same_struct(of, self.value, other.value),
+            (None, None) => self.value == other.value,
+        }
+    }
+
+    /// The struct's fields: their names in JSON and in Go.
+    pub fn field_names(&self) -> Vec<(&'static str, &'static str)> {
+        self.of.into_iter().flat_map(Struct::names).collect()
+    }
+
+    /// Whether a field is a pointer in Go, so that zero and unset differ.
+    pub fn is_pointer(&self, name: &str) -> bool {
+        matches!(self.of.and_then(|of| of.field(name)), Some(Shape::Pointer(_)))
+    }
+
+    /// Whether a field is a map in Go, so that empty and unset differ.
+    pub fn is_map(&self, name: &str) -> bool {
+        let shape = self.of.and_then(|of| of.field(name));
+        shape.is_some_and(|s| matches!(s.underlying(), Shape::Map(_)))
+    }
+
+    /// Whether the struct has such a field at all.
+    pub fn knows(&self, name: &str) -> bool {
+        self.of.is_none_or(|of| of.field(name).is_some())
     }
 
     /// The fields themselves.

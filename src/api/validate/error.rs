@@ -236,6 +236,11 @@ impl Errors {
         self.push(ErrorType::Invalid, at, Some(value.into().0), detail.into());
     }
 
+    /// The value is wrong; its text as it is to be shown.
+    pub fn invalid_shown(&mut self, at: &Path, shown: String, detail: impl Into<String>) {
+        self.push(ErrorType::Invalid, at, Some(shown), detail.into());
+    }
+
     /// The value is wrong, for each of the reasons.
     pub fn invalid_for(&mut self, at: &Path, value: impl Into<Shown>, details: Vec<String>) {
         let shown = value.into();
@@ -257,6 +262,11 @@ impl Errors {
     /// What is named does not exist.
     pub fn not_found(&mut self, at: &Path, value: impl Into<Shown>) {
         self.push(ErrorType::NotFound, at, Some(value.into().0), String::new());
+    }
+
+    /// What is named does not exist, with more to say.
+    pub fn not_found_because(&mut self, at: &Path, value: impl Into<Shown>, detail: &str) {
+        self.push(ErrorType::NotFound, at, Some(value.into().0), detail.to_owned());
     }
 
     /// The value is none of these, which are listed in the order given.
@@ -281,6 +291,44 @@ impl Errors {
         let unit = if most == 1 { "item" } else { "items" };
         let detail = format!("must have at most {most} {unit}");
         self.push(ErrorType::TooMany, at, Some(items.to_string()), detail);
+    }
+
+    /// A number that must not be below zero (`ValidateNonnegativeField`).
+    pub(super) fn non_negative(&mut self, of: &super::At<'_>, name: &str) {
+        if of.int(name) < 0 {
+            self.invalid(&of.at(name), of.int(name), "must be greater than or equal to 0");
+        }
+    }
+
+    /// A text that must be there.
+    pub(super) fn require_text(&mut self, of: &super::At<'_>, name: &str) {
+        if of.text(name).is_empty() {
+            self.required(&of.at(name), "");
+        }
+    }
+
+    /// A field that must be one of these, which are listed in the order given.
+    pub(super) fn one_of(&mut self, of: &super::At<'_>, name: &str, supported: &[&str]) {
+        let value = of.text(name);
+        if !supported.contains(&value) {
+            self.not_supported(&of.at(name), value, supported);
+        }
+    }
+
+    /// As [`Errors::one_of`], but an empty one is missing.
+    pub(super) fn require_one_of(&mut self, of: &super::At<'_>, name: &str, supported: &[&str]) {
+        if of.text(name).is_empty() {
+            self.required(&of.at(name), "");
+        } else {
+            self.one_of(of, name, supported);
+        }
+    }
+
+    /// A pointer that, if set, must be one of these.
+    pub(super) fn optional_one_of(&mut self, of: &super::At<'_>, name: &str, supported: &[&str]) {
+        if of.has(name) {
+            self.one_of(of, name, supported);
+        }
     }
 
     /// Something else failed.

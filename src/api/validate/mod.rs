@@ -4,9 +4,48 @@
 //! same checks in the same order, since the order of errors is part of the answer.
 
 mod at;
+mod claims;
+mod containers;
+mod env;
 mod error;
+mod internal;
+mod meta;
+mod paths;
+mod pod;
+mod probes;
+mod resources;
+mod scheduling;
+mod security;
 mod service;
+mod sources;
+mod volumes;
 
 pub use at::At;
 pub use error::{ErrorType, Errors, FieldError, Path, Shown, go_json, quote};
 pub use service::cluster_ips as service_cluster_ips;
+
+use serde_json::Value;
+
+use super::schema::Struct;
+
+/// The errors of an object that is to be created, prepared as the strategy prepares it
+/// (`rest.BeforeCreate`): the kind's own checks, and only when there are none the general ones.
+pub fn create(of: &'static Struct, object: &Value) -> Errors {
+    let mut errors = Errors::default();
+    let place = At::new(of, object);
+    match of.key {
+        "core/v1.Pod" => pod::create(&place, &mut errors),
+        _ => {}
+    }
+    if errors.is_empty() {
+        let check: meta::NameCheck = super::names::path_segment;
+        meta::accessor(&place.get("metadata"), of.is_namespaced(), check, &mut errors);
+    }
+    errors
+}
+
+/// The containers of all three kinds, in upstream's order of visiting.
+fn all_containers<'a>(spec: &At<'a>) -> impl Iterator<Item = At<'a>> + use<'a> {
+    let (init, regular) = (spec.items("initContainers"), spec.items("containers"));
+    init.chain(regular).chain(spec.items("ephemeralContainers"))
+}

@@ -1,0 +1,74 @@
+//! The `validation-create` and `validation-update` corpora: field errors in order, and the Status.
+
+use serde_json::{Value, json};
+
+use super::defaulting::{Placeholders, SYSTEM};
+use super::same;
+use crate::api::registry::{self, Refusal};
+use crate::api::status::Status;
+use crate::api::validate::Errors;
+
+/// Checks one case of `validation-create`.
+pub fn check_create(case: &Value) -> Result<(), String> {
+    let object = &case["in"]["object"];
+    let result = registry::create(object, SYSTEM, &mut Placeholders);
+    compare(object, result.err(), &case["out"])
+}
+
+fn compare(object: &Value, refusal: Option<Refusal>, out: &Value) -> Result<(), String> {
+    let of = registry::struct_of(object).ok_or("unknown kind")?;
+    let unordered = out["unorderedErrors"].as_bool() == Some(true);
+    let (mut ours, mut recorded) = (errors(refusal.as_ref()), recorded(out));
+    if unordered {
+        ours.sort_by_key(Value::to_string);
+        recorded.sort_by_key(Value::to_string);
+    }
+    for (i, (ours, recorded)) in ours.iter().zip(&recorded).enumerate() {
+        same(&format!("error {i}"), ours, recorded)?;
+    }
+    if ours.len() != recorded.len() {
+        let extra: Vec<_> = ours.iter().skip(recorded.len()).collect();
+        let missing: Vec<_> = recorded.iter().skip(ours.len()).collect();
+        return Err(format!("ours has also {extra:?}, recorded has also {missing:?}"));
+    }
+    let Some(refusal) = refusal else { return same("code", &Value::Null, &out["code"]) };
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let generated;
+    let name = if name.is_empty() {
+        let base = object["metadata"]["generateName"].as_str().unwrap_or_default();
+        generated = base.chars().take(58).chain(SYSTEM.suffix.chars()).collect::<String>();
+        if base.is_empty() { "" } else { generated.as_str() }
+    } else {
+        name
+    };
+    let status = Status::of_refusal(of, name, &refusal);
+    same("code", &status.code.into(), &out["code"])?;
+    same("reason", &status.reason.into(), &out["reason"])?;
+    if unordered {
+        return Ok(());
+    }
+    same("message", &status.message.into(), &out["message"])
+}
+
+fn errors(refusal: Option<&Refusal>) -> Vec<Value> {
+    match refusal {
+        None => Vec::new(),
+        Some(Refusal::Invalid(Errors(errors))) => errors
+            .iter()
+            .map(|e| {
+                json!({
+                    "type": e.kind.reason(), "field": e.field, "detail": e.detail, "body": e.body(),
+                })
+            })
+            .collect(),
+        Some(Refusal::UnknownKind) => vec!["unknown kind".into()],
+        Some(Refusal::Decode(e)) => vec![e.to_string().into()],
+        Some(Refusal::BadRequest(message) | Refusal::Internal(message)) => {
+            vec![json!({"type": "", "field": "", "detail": "", "body": message})]
+        }
+    }
+}
+
+fn recorded(out: &Value) -> Vec<Value> {
+    out["errors"].as_array().cloned().unwrap_or_default()
+}
