@@ -135,7 +135,7 @@ fn pod_spec(spec: &At<'_>, metadata: Option<&At<'_>>, leniency: &Leniency, error
 }
 
 fn names_and_numbers(spec: &At<'_>, errors: &mut Errors) {
-    let mut named = |name: &str, check: fn(&str) -> names::Messages, errors: &mut Errors| {
+    let named = |name: &str, check: fn(&str) -> names::Messages, errors: &mut Errors| {
         let text = spec.text(name);
         if !text.is_empty() {
             errors.invalid_for(&spec.at(name), text, check(text));
