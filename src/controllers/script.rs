@@ -328,8 +328,7 @@ impl<I> Outcome<I, Done> {
     }
 }
 
-/// Plays a script in a test: `answer` is the API server. Returns how it ended and the asides.
-#[cfg(test)]
+/// Plays a script against an API server, which `answer` is. Returns how it ended and the asides.
 pub(super) fn play<I, T>(
     inputs: I,
     began: SimTime,

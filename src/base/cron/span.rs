@@ -12,15 +12,15 @@ pub(super) struct Span {
     offset: i64,
 }
 
-/// How far a span is looked for: longer than any zone that changes at all keeps its offset in a year.
-const DAYS: i64 = 400;
+/// How far a span is looked for back and ahead: over a month, and over a year.
+const DAYS: (i64, i64) = (33, 400);
 const DAY: i64 = 86_400;
 
 impl Span {
-    /// The span that begins at or before `at`: this one, if `at` lies in it, or a new one.
+    /// The span around `at`: this one, if `at` lies well within it, or a new one.
     pub(super) fn around(&mut self, at: i64, zone: Tz) -> Self {
-        if !self.contains(at) {
-            *self = Self::from(at, zone);
+        if !self.holds(at - DAYS.0 * DAY, at) {
+            *self = Self::new(at, zone);
         }
         *self
     }
@@ -30,38 +30,21 @@ impl Span {
         self.offset
     }
 
-    /// Whether a time lies in it.
-    pub(super) fn contains(self, at: i64) -> bool {
-        self.from <= at && at < self.until
+    /// Whether all from `first` to `last` lies in it.
+    pub(super) fn holds(self, first: i64, last: i64) -> bool {
+        self.from <= first && last < self.until
     }
 
-    fn from(at: i64, zone: Tz) -> Self {
+    fn new(at: i64, zone: Tz) -> Self {
         let offset = offset_at(zone, at);
         if zone == Tz::UTC {
-            return Self { from: at, until: i64::MAX, offset };
+            return Self { from: i64::MIN, until: i64::MAX, offset };
         }
         // Looking once a day would miss a change that is taken back within a day; there is none.
-        let mut until = at;
-        for _ in 0..DAYS {
-            if offset_at(zone, until + DAY) != offset {
-                return Self { from: at, until: change(zone, until, offset), offset };
-            }
-            until += DAY;
-        }
-        Self { from: at, until, offset }
+        let keeps = |day: &i64| offset_at(zone, at + day * DAY) == offset;
+        let back = (1..=DAYS.0).take_while(|day| keeps(&-day)).count();
+        let ahead = (1..=DAYS.1).take_while(keeps).count();
+        let days = |n: usize| i64::try_from(n).unwrap_or(0) * DAY;
+        Self { from: at - days(back), until: at + days(ahead), offset }
     }
-}
-
-/// The first second within a day after `before` at which the offset is another.
-fn change(zone: Tz, before: i64, offset: i64) -> i64 {
-    let (mut same, mut other) = (before, before + DAY);
-    while other - same > 1 {
-        let middle = same + (other - same) / 2;
-        if offset_at(zone, middle) == offset {
-            same = middle;
-        } else {
-            other = middle;
-        }
-    }
-    other
 }

@@ -2,7 +2,29 @@
 //!
 //! Each file here has a `check` that takes one case; see `api::corpus` for the form.
 
+pub mod cron_decision;
+pub mod cron_fire;
+pub mod job_backoff;
+pub mod job_indexes;
+pub mod job_pod_failure_policy;
+pub mod names;
 pub mod revision_hash;
+
+use chrono::DateTime;
+use serde_json::Value;
+
+use crate::base::time::SimTime;
+
+/// A text of a case; empty where there is none.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// A time of a case.
+fn time(value: &Value) -> Option<SimTime> {
+    let at = DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
+    SimTime::from_utc(at.to_utc())
+}
 
 #[cfg(test)]
 mod tests {
@@ -12,5 +34,39 @@ mod tests {
     #[test]
     fn hashes_and_revisions_are_as_recorded() {
         check("revision-hash-a.jsonl.zst", revision_hash::check, 1000);
+    }
+
+    #[test]
+    fn schedules_fire_as_recorded() {
+        check("cron-fire-a.jsonl.zst", cron_fire::check, 1000);
+    }
+
+    #[test]
+    fn cron_jobs_decide_as_recorded() {
+        check("cron-decision-a.jsonl.zst", cron_decision::check, 1000);
+    }
+
+    #[test]
+    fn jobs_back_off_as_recorded() {
+        check("job-backoff-a.jsonl.zst", job_backoff::check, 1000);
+    }
+
+    #[test]
+    fn sets_of_indexes_are_as_recorded() {
+        check("job-indexes-a.jsonl.zst", job_indexes::check, 1000);
+    }
+
+    #[test]
+    fn pod_failure_policies_match_as_recorded() {
+        check("job-podfailurepolicy-a.jsonl.zst", job_pod_failure_policy::check, 1000);
+    }
+
+    #[test]
+    fn pods_of_indexed_jobs_are_named_as_recorded() {
+        let about_jobs = |case: &Value| match text(&case["in"]["what"]) {
+            "indexedJobPod" => names::indexed_job_pod(case),
+            _ => Ok(()),
+        };
+        check("names-a.jsonl.zst", about_jobs, 1000);
     }
 }

@@ -197,14 +197,19 @@ impl Read {
     }
 }
 
-/// The schedule as it is handed to the parser, with the CronJob's zone (`formatSchedule`).
-pub fn effective(cron_job: &CronJob) -> String {
-    let spec = &cron_job.spec.wire;
-    match spec.time_zone.as_deref() {
-        Some(zone) if !spec.schedule.contains("TZ") && load_location(zone).is_ok() => {
-            format!("TZ={zone} {}", spec.schedule)
+/// The schedule of a CronJob as it is handed to the parser.
+fn effective(cron_job: &CronJob) -> String {
+    with_zone(&cron_job.spec.wire.schedule, cron_job.spec.wire.time_zone.as_deref())
+}
+
+/// A schedule with a CronJob's zone put before it, unless it names one itself or the zone is unknown
+/// (`formatSchedule`).
+pub fn with_zone(schedule: &str, zone: Option<&str>) -> String {
+    match zone {
+        Some(zone) if !schedule.contains("TZ") && load_location(zone).is_ok() => {
+            format!("TZ={zone} {schedule}")
         }
-        Some(_) | None => spec.schedule.clone(),
+        Some(_) | None => schedule.to_owned(),
     }
 }
 

@@ -60,7 +60,7 @@ impl Synced {
 }
 
 /// The whole sync.
-pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
+pub(in crate::controllers) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
     let mut round = Round { copy: (*inputs.cron_job).clone(), fresh: None, changed: false, inputs };
     round.clean_up(script)?;
     let synced = round.go(script)?;

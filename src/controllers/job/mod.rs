@@ -12,6 +12,7 @@ pub mod backoff;
 mod conditions;
 pub mod indexes;
 mod manage;
+pub mod names;
 mod orphans;
 mod pods;
 pub mod policy;

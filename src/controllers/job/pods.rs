@@ -8,8 +8,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use smol_str::{ToSmolStr as _, format_smolstr};
+use smol_str::ToSmolStr as _;
 
+use super::names::{generate_name, hostname};
 use super::policy;
 use crate::base::Str;
 use crate::controllers::pod_control::{from_template, is_job_tracked};
@@ -122,22 +123,6 @@ pub(super) fn indexed_pod(job: &Job, spec: &Arc<PodSpec>, index: i64, before: Op
     pod
 }
 
-/// The host name of an index's pods.
-pub(super) fn hostname(job: &str, index: i64) -> Str {
-    format_smolstr!("{job}-{index}")
-}
-
-/// The prefix of the names of an index's pods, cut so that the index stays
-/// (`podGenerateNameWithIndex`).
-pub(super) fn generate_name(job: &str, index: i64) -> Str {
-    /// `names.MaxGeneratedNameLength`.
-    const LONGEST: usize = 58;
-    let suffix = format_smolstr!("-{index}-");
-    let room = LONGEST.saturating_sub(suffix.len());
-    let kept = if job.len() > room { job.get(..room).unwrap_or(job) } else { job };
-    format_smolstr!("{kept}{suffix}")
-}
-
 /// The template's pod spec with the completion index among the variables of every container that does
 /// not set it itself (`addCompletionIndexEnvVariables`).
 pub(super) fn spec_with_index(template: &PodSpec) -> PodSpec {
@@ -178,17 +163,4 @@ fn failures_after(job: &Job, before: Option<&Pod>) -> (u32, u32) {
 fn number(pod: &Pod, annotation: &str) -> u32 {
     let number = pod.meta.annotations.get(annotation).and_then(|v| v.parse::<i32>().ok());
     number.and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_name_is_cut_before_its_index() {
-        assert_eq!(generate_name("my-job", 1), "my-job-1-");
-        let long = "y".repeat(60);
-        assert_eq!(generate_name(&long, 123), format!("{}-123-", "y".repeat(53)));
-        assert_eq!(generate_name(&long, 123).len(), 58);
-    }
 }
