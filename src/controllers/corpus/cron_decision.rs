@@ -82,16 +82,8 @@ fn nanos(now: SimTime, at: Option<SimTime>) -> i64 {
 }
 
 fn event(aside: Aside) -> Option<String> {
-    match aside {
-        Aside::Event { event_type, reason, message, .. } => {
-            Some(format!("{} {reason} {message}", event_type.as_str()))
-        }
-        Aside::ExpectCreations(_)
-        | Aside::ExpectDeletions(_)
-        | Aside::CreationsFailed(_)
-        | Aside::DeletionFailed(_)
-        | Aside::Wrote(..) => None,
-    }
+    let Aside::Event { event_type, reason, message, .. } = aside else { return None };
+    Some(format!("{} {reason} {message}", event_type.as_str()))
 }
 
 /// An API server that refuses nothing.
@@ -260,6 +252,7 @@ fn job_spec() -> JobSpec {
         selector_wire: None,
         selector: Selector::Nothing,
         template: PodTemplate {
+            node: None,
             labels: Labels::default(),
             annotations: Labels::default(),
             finalizers: Vec::new(),

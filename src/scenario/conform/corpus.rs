@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::ConformError;
 use super::value::shown;
 use crate::api::corpus as api;
+use crate::controllers::corpus as controllers;
 
 /// No line of a corpus may be longer than this: 64 MiB.
 pub const MAX_LINE_BYTES: u64 = 64 << 20;
@@ -32,6 +33,31 @@ pub struct Corpus {
 
 /// The corpora that can be checked, by name.
 pub static CORPORA: &[Corpus] = &[
+    Corpus {
+        name: "cron-decision",
+        what: "whole syncs of CronJobs",
+        check: controllers::cron_decision::check,
+    },
+    Corpus {
+        name: "cron-fire",
+        what: "schedules in zones, and when they fire",
+        check: controllers::cron_fire::check,
+    },
+    Corpus {
+        name: "job-backoff",
+        what: "how long a Job waits after failures",
+        check: controllers::job_backoff::check,
+    },
+    Corpus {
+        name: "job-indexes",
+        what: "sets of completion indexes, success policies",
+        check: controllers::job_indexes::check,
+    },
+    Corpus {
+        name: "job-podfailurepolicy",
+        what: "what a rule makes of a failed pod",
+        check: controllers::job_pod_failure_policy::check,
+    },
     Corpus {
         name: "quantity",
         what: "quantities: reading, arithmetic, canonical form",
