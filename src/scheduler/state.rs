@@ -1,0 +1,76 @@
+//! What one scheduling cycle knows: the typed counterpart of upstream's `CycleState` map.
+
+use smallvec::SmallVec;
+
+use super::plugins::{PluginId, PluginSet, inter_pod_affinity, pod_topology_spread};
+use crate::base::Str;
+
+/// What plugins have worked out for the pod of this cycle. Reused from cycle to cycle.
+#[derive(Clone, Debug, Default)]
+pub struct CycleState {
+    /// Plugins that have nothing to filter for this pod.
+    pub skip_filter: PluginSet,
+    /// Plugins that have nothing to score for this pod.
+    pub skip_score: PluginSet,
+    /// Hard spread constraints and their counts.
+    pub spread: pod_topology_spread::Filtering,
+    /// Soft spread constraints and their counts.
+    pub spread_score: pod_topology_spread::Scoring,
+    /// Required pod affinity and its counts.
+    pub affinity: inter_pod_affinity::Filtering,
+    /// Preferred pod affinity and its sums.
+    pub affinity_score: inter_pod_affinity::Scoring,
+}
+
+/// Whether taking pods away could help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Code {
+    /// It could.
+    Unschedulable,
+    /// It could not.
+    UnschedulableAndUnresolvable,
+    /// The plugin failed.
+    Error,
+}
+
+impl Code {
+    /// As upstream writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unschedulable => "Unschedulable",
+            Self::UnschedulableAndUnresolvable => "UnschedulableAndUnresolvable",
+            Self::Error => "Error",
+        }
+    }
+}
+
+/// A plugin's no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// How final it is.
+    pub code: Code,
+    /// Why: all that apply.
+    pub reasons: SmallVec<[Str; 2]>,
+}
+
+impl Refusal {
+    /// A refusal that preemption might lift.
+    pub fn unschedulable(reason: &'static str) -> Self {
+        Self { code: Code::Unschedulable, reasons: SmallVec::from_elem(Str::new_static(reason), 1) }
+    }
+
+    /// A refusal that stays whatever pods are taken away.
+    pub fn unresolvable(reason: impl Into<Str>) -> Self {
+        let reasons = SmallVec::from_elem(reason.into(), 1);
+        Self { code: Code::UnschedulableAndUnresolvable, reasons }
+    }
+}
+
+/// A refusal with the plugin that spoke it; `None` for the scheduler itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Who.
+    pub plugin: Option<PluginId>,
+    /// What.
+    pub refusal: Refusal,
+}

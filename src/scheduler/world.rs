@@ -1,0 +1,92 @@
+//! What the scheduler looks up beside pods and nodes: selectors, namespaces, storage, budgets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::pod::PodInfo;
+use crate::base::Str;
+use crate::model::{Key, Kind, Labels, Requirement, Selector, Whole, wire};
+
+/// A budget on disruption.
+pub type Budget = Whole<wire::policy::PodDisruptionBudget>;
+
+/// A change of an object of storage.
+#[derive(Clone, Debug)]
+pub enum StorageChange {}
+
+/// Everything that plugins look up by name.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Labels of namespaces.
+    pub namespaces: BTreeMap<Str, Labels>,
+    /// Disruption budgets.
+    pub budgets: BTreeMap<Key, Arc<Budget>>,
+    /// Selectors of Services, by namespace and name. Services without selector are not listed.
+    services: BTreeMap<Str, BTreeMap<Str, Labels>>,
+    /// Selectors of the controllers that spread their pods.
+    owners: BTreeMap<(Kind, Key), Selector>,
+}
+
+impl World {
+    /// A Service has come, changed, or gone or lost its selector (`None`).
+    pub fn set_service(&mut self, key: &Key, selector: Option<Labels>) {
+        match selector {
+            Some(selector) => {
+                let namespace = self.services.entry(key.namespace.clone()).or_default();
+                namespace.insert(key.name.clone(), selector);
+            }
+            None => {
+                if let Some(namespace) = self.services.get_mut(&key.namespace) {
+                    namespace.remove(&key.name);
+                }
+            }
+        }
+    }
+
+    /// A ReplicationController, ReplicaSet or StatefulSet has come, changed or gone (`None`).
+    pub fn set_owner(&mut self, kind: Kind, key: Key, selector: Option<Selector>) {
+        match selector {
+            Some(selector) => {
+                self.owners.insert((kind, key), selector);
+            }
+            None => {
+                self.owners.remove(&(kind, key));
+            }
+        }
+    }
+
+    /// Labels of a namespace; none where it is not known.
+    pub fn namespace_labels(&self, name: &str) -> &Labels {
+        static NONE: std::sync::LazyLock<Labels> = std::sync::LazyLock::new(Labels::default);
+        self.namespaces.get(name).unwrap_or(&NONE)
+    }
+
+    /// The selector by which a pod is spread where it says nothing itself: of the Services that select
+    /// it and of the controller that owns it. `None` where nothing selects it
+    /// (`pkg/scheduler/framework/plugins/helper/spread.go`, `DefaultSelector`).
+    pub fn default_selector(&self, pod: &PodInfo) -> Option<Selector> {
+        let labels = pod.labels();
+        let mut merged = BTreeMap::<Str, Str>::new();
+        for selector in self.services.get(pod.namespace()).into_iter().flat_map(|s| s.values()) {
+            if selector.iter().all(|(k, v)| labels.get(k) == Some(v)) {
+                merged.extend(selector.iter().cloned());
+            }
+        }
+        let mut all: Vec<Requirement> =
+            merged.into_iter().map(|(k, v)| Requirement::In(k, vec![v])).collect();
+        if let Some(Selector::All(own)) = self.owner_selector(pod) {
+            all.extend(own.iter().filter(|r| !all.contains(r)).cloned().collect::<Vec<_>>());
+        }
+        (!all.is_empty()).then_some(Selector::All(all))
+    }
+
+    fn owner_selector(&self, pod: &PodInfo) -> Option<&Selector> {
+        let owner = pod.pod.meta.controller()?;
+        let kinds = [Kind::ReplicationController, Kind::ReplicaSet, Kind::StatefulSet];
+        let kind = kinds.into_iter().find(|k| owner.is_kind(*k))?;
+        if owner.api_version != kind.api_version() {
+            return None;
+        }
+        self.owners.get(&(kind, Key::new(pod.namespace().clone(), owner.name.clone())))
+    }
+}
