@@ -42,6 +42,10 @@ mod restarts;
 mod runtime;
 mod shared;
 mod status;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
 mod volumes;
 mod worker;
