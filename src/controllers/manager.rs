@@ -74,6 +74,10 @@ lanes! {
     statefulset: super::statefulset::StatefulSetController;
     /// Dependents of owners that have gone.
     garbage: super::garbage::GarbageCollector;
+    /// Claims and their volumes.
+    volumes: super::volumes::PersistentVolumeController;
+    /// Claims and volumes that are in use.
+    protection: super::volumes::ProtectionController;
     /// The addresses behind Services.
     endpoints: super::endpoints::EndpointSliceController;
 }

@@ -31,6 +31,7 @@ pub mod script;
 pub mod statefulset;
 pub mod ttl;
 mod view;
+pub mod volumes;
 
 pub use controller::{Controller, Done, Retry, Step, SyncCx};
 pub use expectations::Expectations;

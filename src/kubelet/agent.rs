@@ -294,9 +294,7 @@ impl Agent {
     /// The machine boots.
     pub(super) fn boot(&mut self, cx: &Cx<'_>) {
         self.machine = match std::mem::replace(&mut self.machine, Machine::Up) {
-            Machine::Down(remains) => {
-                Machine::Booting { since: cx.now, reported: false, remains }
-            }
+            Machine::Down(remains) => Machine::Booting { since: cx.now, reported: false, remains },
             running => running,
         };
     }
@@ -326,16 +324,14 @@ impl Agent {
     /// The agent has started: the lease is renewed again, the node is ready.
     fn report_boot(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
         self.node.boots += 1;
-        self.node.phases =
-            Phases::draw(cx.rng, &self.node.name, self.node.boots, cx.now);
+        self.node.phases = Phases::draw(cx.rng, &self.node.name, self.node.boots, cx.now);
         self.node_event(EventType::Normal, "Starting", "Starting kubelet.", shared, cx);
         for reason in START_REASONS {
             self.node_status_event(reason, shared, cx);
         }
         let boot = cx.rng.numbered_stream("boot-id", &self.node.name, self.node.boots).wide();
         let name = &self.node.name;
-        let text =
-            format!("Node {name} has been rebooted, boot id: {}", Uid::from_random(boot));
+        let text = format!("Node {name} has been rebooted, boot id: {}", Uid::from_random(boot));
         self.node_event(EventType::Warning, "Rebooted", &text, shared, cx);
         self.send_lease(None, cx);
         self.report_node(shared, cx);
@@ -363,8 +359,10 @@ impl Agent {
         else {
             return;
         };
-        let mut wanted: BTreeMap<Uid, (Arc<Pod>, FactId)> =
-            remains.iter().map(|(uid, (pod, ..))| (*uid, (Arc::clone(pod), FactId::NONE))).collect();
+        let mut wanted: BTreeMap<Uid, (Arc<Pod>, FactId)> = remains
+            .iter()
+            .map(|(uid, (pod, ..))| (*uid, (Arc::clone(pod), FactId::NONE)))
+            .collect();
         let logs: &Logs = cx.logs;
         if let Some(log) = logs.node(&self.node.name) {
             for entry in log.read(self.position, cx.heard_until()) {

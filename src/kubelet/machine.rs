@@ -13,9 +13,7 @@ use super::runtime::{RunState, View};
 use super::worker::Worker;
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::model::{
-    ConditionStatus, Node, NodeCondition, Pod, Terminated, Uid,
-};
+use crate::model::{ConditionStatus, Node, NodeCondition, Pod, Terminated, Uid};
 
 /// From power-on until the agent first reports its node.
 pub(super) const REPORTS_AFTER: Duration = Duration::from_millis(850);
