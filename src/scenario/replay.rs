@@ -76,15 +76,7 @@ pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
 impl Replayed {
     /// The logs as the judge reads them.
     pub fn judged_logs(&self) -> Logs {
-        let mut logs = Logs::new();
-        for (name, text) in &self.logs {
-            let parts: Vec<&str> = name.trim_end_matches(".log").rsplitn(4, '.').collect();
-            let [attempt, container, uid, _] = parts.as_slice() else { continue };
-            let line = |l: &str| l.splitn(3, ' ').nth(2).unwrap_or_default().to_owned();
-            let lines = text.lines().map(line).collect();
-            logs.insert(uid, container, attempt.parse().unwrap_or(0), lines);
-        }
-        logs
+        Logs::from_files(&self.logs)
     }
 }
 

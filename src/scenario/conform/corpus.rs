@@ -33,42 +33,71 @@ pub struct Corpus {
 
 /// The corpora that can be checked, by name.
 pub static CORPORA: &[Corpus] = &[
-    Corpus {
-        name: "cron-decision",
-        what: "whole syncs of CronJobs",
-        check: controllers::cron_decision::check,
-    },
-    Corpus {
-        name: "cron-fire",
-        what: "schedules in zones, and when they fire",
-        check: controllers::cron_fire::check,
-    },
-    Corpus {
-        name: "job-backoff",
-        what: "how long a Job waits after failures",
-        check: controllers::job_backoff::check,
-    },
-    Corpus {
-        name: "job-indexes",
-        what: "sets of completion indexes, success policies",
-        check: controllers::job_indexes::check,
-    },
-    Corpus {
-        name: "job-podfailurepolicy",
-        what: "what a rule makes of a failed pod",
-        check: controllers::job_pod_failure_policy::check,
-    },
-    Corpus {
-        name: "quantity",
-        what: "quantities: reading, arithmetic, canonical form",
-        check: api::quantity::check,
-    },
-    Corpus {
-        name: "yaml-decode",
-        what: "YAML and JSON as kubectl's reader splits and converts it",
-        check: api::yaml_decode::check,
-    },
+    corpus("cron-decision", "whole syncs of CronJobs", controllers::cron_decision::check),
+    corpus("cron-fire", "schedules in zones, and when they fire", controllers::cron_fire::check),
+    corpus("defaulting", "manifests as the API server stores them", api::defaulting::check),
+    corpus(
+        "field-selector",
+        "field selectors: reading, matching, printing",
+        api::selectors::check_field,
+    ),
+    corpus("job-backoff", "how long a Job waits after failures", controllers::job_backoff::check),
+    corpus(
+        "job-indexes",
+        "sets of completion indexes, success policies",
+        controllers::job_indexes::check,
+    ),
+    corpus(
+        "job-podfailurepolicy",
+        "what a rule makes of a failed pod",
+        controllers::job_pod_failure_policy::check,
+    ),
+    corpus(
+        "label-selector",
+        "label selectors: reading, matching, printing",
+        api::selectors::check_label,
+    ),
+    corpus(
+        "legacy-defaulting",
+        "manifests of old versions, defaulted and converted",
+        api::legacy_defaulting::check,
+    ),
+    corpus(
+        "meta-labelselector",
+        "label selectors of objects: matching, printing",
+        api::selectors::check_meta,
+    ),
+    corpus("name-validation", "the messages of each name check", api::names::check),
+    corpus(
+        "pod-resources",
+        "a pod's effective requests and limits, its class and priority",
+        api::pod_resources::check,
+    ),
+    corpus("quantity", "quantities: reading, arithmetic, canonical form", api::quantity::check),
+    corpus(
+        "revision-hash",
+        "template hashes, the names made of them, revision data",
+        controllers::revision_hash::check,
+    ),
+    corpus(
+        "strict-decoding",
+        "request bodies, decoded strictly and leniently",
+        api::strict_decoding::check,
+    ),
+    corpus(
+        "yaml-decode",
+        "YAML and JSON as kubectl's reader splits and converts it",
+        api::yaml_decode::check,
+    ),
 ];
+
+const fn corpus(
+    name: &'static str,
+    what: &'static str,
+    check: fn(&Value) -> Result<(), String>,
+) -> Corpus {
+    Corpus { name, what, check }
+}
 
 /// How a corpus file went.
 #[derive(Clone, PartialEq, Eq, Debug)]

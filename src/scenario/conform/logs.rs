@@ -34,6 +34,17 @@ impl Logs {
         self.by_run.insert((uid.to_owned(), container.to_owned(), attempt.to_string()), lines);
     }
 
+    /// Takes the texts of log files by name, as they would stand in a folder that [`Logs::read`] reads.
+    pub fn from_files<N: AsRef<str>, T: AsRef<str>>(
+        files: impl IntoIterator<Item = (N, T)>,
+    ) -> Self {
+        let mut logs = Self::default();
+        for (name, text) in files {
+            logs.add_file(name.as_ref(), text.as_ref());
+        }
+        logs
+    }
+
     /// Reads a folder of `<pod>.<uid>.<container>.<attempt>.log` files, whose lines are
     /// `<seconds> <stream> <text>`; `None` when there is no such folder.
     ///
@@ -51,18 +62,24 @@ impl Logs {
         names.sort();
         let mut logs = Self::default();
         for name in names {
-            let parts: Vec<&str> = name.strip_suffix(".log").unwrap_or(&name).split('.').collect();
-            let [_, .., uid, container, attempt] = parts.as_slice() else { continue };
             let path = folder.join(&name);
             let failed = |source: io::Error| ConformError::Read { path: path.clone(), source };
             if fs::metadata(&path).map_err(failed)?.len() > MAX_TRACE_BYTES {
                 return Err(ConformError::TooLarge { path });
             }
             let bytes = fs::read(&path).map_err(failed)?;
-            let run = ((*uid).to_owned(), (*container).to_owned(), (*attempt).to_owned());
-            logs.by_run.insert(run, lines(&String::from_utf8_lossy(&bytes)));
+            logs.add_file(&name, &String::from_utf8_lossy(&bytes));
         }
         Ok(Some(logs))
+    }
+
+    /// A file that is named otherwise is no log.
+    fn add_file(&mut self, name: &str, text: &str) {
+        let parts: Vec<&str> = name.strip_suffix(".log").unwrap_or(name).split('.').collect();
+        if let [_, .., uid, container, attempt] = parts.as_slice() {
+            let run = ((*uid).to_owned(), (*container).to_owned(), (*attempt).to_owned());
+            self.by_run.insert(run, lines(text));
+        }
     }
 }
 
@@ -175,6 +192,17 @@ mod tests {
         check("", "a", false);
         check("1|2|3|4|5|6|7|8", "1|2|3|4|5|6|7|x", true);
         check("1|2|3|4|5|6|7|8", "1|2|3|4|5|6|y|x", false);
+    }
+
+    #[test]
+    fn a_log_file_is_known_by_its_name() {
+        let logs = Logs::from_files([
+            ("web.example.uid-7.main.2.log", "0.1 stdout hello\n"),
+            ("README", "no log"),
+        ]);
+        let runs: Vec<_> = logs.by_run.into_iter().collect();
+        let run = ("uid-7".to_owned(), "main".to_owned(), "2".to_owned());
+        assert_eq!(runs, [(run, vec!["hello".to_owned()])]);
     }
 
     #[test]
