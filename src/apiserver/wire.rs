@@ -124,10 +124,9 @@ fn refused(target: &Ref, refusal: Refusal) -> Box<ApiError> {
         Refusal::Decode(error) => wrong_type(target, &error),
         Refusal::Invalid(errors) => invalid(target, &errors),
         Refusal::BadRequest(message) => ApiError::new(ErrorReason::BadRequest, message),
-        Refusal::Internal(message) => ApiError::new(
-            ErrorReason::InternalError,
-            format!("Internal error occurred: {message}"),
-        ),
+        Refusal::Internal(message) => {
+            ApiError::new(ErrorReason::InternalError, format!("Internal error occurred: {message}"))
+        }
     }
 }
 

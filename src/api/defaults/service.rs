@@ -87,10 +87,7 @@ pub trait Allocator {
 ///
 /// # Errors
 /// The errors that alone are reported then.
-pub fn begin_create(
-    service: &mut Fields,
-    allocator: &mut impl Allocator,
-) -> Result<(), Refusal> {
+pub fn begin_create(service: &mut Fields, allocator: &mut impl Allocator) -> Result<(), Refusal> {
     let spec = fields_or_new(service, "spec");
     if !text(spec, "clusterIP").is_empty() && !has_any(spec, "clusterIPs") {
         let address = text(spec, "clusterIP").to_owned();

@@ -20,9 +20,10 @@ pub fn same(shape: &Shape, a: &Value, b: &Value) -> bool {
         Shape::Map(to) => {
             let entries = |v: &Value| v.as_object().map_or(0, serde_json::Map::len);
             entries(a) == entries(b)
-                && a.as_object().into_iter().flatten().all(|(key, value)| {
-                    b.get(key).is_some_and(|other| same(to, value, other))
-                })
+                && a.as_object()
+                    .into_iter()
+                    .flatten()
+                    .all(|(key, value)| b.get(key).is_some_and(|other| same(to, value, other)))
         }
         Shape::Quantity => quantity(a) == quantity(b),
         Shape::String | Shape::Bytes => {

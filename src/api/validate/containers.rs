@@ -58,7 +58,8 @@ pub(super) fn init(spec: &At<'_>, cx: &Context<'_>, errors: &mut Errors) {
         if !sidecar && !cx.leniency.any_init_resize {
             for policy in container.items("resizePolicy") {
                 if policy.text("restartPolicy") == "RestartContainer" {
-                    let detail = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+                    let detail =
+                        "must not be set to 'RestartContainer' for non-sidecar initContainers";
                     errors.invalid(&policy.at("restartPolicy"), "RestartContainer", detail);
                 }
             }
@@ -68,8 +69,11 @@ pub(super) fn init(spec: &At<'_>, cx: &Context<'_>, errors: &mut Errors) {
 
 /// `validateEphemeralContainers`.
 pub(super) fn ephemeral(spec: &At<'_>, cx: &Context<'_>, errors: &mut Errors) {
-    let others: Vec<&str> =
-        spec.items("containers").chain(spec.items("initContainers")).map(|c| c.text("name")).collect();
+    let others: Vec<&str> = spec
+        .items("containers")
+        .chain(spec.items("initContainers"))
+        .map(|c| c.text("name"))
+        .collect();
     let mut seen = others.clone();
     for container in spec.items("ephemeralContainers") {
         common(&container, cx, errors);
@@ -292,8 +296,7 @@ fn recursive_read_only(mount: &At<'_>, container: &At<'_>, errors: &mut Errors) 
                 errors.forbidden(&at, "may only be specified when readOnly is true");
             }
             if mount.opt_text("mountPropagation").is_some_and(|m| m != "None") {
-                let detail =
-                    "may only be specified when mountPropagation is None or not specified";
+                let detail = "may only be specified when mountPropagation is None or not specified";
                 errors.forbidden(&at, detail);
             }
         }

@@ -76,7 +76,9 @@ fn value_from(from: &At<'_>, value: &str, errors: &mut Errors) {
         file_ref(&file, errors);
     }
     let detail = match *sources {
-        0 => "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+        0 => {
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+        }
         _ if !value.is_empty() => "may not be specified when `value` is not empty",
         1 => return,
         _ => "may not have more than one field specified at a time",
@@ -158,7 +160,18 @@ pub(super) fn resource_ref(resource: &At<'_>, volume: bool, errors: &mut Errors)
     let text = divisor.to_string();
     let bytes = matches!(
         text.as_str(),
-        "1" | "1k" | "1M" | "1G" | "1T" | "1P" | "1E" | "1Ki" | "1Mi" | "1Gi" | "1Ti" | "1Pi" | "1Ei"
+        "1" | "1k"
+            | "1M"
+            | "1G"
+            | "1T"
+            | "1P"
+            | "1E"
+            | "1Ki"
+            | "1Mi"
+            | "1Gi"
+            | "1Ti"
+            | "1Pi"
+            | "1Ei"
     );
     let in_bytes = "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the";
     let detail = match name {

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value};
 
-use super::error::go_json;
 use super::At;
+use super::error::go_json;
 use crate::api::schema::{Shape, Struct};
 
 /// The JSON text of a value as its internal type.
@@ -57,11 +57,9 @@ pub(super) fn pod_spec(spec: &At<'_>) -> Value {
     let mut out = value(spec);
     if let Some(context) = out.get_mut("SecurityContext").filter(|c| c.is_object()) {
         let mut moved = Map::new();
-        for (json, go) in [
-            ("hostNetwork", "HostNetwork"),
-            ("hostPID", "HostPID"),
-            ("hostIPC", "HostIPC"),
-        ] {
+        for (json, go) in
+            [("hostNetwork", "HostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")]
+        {
             moved.insert(go.into(), spec.flag(json).into());
         }
         for (json, go) in

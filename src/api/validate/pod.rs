@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::resources::Holder;
-use super::{At, Errors, all_containers, containers, meta, resources, scheduling, security, volumes};
+use super::{
+    At, Errors, all_containers, containers, meta, resources, scheduling, security, volumes,
+};
 use crate::api::fields::Fields;
 use crate::api::resources::{self as sums, Options};
 use crate::api::{names, net, schema};
@@ -189,7 +191,9 @@ fn resource_claims(spec: &At<'_>, metadata: Option<&At<'_>>, errors: &mut Errors
         }
         let kinds = ["resourceClaimName", "resourceClaimTemplateName"];
         let detail = match kinds.map(|kind| claim.has(kind)) {
-            [true, true] => Some("at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"),
+            [true, true] => Some(
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+            ),
             [false, false] => {
                 Some("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
             }
@@ -430,7 +434,8 @@ fn dns_config(spec: &At<'_>, errors: &mut Errors) {
     }
     let list: Vec<&str> = config.texts("searches").collect();
     if list.join(" ").len() > 2048 {
-        let detail = "must not have more than 2048 characters (including spaces) in the search list";
+        let detail =
+            "must not have more than 2048 characters (including spaces) in the search list";
         errors.invalid(searches.path(), searches.value(), detail);
     }
     for (i, search) in list.into_iter().enumerate().filter(|(_, s)| *s != ".") {

@@ -112,9 +112,8 @@ fn sleep(action: &At<'_>, cx: &Context<'_>, errors: &mut Errors) {
     if let Some(grace) = cx.grace_period
         && !(0..=grace).contains(&seconds)
     {
-        let detail = format!(
-            "must be non-negative and less than terminationGracePeriodSeconds ({grace})"
-        );
+        let detail =
+            format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
         errors.invalid(action.path(), seconds, detail);
     }
 }

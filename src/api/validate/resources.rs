@@ -211,7 +211,9 @@ pub(super) fn requirements(
 pub(super) fn is_divisible(resource: &str, value: &Quantity) -> bool {
     let size = resource.strip_prefix("hugepages-").and_then(|s| s.parse::<Quantity>().ok());
     size.is_some_and(|size| {
-        size.sign() > 0 && size.milli_value() % 1000 == 0 && size.value() != 0
+        size.sign() > 0
+            && size.milli_value() % 1000 == 0
+            && size.value() != 0
             && value.value() % size.value() == 0
     })
 }

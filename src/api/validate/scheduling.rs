@@ -168,10 +168,7 @@ fn label_keys(term: &At<'_>, errors: &mut Errors) {
 }
 
 /// `ValidateTolerations`.
-pub(super) fn tolerations<'a>(
-    tolerations: impl Iterator<Item = At<'a>>,
-    errors: &mut Errors,
-) {
+pub(super) fn tolerations<'a>(tolerations: impl Iterator<Item = At<'a>>, errors: &mut Errors) {
     for toleration in tolerations {
         let (key, operator) = (toleration.text("key"), toleration.text("operator"));
         let (value, effect) = (toleration.text("value"), toleration.text("effect"));

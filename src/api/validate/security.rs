@@ -29,8 +29,7 @@ pub(super) fn container(container: &At<'_>, host_users: bool, errors: &mut Error
     if context.opt_flag("allowPrivilegeEscalation") == Some(false) {
         let shown = || super::internal::text(&context);
         if context.flag("privileged") {
-            let detail =
-                "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
+            let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
             errors.invalid_shown(context.path(), shown(), detail);
         }
         for capability in context.get("capabilities").texts("add") {
@@ -66,11 +65,8 @@ pub(super) fn pod(spec: &At<'_>, leniency: &Leniency, errors: &mut Errors) {
     windows_options(&context.get("windowsOptions"), errors);
     app_armor(&context.get("appArmorProfile"), errors);
     errors.optional_one_of(&context, "supplementalGroupsPolicy", &["Merge", "Strict"]);
-    let policies: &[&str] = if leniency.any_selinux_policy {
-        &["MountOption", "Recursive"]
-    } else {
-        &["Recursive"]
-    };
+    let policies: &[&str] =
+        if leniency.any_selinux_policy { &["MountOption", "Recursive"] } else { &["Recursive"] };
     errors.optional_one_of(&context, "seLinuxChangePolicy", policies);
 }
 
@@ -130,9 +126,14 @@ pub(super) fn host_sysctl(spec: &At<'_>, name: &str) -> Option<&'static str> {
 /// With dots for separators (`NormalizeName`): when a slash comes first, both change places.
 fn normal_sysctl(name: &str) -> String {
     match name.find(['.', '/']) {
-        Some(at) if name[at..].starts_with('/') => {
-            name.chars().map(|c| match c { '.' => '/', '/' => '.', c => c }).collect()
-        }
+        Some(at) if name[at..].starts_with('/') => name
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            })
+            .collect(),
         Some(_) | None => name.to_owned(),
     }
 }
@@ -256,9 +257,12 @@ fn windows_user(name: &str) -> Vec<&'static str> {
     if !user.is_empty() && user.chars().all(|c| matches!(c, '.' | ' ')) {
         out.push("runAsUserName's User cannot contain only periods or spaces");
     }
-    if user.contains(['"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']'])
+    if user
+        .contains(['"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']'])
     {
-        out.push(r#"runAsUserName's User cannot contain the following characters: "/\:;|=,+*?<>@[]"#);
+        out.push(
+            r#"runAsUserName's User cannot contain the following characters: "/\:;|=,+*?<>@[]"#,
+        );
     }
     out
 }
@@ -276,9 +280,8 @@ fn is_windows_domain(domain: &str) -> bool {
 
 /// `validateWindowsHostProcessPod`.
 pub(super) fn host_process(spec: &At<'_>, errors: &mut Errors) {
-    let of = |place: &At<'_>| {
-        place.get("securityContext").get("windowsOptions").opt_flag("hostProcess")
-    };
+    let of =
+        |place: &At<'_>| place.get("securityContext").get("windowsOptions").opt_flag("hostProcess");
     let pod = of(spec);
     let (mut all, mut privileged) = (0, 0);
     for container in all_containers(spec) {

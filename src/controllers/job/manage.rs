@@ -144,3 +144,103 @@ fn ready_indexes(round: &Round, pending: Vec<i64>, now: SimTime) -> Action {
         _ => Action::CreateIndexes(ready),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::super::fixture::{NOW, ago, job, look};
+    use super::*;
+
+    #[track_caller]
+    fn check(spec: &Value, pods: &[&str], expected: &Action) {
+        let planned = match plan(&look(&job(spec), pods), NOW) {
+            Action::Delete(pods) if pods.is_empty() => Action::Nothing,
+            planned => planned,
+        };
+        assert_eq!(planned, *expected, "{spec} {pods:?}");
+    }
+
+    /// The names of the pods that are deleted.
+    #[track_caller]
+    fn check_deleted(spec: &Value, pods: &[&str], expected: &[&str]) {
+        let Action::Delete(going) = plan(&look(&job(spec), pods), NOW) else {
+            panic!("nothing is deleted: {spec} {pods:?}");
+        };
+        let names: Vec<&str> = going.iter().map(|p| p.meta.name.as_str()).collect();
+        assert_eq!(names, expected, "{spec} {pods:?}");
+    }
+
+    #[test]
+    fn pods_are_made_up_to_the_parallelism_and_the_completions_left() {
+        let spec = json!({"completions": 5, "parallelism": 2});
+        check(&spec, &[], &Action::Create(2));
+        check(&spec, &["Running"], &Action::Create(1));
+        check(&spec, &["Running", "Pending"], &Action::Nothing);
+        let last = ["Succeeded", "Succeeded", "Succeeded", "Succeeded", "Running"];
+        check(&spec, &last, &Action::Nothing);
+        check(&json!({"completions": 9, "parallelism": 0}), &[], &Action::Nothing);
+        check(&json!({"completions": 5000, "parallelism": 5000}), &[], &Action::Create(500));
+    }
+
+    #[test]
+    fn a_work_queue_makes_no_more_pods_after_its_first_success() {
+        let spec = json!({"completions": null, "parallelism": 3});
+        check(&spec, &["Running"], &Action::Create(2));
+        check(&spec, &["Running", "Succeeded"], &Action::Nothing);
+    }
+
+    #[test]
+    fn pods_too_many_go_in_the_order_of_their_worth() {
+        let spec = json!({"completions": 9, "parallelism": 1});
+        check_deleted(&spec, &["Running ready", "Pending", "Running"], &["j-2", "j-3"]);
+        let suspended = json!({"suspend": true, "parallelism": 2, "completions": 2});
+        check_deleted(&suspended, &["Running", "Pending"], &["j-2", "j-1"]);
+        check(&suspended, &[], &Action::Nothing);
+    }
+
+    #[test]
+    fn failures_hold_new_pods_back() {
+        let spec = json!({});
+        check(&spec, &["Failed ended=9"], &Action::BackOff(ago(9) + Duration::from_secs(10)));
+        check(&spec, &["Failed ended=10"], &Action::Create(1));
+        let twice = ["Failed ended=40", "Failed ended=15"];
+        check(&spec, &twice, &Action::BackOff(ago(15) + Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn a_pod_being_deleted_is_replaced_at_once_or_when_it_has_failed() {
+        let running = ["Running deleted"];
+        // It counts as a failure from the time of its deletion on.
+        check(&json!({}), &running, &Action::BackOff(NOW + Duration::from_secs(10)));
+        check(&json!({"podReplacementPolicy": "Failed"}), &running, &Action::Nothing);
+    }
+
+    #[test]
+    fn indexes_without_a_pod_get_one() {
+        let spec = json!({"completionMode": "Indexed", "completions": 5, "parallelism": 3});
+        check(&spec, &[], &Action::CreateIndexes(vec![0, 1, 2]));
+        let some = ["Succeeded index=0", "Running index=2"];
+        check(&spec, &some, &Action::CreateIndexes(vec![1, 3]));
+    }
+
+    #[test]
+    fn pods_without_an_index_of_their_own_go() {
+        let spec = json!({"completionMode": "Indexed", "completions": 2, "parallelism": 2});
+        let pods =
+            ["Running index=0", "Pending index=0", "Running index=1", "Running", "Running index=7"];
+        check_deleted(&spec, &pods, &["j-4", "j-5", "j-2"]);
+    }
+
+    #[test]
+    fn each_index_has_a_back_off_of_its_own() {
+        let spec = json!({"completionMode": "Indexed", "completions": 2, "parallelism": 2,
+            "backoffLimitPerIndex": 3});
+        let pods = ["Failed index=0 failures=1 ended=15", "Failed index=1 ended=4"];
+        check(&spec, &pods, &Action::BackOff(ago(15) + Duration::from_secs(20)));
+        let pods = ["Failed index=0 failures=1 ended=15", "Failed index=1 ended=12"];
+        check(&spec, &pods, &Action::CreateIndexes(vec![1]));
+    }
+}

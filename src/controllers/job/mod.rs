@@ -10,6 +10,8 @@
 
 pub mod backoff;
 mod conditions;
+#[cfg(test)]
+mod fixture;
 pub mod indexes;
 mod manage;
 pub mod names;

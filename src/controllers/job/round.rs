@@ -280,3 +280,126 @@ pub(super) fn count(n: usize) -> i32 {
 fn wide(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::conditions::COMPLETE;
+    use super::super::fixture::{NOW, ago, job, look};
+    use super::*;
+
+    /// How a Job with that spec and these pods ends: condition, reason and message.
+    #[track_caller]
+    fn check(spec: &Value, pods: &[&str], expected: Option<(&str, &str)>) {
+        let round = look(&job(spec), pods);
+        let ends = round.finish.as_ref().map(|f| (f.kind, f.reason.as_str()));
+        assert_eq!(ends, expected, "{spec} {pods:?}");
+    }
+
+    #[test]
+    fn more_failures_than_the_limit_end_a_job() {
+        let failed = Some((FAILURE_TARGET, "BackoffLimitExceeded"));
+        check(&json!({"backoffLimit": 2}), &["Failed", "Failed"], None);
+        check(&json!({"backoffLimit": 2}), &["Failed", "Failed", "Failed"], failed);
+        check(&json!({"backoffLimit": 0}), &["Running deleted"], failed);
+        check(
+            &json!({"backoffLimit": 0, "podReplacementPolicy": "Failed"}),
+            &["Running deleted"],
+            None,
+        );
+    }
+
+    #[test]
+    fn as_many_restarts_as_the_limit_end_a_job_that_restarts_on_failure() {
+        let restarting = |limit: i32| {
+            json!({"backoffLimit": limit, "template": {
+                "spec": {"restartPolicy": "OnFailure", "containers": [{"name": "main"}]}}})
+        };
+        let failed = Some((FAILURE_TARGET, "BackoffLimitExceeded"));
+        check(&restarting(4), &["Running restarts=3"], None);
+        check(&restarting(4), &["Running restarts=2", "Running restarts=2"], failed);
+        check(&restarting(0), &["Running restarts=0"], None);
+        check(&restarting(0), &["Running restarts=1"], failed);
+        check(&json!({"backoffLimit": 1}), &["Running restarts=9"], None);
+    }
+
+    #[test]
+    fn a_failure_policy_comes_before_the_back_off_limit() {
+        let rules = json!([
+            {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
+            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        ]);
+        let spec = json!({"backoffLimit": 0, "podFailurePolicy": {"rules": rules}});
+        check(&spec, &["Failed exit=42"], Some((FAILURE_TARGET, "PodFailurePolicy")));
+        check(&spec, &["Failed exit=1"], Some((FAILURE_TARGET, "BackoffLimitExceeded")));
+        check(&spec, &["Failed exit=1 target"], None);
+        let round = look(&job(&spec), &["Failed exit=42"]);
+        let text = "Container main for pod default/j-1 failed with exit code 42 matching FailJob \
+                    rule at index 0";
+        assert_eq!(round.finish.unwrap().message, text);
+        // What is ignored holds the next pod back all the same.
+        let round = look(&job(&spec), &["Failed exit=1 target ended=3"]);
+        let until = round.memory.failures.wait_until(NOW).unwrap();
+        assert_eq!(until, ago(3) + std::time::Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_job_ends_at_its_deadline_and_asks_to_be_looked_at_then() {
+        let mut job = job(&json!({"activeDeadlineSeconds": 60}));
+        job.status.start_time = Some(ago(59));
+        let round = look(&job, &["Running"]);
+        assert_eq!(round.deadline, Some(NOW + std::time::Duration::from_secs(1)));
+        job.status.start_time = Some(ago(60));
+        let ends = look(&job, &["Running"]).finish.unwrap();
+        assert_eq!((ends.kind, ends.reason.as_str()), (FAILURE_TARGET, "DeadlineExceeded"));
+        let mut spec = (*job.spec).clone();
+        spec.suspend = true;
+        job.spec = std::sync::Arc::new(spec);
+        assert_eq!(look(&job, &["Running"]).finish, None);
+    }
+
+    #[test]
+    fn indexes_fail_on_their_own() {
+        let spec = |most: Option<i32>| {
+            json!({"completionMode": "Indexed", "completions": 3, "parallelism": 3,
+                "backoffLimit": 2_147_483_647, "backoffLimitPerIndex": 1, "maxFailedIndexes": most})
+        };
+        check(&spec(None), &["Failed index=0 failures=0"], None);
+        check(&spec(None), &["Failed index=0 failures=1", "Running index=1"], None);
+        let exceeded = Some((FAILURE_TARGET, "MaxFailedIndexesExceeded"));
+        check(&spec(Some(0)), &["Failed index=0 failures=1", "Running index=1"], exceeded);
+        let all = ["Failed index=0 failures=1", "Succeeded index=1", "Succeeded index=2"];
+        check(&spec(None), &all, Some((FAILURE_TARGET, "FailedIndexes")));
+        let round = look(&job(&spec(None)), &["Failed index=0", "Failed index=1 failures=1"]);
+        assert_eq!(round.failed_indexes.unwrap().to_string(), "1");
+        assert_eq!(round.held_back.keys().copied().collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn a_success_policy_ends_a_job_before_all_indexes_succeed() {
+        let rules = json!([{"succeededIndexes": "0,2-3", "succeededCount": 2}]);
+        let spec = json!({"completionMode": "Indexed", "completions": 4, "parallelism": 4,
+            "successPolicy": {"rules": rules}});
+        check(&spec, &["Succeeded index=0", "Succeeded index=1"], None);
+        let met = Some((SUCCESS_CRITERIA_MET, "SuccessPolicy"));
+        check(&spec, &["Succeeded index=0", "Succeeded index=3", "Running index=1"], met);
+    }
+
+    #[test]
+    fn an_end_that_was_announced_stands() {
+        for (announced, ends) in
+            [(FAILURE_TARGET, FAILED), (SUCCESS_CRITERIA_MET, SUCCESS_CRITERIA_MET)]
+        {
+            let mut job = job(&json!({"backoffLimit": 0}));
+            let (reason, message) = ("Why".into(), "Because".into());
+            let status = crate::model::ConditionStatus::True;
+            let announced =
+                super::super::conditions::condition(announced, status, &reason, &message, NOW);
+            job.status.conditions.push(announced);
+            let finish = look(&job, &["Failed", "Failed"]).finish.unwrap();
+            assert_eq!((finish.kind, finish.reason.as_str()), (ends, "Why"));
+            assert_ne!(finish.kind, COMPLETE);
+        }
+    }
+}

@@ -181,3 +181,75 @@ fn announce(round: &mut Round, now: SimTime) -> bool {
     round.finish = Some(finish.declared_as(declared_as));
     new
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fixture::{NOW, job, look, uid};
+    use super::*;
+
+    fn names(pods: &[Arc<Pod>]) -> Vec<&str> {
+        pods.iter().map(|p| p.meta.name.as_str()).collect()
+    }
+
+    #[test]
+    fn ended_pods_are_named_first_and_counted_once_their_finalizer_is_gone() {
+        let job = job(&json!({"completions": 5, "parallelism": 5}));
+        let pods = ["Succeeded", "Failed", "Running", "Succeeded counted"];
+        let mut round = look(&job, &pods);
+        let mut counting = begin(&mut round, false, NOW);
+        assert!(counting.write_first);
+        assert_eq!(names(&counting.release), ["j-1", "j-2"]);
+        assert_eq!(round.uncounted(), (&[uid(1)][..], &[uid(2)][..]));
+        let counts = |s: &JobStatus| (s.succeeded, s.failed);
+        assert_eq!(counts(&round.job.status), (0, 0));
+        for number in [1, 2] {
+            counting.tracked.remove(&uid(number));
+        }
+        assert!(count_released(&mut round.job.status, &counting.tracked));
+        assert_eq!(counts(&round.job.status), (1, 1));
+        assert_eq!(round.uncounted(), (&[][..], &[][..]));
+    }
+
+    #[test]
+    fn successes_of_indexes_are_counted_by_their_index_alone() {
+        let spec = json!({"completionMode": "Indexed", "completions": 3, "parallelism": 3});
+        let mut round =
+            look(&job(&spec), &["Succeeded index=2", "Succeeded index=0", "Running index=1"]);
+        let counting = begin(&mut round, false, NOW);
+        assert_eq!(names(&counting.release), ["j-2", "j-1"]);
+        assert_eq!(round.uncounted(), (&[][..], &[][..]));
+        assert_eq!(round.job.status.succeeded, 2);
+        assert_eq!(round.job.status.completed_indexes.as_deref(), Some("0,2"));
+    }
+
+    #[test]
+    fn when_a_job_fails_what_still_runs_counts_as_failed() {
+        let mut round = look(
+            &job(&json!({"backoffLimit": 0, "parallelism": 2, "completions": 2})),
+            &["Failed", "Running"],
+        );
+        round.terminating_count = 1;
+        let counting = begin(&mut round, false, NOW);
+        assert_eq!(names(&counting.release), ["j-1", "j-2"]);
+        assert_eq!(round.uncounted(), (&[][..], &[uid(1), uid(2)][..]));
+        let kinds: Vec<_> = round.job.status.conditions.iter().map(|c| c.kind.as_str()).collect();
+        assert_eq!(kinds, [FAILURE_TARGET]);
+        assert!(!declare(&mut round, NOW, NOW), "pods are still to be counted");
+        count_released(&mut round.job.status, &BTreeSet::new());
+        assert!(!declare(&mut round, NOW, NOW), "a pod is still to stop");
+        round.terminating_count = 0;
+        assert!(declare(&mut round, NOW, NOW));
+        assert!(round.job.status.is_true(FAILED) && round.job.status.completion_time.is_none());
+    }
+
+    #[test]
+    fn a_failed_pod_keeps_its_finalizer_until_its_index_has_another() {
+        let spec = json!({"completionMode": "Indexed", "completions": 2, "parallelism": 2,
+            "backoffLimitPerIndex": 2});
+        let mut round = look(&job(&spec), &["Failed index=0", "Failed index=1", "Running index=1"]);
+        let counting = begin(&mut round, false, NOW);
+        assert_eq!(names(&counting.release), ["j-2"]);
+    }
+}
