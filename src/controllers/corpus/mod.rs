@@ -10,6 +10,10 @@ pub mod job_pod_failure_policy;
 pub mod names;
 pub mod revision_hash;
 
+pub use super::daemonset::corpus as daemonset_node;
+pub use super::deployment::corpus as deployment_rollout;
+pub use super::replicaset::corpus as pod_deletion_order;
+
 use chrono::DateTime;
 use serde_json::Value;
 
@@ -62,11 +66,22 @@ mod tests {
     }
 
     #[test]
-    fn pods_of_indexed_jobs_are_named_as_recorded() {
-        let about_jobs = |case: &Value| match text(&case["in"]["what"]) {
-            "indexedJobPod" => names::indexed_job_pod(case),
-            _ => Ok(()),
-        };
-        check("names-a.jsonl.zst", about_jobs, 1000);
+    fn pods_and_revisions_are_called_as_recorded() {
+        check("names-a.jsonl.zst", names::check, 1000);
+    }
+
+    #[test]
+    fn rollouts_step_as_recorded() {
+        check("deployment-rollout-a.jsonl.zst", deployment_rollout::check, 1000);
+    }
+
+    #[test]
+    fn pods_are_deleted_in_the_recorded_order() {
+        check("pod-deletion-order-a.jsonl.zst", pod_deletion_order::check, 1000);
+    }
+
+    #[test]
+    fn daemon_pods_run_on_the_recorded_nodes() {
+        check("daemonset-node-a.jsonl.zst", daemonset_node::check, 1000);
     }
 }

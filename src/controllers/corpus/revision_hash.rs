@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::corpus::same;
+use crate::api::defaults;
 use crate::controllers::{deployment, hash, history};
 use crate::model::wire;
 
@@ -12,9 +13,10 @@ use crate::model::wire;
 /// The difference between ours and what was recorded.
 pub fn check(case: &Value) -> Result<(), String> {
     let (given, recorded) = (&case["in"], &case["out"]);
+    let template = defaults::pod_template(&given["object"]["spec"]["template"])
+        .map_err(|e| format!("template: {}: {}", e.path, e.message))?;
     let template: wire::core::PodTemplateSpec =
-        serde_json::from_value(recorded["defaultedTemplate"].clone())
-            .map_err(|e| format!("template: {e}"))?;
+        serde_json::from_value(template).map_err(|e| format!("template: {e}"))?;
     let collisions = given["collisionCount"].as_i64().and_then(|n| i32::try_from(n).ok());
     if let Some(text) = recorded["hashedText"].as_str() {
         let ours = hash::dump(&template);

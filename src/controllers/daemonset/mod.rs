@@ -5,6 +5,7 @@
 //! placed by the scheduler. The queue of changed nodes is left out: a node's change is looked at when
 //! it is heard of.
 
+pub mod corpus;
 pub mod nodes;
 pub mod plan;
 mod revisions;

@@ -4,6 +4,7 @@
 //! ([`sync`]) over what was known when it began: the Deployment, its ReplicaSets and those of nobody.
 
 pub mod annotations;
+pub mod corpus;
 pub mod numbers;
 mod rollback;
 mod rollout;

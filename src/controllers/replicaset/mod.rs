@@ -5,6 +5,7 @@
 //! difference (creations in batches of 1, 2, 4 …, of at most 500 pods a sync), and writes the status.
 //! What is to be done is computed in [`plan`], who is deleted first in [`rank`].
 
+pub mod corpus;
 mod kind;
 pub mod plan;
 pub mod rank;

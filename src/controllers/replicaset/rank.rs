@@ -38,12 +38,16 @@ pub fn first_deleted(a: &Pod, rank_a: u32, b: &Pod, rank_b: u32, now: Option<Sim
         .then_with(|| younger(a, a.meta.created, b, b.meta.created, now))
 }
 
-/// The later time first. Ages are compared by their magnitude, powers of two of nanoseconds; where
-/// that is the same, the uid decides.
+/// The later time first, an absent one before all. Ages are compared by their magnitude, powers of
+/// two of nanoseconds; where that is the same, the uid decides.
 fn younger(a: &Pod, at_a: SimTime, b: &Pod, at_b: SimTime, now: Option<SimTime>) -> Ordering {
     let (at_a, at_b) = (at_a.trunc_secs(), at_b.trunc_secs());
     if at_a == at_b {
         return Ordering::Equal;
+    }
+    let absent = |at| at == SimTime::ZERO;
+    if absent(at_a) || absent(at_b) {
+        return absent(at_b).cmp(&absent(at_a));
     }
     let Some(now) = now else { return at_b.cmp(&at_a) };
     magnitude(at_a, now).cmp(&magnitude(at_b, now)).then_with(|| a.meta.uid.cmp(&b.meta.uid))

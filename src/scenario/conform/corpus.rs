@@ -35,7 +35,13 @@ pub struct Corpus {
 pub static CORPORA: &[Corpus] = &[
     corpus("cron-decision", "whole syncs of CronJobs", controllers::cron_decision::check),
     corpus("cron-fire", "schedules in zones, and when they fire", controllers::cron_fire::check),
+    corpus("daemonset-node", "on which nodes daemon pods run", controllers::daemonset_node::check),
     corpus("defaulting", "manifests as the API server stores them", api::defaulting::check),
+    corpus(
+        "deployment-rollout",
+        "a rollout's arithmetic and steps",
+        controllers::deployment_rollout::check,
+    ),
     corpus(
         "field-selector",
         "field selectors: reading, matching, printing",
@@ -68,6 +74,12 @@ pub static CORPORA: &[Corpus] = &[
         api::selectors::check_meta,
     ),
     corpus("name-validation", "the messages of each name check", api::names::check),
+    corpus("names", "what pods, claims and revisions are called", controllers::names::check),
+    corpus(
+        "pod-deletion-order",
+        "which pods go first when there are too many",
+        controllers::pod_deletion_order::check,
+    ),
     corpus(
         "pod-resources",
         "a pod's effective requests and limits, its class and priority",
