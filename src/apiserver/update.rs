@@ -25,6 +25,11 @@ impl ApiServer {
         let old = self.current(object)?;
         let mut new = old.clone();
         parts::take_status(&mut new, object);
+        if let Object::Deployment(d) = object {
+            // The Deployment controller writes the rollout's revision with the status
+            // (`pkg/registry/apps/deployment/strategy.go`, `deploymentStatusStrategy`).
+            new.meta_mut().annotations = d.meta.annotations.clone();
+        }
         if new == old {
             return Ok(Some(old));
         }

@@ -10,11 +10,11 @@ use super::Kubelets;
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
 use crate::engine::{Answer, ComponentId, Cx, Event, Latency, Out, Queue};
-use crate::model::{
-    Deletion, Kind, Meta, Node, NodeCondition, Object, Pod, PodSpec, PodStatus, Resources,
-    Slot, Uid, Whole,
-};
 use crate::model::{ConditionStatus, ContainerState, ContainerStatus, Key};
+use crate::model::{
+    Deletion, Kind, Meta, Node, NodeCondition, Object, Pod, PodSpec, PodStatus, Resources, Slot,
+    Uid, Whole,
+};
 use crate::store::{ApiError, Request, Store};
 use crate::trace::{FactId, FactKind};
 
@@ -295,10 +295,6 @@ fn describe(status: &PodStatus) -> String {
     };
     let all = status.init_containers.iter().chain(status.containers.iter());
     let containers: Vec<String> = all.map(one).collect();
-    let why = if status.reason.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", status.reason)
-    };
+    let why = if status.reason.is_empty() { String::new() } else { format!(" {}", status.reason) };
     format!("{}{why} {}", status.phase.as_str(), containers.join(" "))
 }
