@@ -8,6 +8,7 @@ use super::cluster::{self, Storage};
 use super::kubectl::{Invocation, Look, Next};
 use crate::base::time::SimTime;
 use crate::engine::Token;
+use crate::model::{Kind, Object};
 use crate::sim::{Options, Outcome, Sim};
 use crate::store::ApiError;
 use crate::trace::{Fact, FactId, FactKind, StepDone};
@@ -42,7 +43,8 @@ pub struct Plan {
 pub enum End {
     /// After so much virtual time.
     After(Duration),
-    /// When nothing is left to happen, or nothing has changed for [`SETTLED`].
+    /// When nothing is left to happen, or nothing has changed for [`SETTLED`] and every schedule has come
+    /// round once.
     Quiet,
 }
 
@@ -164,8 +166,9 @@ impl Runner {
     }
 
     fn run_until_quiet(&mut self, f: &mut dyn FnMut(&Fact)) -> Ended {
+        let mut patient_until = self.start;
         loop {
-            let settled = self.sim.last_change().max(self.start) + SETTLED;
+            let settled = self.sim.last_change().max(patient_until) + SETTLED;
             let limit = settled.min(self.limit);
             match self.sim.run_until(limit, f) {
                 Outcome::Quiet => return Ended::Quiet,
@@ -173,12 +176,21 @@ impl Runner {
                     self.sim.take_replies();
                 }
                 Outcome::Limit if limit == self.limit => return Ended::Limit,
-                Outcome::Limit if self.sim.last_change() + SETTLED <= limit => {
-                    return Ended::Settled;
-                }
-                Outcome::Limit => {}
+                Outcome::Limit if self.sim.last_change().max(patient_until) + SETTLED > limit => {}
+                Outcome::Limit if self.awaits_schedule() => patient_until = limit,
+                Outcome::Limit => return Ended::Settled,
             }
         }
+    }
+
+    /// Whether a schedule has not come round yet: a run lasts until each has, once.
+    fn awaits_schedule(&self) -> bool {
+        self.sim.store().list(Kind::CronJob).any(|o| match o {
+            Object::CronJob(c) => {
+                c.spec.wire.suspend != Some(true) && c.status.last_schedule_time.is_none()
+            }
+            _ => false,
+        })
     }
 
     /// Carries out one step, running the cluster while kubectl waits.
