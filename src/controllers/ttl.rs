@@ -127,3 +127,48 @@ fn later(job: &Job, at: SimTime) -> Step<Work> {
 fn reference(key: &Key) -> Ref {
     Ref { kind: Kind::Job, key: key.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::JobCondition;
+
+    /// A Job with a condition since second 100.
+    fn ended(condition: &str, ttl: Option<u64>) -> Job {
+        let wire = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "j"},
+            "spec": {"template": {"spec": {"containers": [{"name": "main"}]}}},
+        }));
+        let typed = crate::api::typed::Typed::Job(wire.unwrap());
+        let Ok(Object::Job(job)) = crate::api::convert::from_wire(typed) else { panic!("a Job") };
+        let mut job = Arc::unwrap_or_clone(job);
+        let mut spec = (*job.spec).clone();
+        spec.ttl = ttl.map(Duration::from_secs);
+        job.spec = Arc::new(spec);
+        job.status.conditions.push(JobCondition {
+            kind: condition.into(),
+            status: ConditionStatus::True,
+            reason: "".into(),
+            message: "".into(),
+            since: SimTime::from_secs(100),
+            probed: SimTime::from_secs(100),
+        });
+        job
+    }
+
+    #[test]
+    fn a_job_goes_its_time_after_it_ended() {
+        let now = SimTime::from_secs(110);
+        for (condition, ttl, expected) in [
+            ("Complete", Some(10), Look::Expired),
+            ("Failed", Some(0), Look::Expired),
+            ("Complete", Some(11), Look::Later(SimTime::from_secs(111))),
+            ("Complete", None, Look::Nothing),
+            ("FailureTarget", Some(1), Look::Nothing),
+        ] {
+            assert_eq!(look(&ended(condition, ttl), now), expected, "{condition} {ttl:?}");
+        }
+    }
+}

@@ -438,3 +438,98 @@ fn next_run(look: Option<SimTime>, held_by: Option<&str>) -> Str {
         None => format_smolstr!("its next run at {next}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::convert::from_wire;
+    use crate::api::typed::Typed;
+    use crate::controllers::script::play;
+    use crate::model::Uid;
+    use crate::store::Reply;
+
+    fn cron_job(zone: Option<&str>) -> CronJob {
+        let wire = serde_json::from_value(json!({
+            "metadata": {"name": "c", "namespace": "default", "uid": Uid::from_random(1).to_string(),
+                "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"schedule": "0 * * * *", "timeZone": zone, "jobTemplate": {"spec": {
+                "template": {"spec": {"containers": [{"name": "main"}]}}}}},
+        }));
+        let typed = Typed::CronJob(wire.unwrap());
+        let Ok(Object::CronJob(cron_job)) = from_wire(typed) else { panic!("a CronJob") };
+        Arc::unwrap_or_clone(cron_job)
+    }
+
+    /// Syncs a minute past one o'clock; answers what was asked, and the events.
+    fn run(
+        cron_job: &CronJob,
+        jobs: Vec<Arc<Job>>,
+        mut answer: impl FnMut(&Request) -> Reply,
+    ) -> (Vec<&'static str>, Vec<Str>) {
+        let now = cron_job.meta.created + Duration::from_secs(3660);
+        let schedule = Schedule::parse(&cron_job.spec.wire.schedule);
+        let inputs = Inputs { cron_job: Arc::new(cron_job.clone()), jobs, schedule };
+        let mut asked = Vec::new();
+        let (_, asides) = play(inputs, now, sync, |request| {
+            asked.push(match request {
+                Request::Get(_) => "get",
+                Request::Create(_) => "create",
+                Request::UpdateStatus(_) => "status",
+                _ => "another",
+            });
+            answer(request)
+        });
+        let reason = |aside| match aside {
+            Aside::Event { reason, .. } => Some(reason),
+            _ => None,
+        };
+        (asked, asides.into_iter().filter_map(reason).collect())
+    }
+
+    #[test]
+    fn a_run_carries_its_time_in_the_zone_of_its_cron_job() {
+        for (zone, stamp) in [
+            (None, "2026-01-01T01:00:00Z"),
+            (Some("Asia/Kolkata"), "2026-01-01T06:30:00+05:30"),
+            (Some("Europe/London"), "2026-01-01T01:00:00Z"),
+        ] {
+            let at = SimTime::from_secs(1_767_229_200);
+            let job = job_for(&cron_job(zone), job_name("c", at), at);
+            assert_eq!(job.meta.name, "c-29453820");
+            assert_eq!(job.meta.annotations.get(SCHEDULED).map(Str::as_str), Some(stamp));
+        }
+    }
+
+    #[test]
+    fn a_job_that_was_made_but_not_listed_is_listed() {
+        let cron_job = cron_job(None);
+        let at = cron_job.meta.created + Duration::from_secs(3600);
+        let made: Object = job_for(&cron_job, job_name("c", at), at).into();
+        let (asked, events) = run(&cron_job, Vec::new(), |request| match request {
+            Request::Create(_) => Err(ApiError::already_exists(Kind::Job, "c-29453820")),
+            Request::Get(_) => Ok(Some(made.clone())),
+            Request::UpdateStatus(written) => {
+                let Object::CronJob(written) = written else { panic!("a CronJob") };
+                assert!(active::holds_name(written, "c-29453820"));
+                Ok(Some(Object::CronJob(written.clone())))
+            }
+            _ => panic!("nothing else"),
+        });
+        assert_eq!((asked, events), (vec!["create", "get", "status"], Vec::new()));
+    }
+
+    #[test]
+    fn a_job_listed_by_a_newer_status_is_not_unexpected() {
+        let old = cron_job(None);
+        let at = old.meta.created + Duration::from_secs(3600);
+        let mut job = job_for(&old, job_name("c", at), at);
+        job.meta.uid = Uid::from_random(2);
+        let mut newer = old.clone();
+        active::add(&mut newer, &job);
+        newer.status.last_schedule_time = Some(wire_time(at));
+        let (asked, events) = run(&old, vec![Arc::new(job)], |_| Ok(Some(newer.clone().into())));
+        assert_eq!((asked, events), (vec!["get"], Vec::new()));
+    }
+}
