@@ -24,6 +24,7 @@ pub mod limits;
 pub mod load;
 pub mod names;
 pub mod net;
+pub mod patch;
 pub mod registry;
 pub mod resources;
 pub mod schema;
