@@ -54,7 +54,8 @@ fn is_empty(shape: &Shape, value: &Value) -> bool {
     }
 }
 
-fn write(shape: &Shape, value: &Value) -> Value {
+/// The JSON of a value of any type.
+pub fn write(shape: &Shape, value: &Value) -> Value {
     match (shape, value) {
         (Shape::Struct(id), _) => encode(id.get(), value),
         (Shape::Pointer(to), _) => write(to, value),

@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 
 pub(in crate::api) use decode::illegal_base64_at;
 pub use decode::{DecodeError, Decoded, decode};
-pub use encode::encode;
+pub use encode::{encode, write};
 pub use same::{same, same_struct};
 
 use crate::base::Map;

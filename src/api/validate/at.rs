@@ -149,9 +149,11 @@ impl<'a> At<'a> {
 
     /// The value as the API server writes it.
     pub fn encoded(&self) -> Value {
-        match self.of {
-            Some(of) if self.value.is_object() => schema::encode(of, self.value),
-            Some(_) | None => self.value.clone(),
+        match (self.shape, self.of) {
+            _ if self.value.is_null() => Value::Null,
+            (Some(shape), _) => schema::write(shape, self.value),
+            (None, Some(of)) if self.value.is_object() => schema::encode(of, self.value),
+            (None, _) => self.value.clone(),
         }
     }
 

@@ -241,6 +241,11 @@ impl Errors {
         self.push(ErrorType::Invalid, at, Some(shown), detail.into());
     }
 
+    /// The value is wrong; it is not shown.
+    pub fn invalid_unshown(&mut self, at: &Path, detail: impl Into<String>) {
+        self.push(ErrorType::Invalid, at, None, detail.into());
+    }
+
     /// The value is wrong, for each of the reasons.
     pub fn invalid_for(&mut self, at: &Path, value: impl Into<Shown>, details: Vec<String>) {
         let shown = value.into();

@@ -49,30 +49,31 @@ pub(super) fn strukt(of: &'static Struct, value: &Value) -> Value {
         }
         out.insert(go.to_owned(), self::field(shape, field));
     }
+    if of.key == "core/v1.PodSpec"
+        && let Some(context) = out.get_mut("SecurityContext").filter(|c| c.is_object())
+    {
+        move_host_namespaces(value, context);
+    }
     Value::Object(out)
 }
 
-/// A pod spec's JSON: the host's namespaces stand in its security context.
-pub(super) fn pod_spec(spec: &At<'_>) -> Value {
-    let mut out = value(spec);
-    if let Some(context) = out.get_mut("SecurityContext").filter(|c| c.is_object()) {
-        let mut moved = Map::new();
-        for (json, go) in
-            [("hostNetwork", "HostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")]
-        {
-            moved.insert(go.into(), spec.flag(json).into());
-        }
-        for (json, go) in
-            [("shareProcessNamespace", "ShareProcessNamespace"), ("hostUsers", "HostUsers")]
-        {
-            moved.insert(go.into(), spec.raw(json).clone());
-        }
-        if let Some(fields) = context.as_object() {
-            moved.extend(fields.clone());
-        }
-        *context = Value::Object(moved);
+/// The host's namespaces stand in a pod's security context.
+fn move_host_namespaces(spec: &Value, context: &mut Value) {
+    let mut moved = Map::new();
+    for (json, go) in
+        [("hostNetwork", "HostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")]
+    {
+        moved.insert(go.into(), (spec[json] == Value::Bool(true)).into());
     }
-    out
+    for (json, go) in
+        [("shareProcessNamespace", "ShareProcessNamespace"), ("hostUsers", "HostUsers")]
+    {
+        moved.insert(go.into(), spec[json].clone());
+    }
+    if let Some(fields) = context.as_object() {
+        moved.extend(fields.clone());
+    }
+    *context = Value::Object(moved);
 }
 
 fn field(shape: &Shape, value: &Value) -> Value {

@@ -10,7 +10,7 @@ use super::{At, Errors, Path, quote};
 use crate::api::names::{self, Messages};
 
 /// What a kind's names must be; the flag says that more is added to the name.
-pub type NameCheck = fn(&str, bool) -> Messages;
+pub(super) type NameCheck = fn(&str, bool) -> Messages;
 
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 const IMMUTABLE: &str = "field is immutable";
@@ -23,11 +23,6 @@ pub(super) fn subdomain(name: &str, prefix: bool) -> Messages {
 /// A DNS label (`NameIsDNSLabel`).
 pub(super) fn label(name: &str, prefix: bool) -> Messages {
     names::dns1123_label(&mask_dash(name, prefix))
-}
-
-/// A DNS label of RFC 1035 (`NameIsDNS1035Label`).
-pub(super) fn label_1035(name: &str, prefix: bool) -> Messages {
-    names::dns1035_label(&mask_dash(name, prefix))
 }
 
 /// What follows a trailing dash will make it right (`maskTrailingDash`).
@@ -47,6 +42,14 @@ fn mask_dash(name: &str, prefix: bool) -> String {
 pub(super) fn create(meta: &At<'_>, namespaced: bool, name: NameCheck, errors: &mut Errors) {
     accessor(meta, namespaced, name, errors);
     kube_finalizers(meta, errors);
+}
+
+/// Metadata of an object, new or changed.
+pub(super) fn check(meta: &At<'_>, old: Option<&At<'_>>, check: NameCheck, errors: &mut Errors) {
+    match old {
+        None => create(meta, true, check, errors),
+        Some(old) => update(meta, old, errors),
+    }
 }
 
 /// The same with a name check that is not applied to `generateName` (`ValidateObjectMetaWithOpts`).
@@ -181,6 +184,24 @@ pub(super) fn label_name(key: &str, at: &Path, errors: &mut Errors) {
     errors.invalid_for(at, key, names::qualified_name(key));
 }
 
+/// `IsDomainPrefixedPath`.
+pub(super) fn domain_prefixed_path(text: &str, at: &Path, errors: &mut Errors) {
+    if text.is_empty() {
+        return errors.required(at, "");
+    }
+    let (host, path) = text.split_once('/').unwrap_or((text, ""));
+    if host.is_empty() || path.is_empty() {
+        let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        return errors.invalid(at, text, detail);
+    }
+    errors.invalid_for(at, host, names::dns1123_subdomain(host));
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:".contains(c);
+    if !path.chars().all(allowed) {
+        let format = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
+        errors.invalid(at, path, names::format_error("Invalid path", format, &[]));
+    }
+}
+
 /// `ValidateAnnotations`: every key, and the size of all.
 pub(super) fn annotations(annotations: &At<'_>, errors: &mut Errors) {
     let entries = annotations.value().as_object().into_iter().flatten();
@@ -292,6 +313,13 @@ pub(super) fn label_selector(selector: &At<'_>, any_value: bool, errors: &mut Er
             }
         }
     }
+}
+
+/// Whether a selector asks for a value that no label can have (`LabelSelectorHasInvalidLabelValue`).
+pub(super) fn has_bad_selector_value(selector: &At<'_>) -> bool {
+    selector
+        .items("matchExpressions")
+        .any(|rule| rule.texts("values").any(|value| !names::label_value(value).is_empty()))
 }
 
 #[cfg(test)]

@@ -3,12 +3,16 @@
 //! Follows `pkg/apis/*/validation` of Kubernetes v1.36 with every feature gate at its default: the
 //! same checks in the same order, since the order of errors is part of the answer.
 
+mod amounts;
 mod at;
+mod batch;
 mod claims;
 mod containers;
 mod env;
 mod error;
+mod indexes;
 mod internal;
+mod leniency;
 mod meta;
 mod paths;
 mod pod;
@@ -19,6 +23,7 @@ mod security;
 mod service;
 mod sources;
 mod volumes;
+mod workloads;
 
 pub use at::At;
 pub use error::{ErrorType, Errors, FieldError, Path, Shown, go_json, quote};
@@ -33,15 +38,31 @@ use super::schema::Struct;
 pub fn create(of: &'static Struct, object: &Value) -> Errors {
     let mut errors = Errors::default();
     let place = At::new(of, object);
-    match of.key {
-        "core/v1.Pod" => pod::create(&place, &mut errors),
-        _ => {}
-    }
+    check(of, &place, None, &mut errors);
     if errors.is_empty() {
         let check: meta::NameCheck = super::names::path_segment;
         meta::accessor(&place.get("metadata"), of.is_namespaced(), check, &mut errors);
     }
     errors
+}
+
+/// What a kind's strategy checks, of a new object or of a changed one.
+fn check(of: &'static Struct, new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
+    match of.key {
+        "core/v1.Pod" => pod::create(new, errors),
+        "core/v1.PodTemplate" => workloads::pod_template(new, old, errors),
+        "core/v1.ReplicationController" => workloads::replication_controller(new, old, errors),
+        "core/v1.Service" => service::service(new, old, errors),
+        "apps/v1.Deployment" => workloads::deployment(new, old, errors),
+        "apps/v1.ReplicaSet" => workloads::replica_set(new, old, errors),
+        "apps/v1.DaemonSet" => workloads::daemon_set(new, old, errors),
+        "apps/v1.StatefulSet" => workloads::stateful_set(new, old, errors),
+        "apps/v1.ControllerRevision" => workloads::controller_revision(new, old, errors),
+        "batch/v1.Job" => batch::job(new, old, errors),
+        "batch/v1.CronJob" => batch::cron_job(new, old, errors),
+        "core/v1.PersistentVolumeClaim" => claims::claim(new, claims::Leniency::default(), errors),
+        _ => {}
+    }
 }
 
 /// The containers of all three kinds, in upstream's order of visiting.

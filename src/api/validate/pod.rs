@@ -505,7 +505,7 @@ fn file_key_volumes(spec: &At<'_>, errors: &mut Errors) {
                 continue;
             }
             let (name, at) = (reference.text("volumeName"), reference.at("volumeName"));
-            match spec.items("volumes").filter(|v| v.text("name") == name).last() {
+            match spec.items("volumes").rfind(|v| v.text("name") == name) {
                 None => errors.not_found(&at, name),
                 Some(volume) if !volume.has("emptyDir") => {
                     errors.invalid(&at, name, "referenced volume must be of type emptyDir");

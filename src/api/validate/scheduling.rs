@@ -5,8 +5,10 @@ use super::pod::Leniency;
 use super::{At, Errors, meta};
 use crate::api::names;
 
-const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
-const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+/// The rules a pod insists on.
+pub(super) const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+/// The rules a pod prefers.
+pub(super) const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 const TAINT_EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// `ValidateNodeSelector`.
@@ -76,6 +78,14 @@ fn node_field_requirement(requirement: &At<'_>, errors: &mut Errors) {
     for (i, value) in requirement.texts("values").enumerate() {
         errors.invalid_for(&values.index(i), value, meta::subdomain(value, false));
     }
+}
+
+/// Whether any value of a node selector cannot be a label's (`HasInvalidLabelValueInNodeSelectorTerms`).
+pub(super) fn has_bad_label_value(selector: &At<'_>) -> bool {
+    let terms = selector.items("nodeSelectorTerms");
+    terms
+        .flat_map(|term| term.items("matchExpressions"))
+        .any(|rule| rule.texts("values").any(|value| !names::label_value(value).is_empty()))
 }
 
 /// `validateAffinity`.
