@@ -1,12 +1,14 @@
 //! The scheduler as a part of the cluster: news in, requests out.
 //!
-//! Follows `pkg/scheduler/schedule_one.go` and `eventhandlers.go` around the pure cycle. One cycle runs
-//! at a time and takes [`crate::engine::Latency::scheduling`]; the chosen pod is assumed at once and
-//! bound in the background. Nothing ticks: there is a wake-up only while a pod can be tried, and when a
-//! back-off or a long wait of one ends.
+//! Follows `pkg/scheduler/schedule_one.go` around the pure cycle. One cycle runs at a time and takes
+//! [`crate::engine::Latency::scheduling`]; the chosen pod is assumed at once and bound in the
+//! background. Nothing ticks: there is a wake-up only while a pod can be tried, and when a back-off or a
+//! long wait of one ends.
 
+mod eviction;
 mod failure;
 mod news_in;
+mod prebind;
 #[cfg(test)]
 mod tests;
 
@@ -14,53 +16,55 @@ use std::sync::Arc;
 
 use smol_str::format_smolstr;
 
-use super::compile::Templates;
-use super::config::{Config, Profile};
+use self::eviction::Preemptions;
+use self::prebind::Waits;
+use super::config::Config;
 use super::cycle::{self, Cluster, Decision, Outcome, Scratch};
-use super::news::{Hints, News};
-use super::plugins::PluginId;
+use super::feed::Feed;
+use super::plugins::{View, volume_binding};
 use super::pod::PodInfo;
+use super::preemption::{self, PostFilter};
 use super::queue::{Queue, Queued};
-use crate::base::backoff::Backoff;
+use super::storage::Reservation;
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
 use crate::engine::{Answer, Component, Cx, Token, WakeReason};
 use crate::model::{Kind, Ref, Uid};
-use crate::store::{Informer, Reply, Request};
+use crate::store::{Reply, Request};
 use crate::trace::{EventRecord, EventType, FactId, FactKind, Regarding, Waiting};
 
 /// kube-scheduler.
 #[derive(Debug)]
 pub struct Scheduler {
-    config: Config,
-    cluster: Cluster,
-    queue: Queue,
-    templates: Templates,
-    informers: Vec<(Kind, Informer)>,
-    /// Pods without a node, as last heard of.
-    waiting: Map<Uid, Known>,
-    /// Pods assumed to be on a node that the API server has not confirmed.
-    assumed: Map<Uid, Arc<PodInfo>>,
+    feed: Feed,
+    /// Up to where the log of each kind has been read.
+    cursors: Vec<(Kind, u64)>,
+    /// What each waiting pod was last said to wait for.
+    said: Map<Uid, Str>,
     scratch: Scratch,
     /// The cycle that failed and whose time is not over yet.
     failing: Option<Failing>,
     busy_until: SimTime,
     started: Option<SimTime>,
-    bindings: Map<Token, Binding>,
+    /// Requests whose replies matter.
+    calls: Map<Token, Pending>,
+    preemptions: Preemptions,
+    waits: Waits,
     next_token: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Known {
-    info: Arc<PodInfo>,
-    /// What it was last said to wait for.
-    waits_for: Str,
 }
 
 #[derive(Debug)]
 struct Failing {
     queued: Queued,
     decision: Decision,
+    post: Option<PostFilter>,
+}
+
+/// What a reply is for.
+#[derive(Debug)]
+enum Pending {
+    Bind(Box<Binding>),
+    Evict(eviction::Step),
 }
 
 #[derive(Debug)]
@@ -70,12 +74,17 @@ struct Binding {
 }
 
 /// The kinds that are heard of, in the order in which news is taken: pods last.
-const HEARD: [Kind; 7] = [
+const HEARD: [Kind; 12] = [
     Kind::Namespace,
     Kind::Service,
     Kind::ReplicationController,
     Kind::ReplicaSet,
     Kind::StatefulSet,
+    Kind::PodDisruptionBudget,
+    Kind::StorageClass,
+    Kind::PersistentVolume,
+    Kind::PersistentVolumeClaim,
+    Kind::Inert,
     Kind::Node,
     Kind::Pod,
 ];
@@ -83,39 +92,39 @@ const HEARD: [Kind; 7] = [
 impl Scheduler {
     /// A scheduler that has heard of nothing yet.
     pub fn new(config: Config) -> Self {
-        let delays = Backoff { first: config.initial_backoff, limit: config.max_backoff };
-        let profile = config.profiles.first();
-        let gates = profile.map(|p| p.pre_enqueue.clone()).unwrap_or_default();
         Self {
-            queue: Queue::new(delays, gates, PluginId::ALL.iter().copied()),
-            config,
-            cluster: Cluster::default(),
-            templates: Templates::default(),
-            informers: HEARD.iter().map(|kind| (*kind, Informer::default())).collect(),
-            waiting: Map::default(),
-            assumed: Map::default(),
+            feed: Feed::new(config),
+            cursors: HEARD.iter().map(|kind| (*kind, 0)).collect(),
+            said: Map::default(),
             scratch: Scratch::default(),
             failing: None,
             busy_until: SimTime::ZERO,
             started: None,
-            bindings: Map::default(),
+            calls: Map::default(),
+            preemptions: Preemptions::default(),
+            waits: Waits::default(),
             next_token: 0,
         }
     }
 
     /// Up to where the log of a kind has been read; `None` for kinds that are not heard of.
     pub fn position(&self, kind: Kind) -> Option<u64> {
-        self.informers.iter().find(|(k, _)| *k == kind).map(|(_, i)| i.position())
+        self.cursors.iter().find(|(k, _)| *k == kind).map(|(_, position)| *position)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.feed.config
     }
 
     /// What is known of the cluster.
     pub fn cluster(&self) -> &Cluster {
-        &self.cluster
+        &self.feed.cluster
     }
 
     /// The pods that wait.
     pub fn queue(&self) -> &Queue {
-        &self.queue
+        &self.feed.queue
     }
 
     /// Runs a cycle, if none is running and a pod can be tried.
@@ -123,15 +132,15 @@ impl Scheduler {
         if self.failing.is_some() || cx.now < self.busy_until {
             return;
         }
-        while let Some(queued) = self.queue.pop() {
+        while let Some(queued) = self.feed.queue.pop() {
             let uid = queued.info.uid();
             if queued.info.is_terminating() {
                 let (namespace, name) = (queued.info.namespace(), queued.info.name());
                 let text = format_smolstr!("skip schedule deleting pod: {namespace}/{name}");
-                self.record(cx, &queued, EventType::Warning, "FailedScheduling", text);
-                self.queue.done(uid);
-            } else if self.assumed.contains_key(&uid) {
-                self.queue.done(uid);
+                record(cx, &queued, EventType::Warning, "FailedScheduling", text);
+                self.feed.queue.done(uid);
+            } else if self.feed.is_assumed(uid) {
+                self.feed.queue.done(uid);
             } else {
                 self.cycle(queued, cx);
                 return;
@@ -140,76 +149,83 @@ impl Scheduler {
     }
 
     fn cycle(&mut self, queued: Queued, cx: &mut Cx<'_>) {
-        let name = &queued.info.template.scheduler_name;
-        let Some(profile) = self.config.profile(name) else {
-            self.queue.done(queued.info.uid());
+        let pod = queued.info.clone();
+        let Some(profile) = self.feed.config.profile(&pod.template.scheduler_name) else {
+            self.feed.queue.done(pod.uid());
             return;
         };
-        let (cluster, scratch) = (&mut self.cluster, &mut self.scratch);
-        let decision = cycle::schedule(cluster, &self.config, profile, &queued.info, scratch, None);
+        let (cluster, scratch) = (&mut self.feed.cluster, &mut self.scratch);
+        let config = &self.feed.config;
+        let decision = cycle::schedule(cluster, config, profile, &pod, scratch, None);
         self.busy_until = cx.now + cx.latency.scheduling;
-        match decision.outcome {
-            Outcome::Node(slot) => self.assume_and_bind(queued, slot, cx),
-            Outcome::Unfit(_) | Outcome::Error(_) => {
-                self.failing = Some(Failing { queued, decision });
-                if self.busy_until <= cx.now {
-                    self.fail(cx);
-                }
+        let state = &mut scratch.state;
+        match &decision.outcome {
+            Outcome::Node(slot) => {
+                let view = View::new(cluster, &profile.args, &pod);
+                let node = cluster.snapshot.node(*slot);
+                let reservation = volume_binding::reservation(&view, state, node);
+                let node = node.name.clone();
+                self.assume(queued, node, reservation, cx);
             }
+            Outcome::Unfit(diagnosis) => {
+                let rng = cx.rng;
+                let offset = |nodes: usize| draw(rng, &pod, queued.attempts, nodes);
+                let post = (diagnosis.nodes > 0).then(|| {
+                    preemption::post_filter(cluster, profile, &pod, state, diagnosis, offset, None)
+                });
+                self.failing = Some(Failing { queued, decision, post });
+            }
+            Outcome::Error(_) => {
+                self.failing = Some(Failing { queued, decision, post: None });
+            }
+        }
+        if self.busy_until <= cx.now {
+            self.fail(cx);
         }
     }
 
     /// The pod counts on the node from now on; binding goes on in the background.
-    fn assume_and_bind(&mut self, queued: Queued, slot: u32, cx: &mut Cx<'_>) {
-        let pod = queued.info.clone();
-        let uid = pod.uid();
-        let node = self.cluster.snapshot.node(slot).name.clone();
-        self.cluster.snapshot.set_pod(&node, pod.clone(), &mut self.cluster.index);
-        self.cluster.nominator.withdraw(uid);
-        self.assumed.insert(uid, pod.clone());
-        self.queue.done(uid);
-        let request = Request::Bind { pod: pod.pod.meta.key(), uid, node: node.clone() };
+    fn assume(&mut self, queued: Queued, node: Str, reservation: Reservation, cx: &mut Cx<'_>) {
+        self.feed.assume(&queued.info, &node, reservation.clone());
+        self.feed.queue.done(queued.info.uid());
+        if reservation.is_empty() {
+            self.bind(queued, node, cx.latency.scheduling, cx);
+        } else {
+            self.bind_volumes(queued, node, reservation, cx);
+        }
+    }
+
+    fn bind(&mut self, queued: Queued, node: Str, after: std::time::Duration, cx: &mut Cx<'_>) {
+        let meta = &queued.info.pod.meta;
+        let request = Request::Bind { pod: meta.key(), uid: meta.uid, node: node.clone() };
         let token = self.token();
         let cause = queued.cause;
-        self.bindings.insert(token, Binding { queued, node });
-        cx.send_after(cx.latency.scheduling, token, cause, request);
+        self.calls.insert(token, Pending::Bind(Box::new(Binding { queued, node })));
+        cx.send_after(after, token, cause, request);
     }
 
     /// A binding was carried out, or refused.
     fn bound(&mut self, binding: Binding, reply: Reply, cx: &mut Cx<'_>) {
         let Binding { queued, node } = binding;
-        let error = match reply {
+        match reply {
             Ok(_) => {
                 let (namespace, name) = (queued.info.namespace(), queued.info.name());
                 let text = format_smolstr!("Successfully assigned {namespace}/{name} to {node}");
-                self.record(cx, &queued, EventType::Normal, "Scheduled", text);
-                return;
+                record(cx, &queued, EventType::Normal, "Scheduled", text);
             }
-            Err(error) => error,
-        };
-        let uid = queued.info.uid();
-        self.forget(uid, cx.now);
-        let text = format_smolstr!("running Bind plugin \"DefaultBinder\": {}", error.message);
-        let outcome = Outcome::Error(text);
-        let decision = Decision { outcome, evaluated: 0, feasible: 0 };
-        self.failed(queued, decision, cx);
-    }
-
-    /// A pod that was assumed is not on its node after all.
-    fn forget(&mut self, uid: Uid, now: SimTime) {
-        if self.assumed.remove(&uid).is_none() {
-            return;
-        }
-        if let Some(pod) = self.cluster.snapshot.remove_pod(uid, &mut self.cluster.index) {
-            self.hear(&News::pod_gone(pod), now);
+            Err(error) => {
+                let text =
+                    format_smolstr!("running Bind plugin \"DefaultBinder\": {}", error.message);
+                self.binding_failed(queued, text, cx);
+            }
         }
     }
 
-    /// Tells the waiting pods of news.
-    fn hear(&mut self, news: &News, now: SimTime) {
-        let Some(profile) = self.config.profiles.first() else { return };
-        let hints = Hints { world: &self.cluster.world, args: &profile.args };
-        self.queue.hear(news, now, &hints, |_| true);
+    /// The pod is not on its node after all (`handleBindingCycleError`).
+    fn binding_failed(&mut self, queued: Queued, text: Str, cx: &mut Cx<'_>) {
+        self.feed.forget(queued.info.uid(), cx.now);
+        let decision = Decision { outcome: Outcome::Error(text), evaluated: 0, feasible: 0 };
+        self.failed(Failing { queued, decision, post: None }, cx);
     }
 
     fn token(&mut self) -> Token {
@@ -217,47 +233,15 @@ impl Scheduler {
         Token(self.next_token)
     }
 
-    /// Records an API event about a pod.
-    fn record(
-        &self,
-        cx: &mut Cx<'_>,
-        queued: &Queued,
-        event_type: EventType,
-        reason: &'static str,
-        message: Str,
-    ) {
-        let meta = &queued.info.pod.meta;
-        let regarding = Regarding {
-            object: Ref { kind: Kind::Pod, key: meta.key() },
-            uid: meta.uid,
-            field_path: Str::default(),
-        };
-        let record = EventRecord {
-            regarding,
-            event_type,
-            reason: Str::new_static(reason),
-            message,
-            component: queued.info.template.scheduler_name.clone(),
-            host: Str::default(),
-        };
-        cx.event(queued.cause, record);
-    }
-
     /// Says what a pod waits for, where that is new.
-    fn say_waiting(&mut self, uid: Uid, on: Str, cause: FactId, cx: &mut Cx<'_>) {
-        let Some(known) = self.waiting.get_mut(&uid) else { return };
-        if known.waits_for == on {
+    fn say_waiting(&mut self, pod: &PodInfo, on: Str, cause: FactId, cx: &mut Cx<'_>) {
+        let uid = pod.uid();
+        if self.feed.waiting(uid).is_none() || self.said.get(&uid) == Some(&on) {
             return;
         }
-        known.waits_for = on.clone();
-        let object = Ref { kind: Kind::Pod, key: known.info.pod.meta.key() };
+        self.said.insert(uid, on.clone());
+        let object = Ref { kind: Kind::Pod, key: pod.pod.meta.key() };
         cx.fact(cause, FactKind::Waiting(Arc::new(Waiting { object, uid, on })));
-    }
-
-    fn flush(&mut self, now: SimTime) {
-        let Some(profile) = self.config.profiles.first() else { return };
-        let hints = Hints { world: &self.cluster.world, args: &profile.args };
-        self.queue.flush(now, &hints);
     }
 }
 
@@ -265,6 +249,7 @@ impl Component for Scheduler {
     fn sync(&mut self, cx: &mut Cx<'_>) {
         self.started.get_or_insert(cx.now);
         self.listen(cx);
+        self.look_at_volumes(cx);
         self.run(cx);
     }
 
@@ -272,36 +257,74 @@ impl Component for Scheduler {
         if cx.now >= self.busy_until {
             self.fail(cx);
         }
-        self.flush(cx.now);
+        self.look_at_volumes(cx);
+        self.feed.flush(cx.now);
         self.run(cx);
     }
 
     fn reply(&mut self, answer: Answer, cx: &mut Cx<'_>) {
-        if let Some(binding) = self.bindings.remove(&answer.token) {
-            self.bound(binding, answer.reply, cx);
-            self.run(cx);
+        match self.calls.remove(&answer.token) {
+            Some(Pending::Bind(binding)) => self.bound(*binding, answer.reply, cx),
+            Some(Pending::Evict(step)) => self.evicted(step, &answer.reply, cx),
+            None => return,
         }
+        self.run(cx);
     }
 
     fn next_wake(&self) -> Option<(SimTime, WakeReason)> {
-        if self.failing.is_some() {
-            return Some((self.busy_until, "scheduling cycle"));
-        }
-        if self.queue.has_ready() {
-            return Some((self.busy_until, "pod to schedule"));
-        }
-        let started = self.started?;
-        self.queue.next_flush(started).map(|at| (at, "pod that waits"))
+        let cycle = if self.failing.is_some() {
+            Some((self.busy_until, "scheduling cycle"))
+        } else if self.feed.queue.has_ready() {
+            Some((self.busy_until, "pod to schedule"))
+        } else {
+            let flush = self.started.and_then(|started| self.feed.queue.next_flush(started));
+            flush.map(|at| (at, "pod that waits"))
+        };
+        let volumes = self.waits.next_look().map(|at| (at, "volumes to be bound"));
+        [cycle, volumes].into_iter().flatten().min()
     }
-}
-
-/// The profile that a pod asks for, if this scheduler serves it.
-fn serves<'a>(config: &'a Config, pod: &PodInfo) -> Option<&'a Profile> {
-    config.profile(&pod.template.scheduler_name)
 }
 
 impl Default for Scheduler {
     fn default() -> Self {
         Self::new(Config::default())
+    }
+}
+
+/// The place from which nodes are tried for preemption.
+fn draw(rng: crate::base::rng::Rng, pod: &PodInfo, attempt: u32, nodes: usize) -> usize {
+    let key = pod.pod.meta.key().to_string();
+    let mut stream = rng.numbered_stream("preemption-offset", &key, attempt.into());
+    usize::try_from(stream.below(nodes as u64)).unwrap_or(0)
+}
+
+/// Records an API event about a pod that is being scheduled.
+fn record(
+    cx: &mut Cx<'_>,
+    queued: &Queued,
+    event_type: EventType,
+    reason: &'static str,
+    message: Str,
+) {
+    let by = &queued.info.template.scheduler_name;
+    cx.event(queued.cause, event(&queued.info, by, event_type, reason, message));
+}
+
+fn event(
+    pod: &PodInfo,
+    by: &Str,
+    event_type: EventType,
+    reason: &'static str,
+    message: Str,
+) -> EventRecord {
+    let meta = &pod.pod.meta;
+    let object = Ref { kind: Kind::Pod, key: meta.key() };
+    EventRecord {
+        regarding: Regarding { object, uid: meta.uid, field_path: Str::default() },
+        event_type,
+        reason: Str::new_static(reason),
+        message,
+        component: by.clone(),
+        host: Str::default(),
     }
 }

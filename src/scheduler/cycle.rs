@@ -178,7 +178,7 @@ pub fn schedule(
     cluster.next_start = (cluster.next_start + evaluated) % nodes;
     let explain = scratch.feasible.is_empty() || record.is_some();
     if explain {
-        let view = view(cluster, profile, pod);
+        let view = View::new(cluster, &profile.args, pod);
         explain_refusals(&view, &search, &mut scratch.state, &scratch.refused, &mut diagnosis);
     }
     if let Some(r) = record.as_deref_mut() {
@@ -284,16 +284,6 @@ enum Stop {
     Failed(Str),
 }
 
-fn view<'a>(cluster: &'a Cluster, profile: &'a Profile, pod: &'a PodInfo) -> View<'a> {
-    View {
-        snapshot: &cluster.snapshot,
-        index: &cluster.index,
-        world: &cluster.world,
-        args: &profile.args,
-        pod,
-    }
-}
-
 fn prep<'a>(cluster: &'a mut Cluster, profile: &'a Profile, pod: &'a PodInfo) -> Prep<'a> {
     Prep {
         snapshot: &cluster.snapshot,
@@ -390,6 +380,7 @@ pub fn filter_node(
     beside: &Beside,
 ) -> Result<(), Status> {
     if let Some(pods) = beside.0.get(&node.slot) {
+        let mark = state.mark();
         let mut fuller = node.clone();
         for pod in pods {
             fuller.add_pod(Placed { info: pod.clone(), class: None });
@@ -399,6 +390,7 @@ pub fn filter_node(
         for pod in pods {
             adjust(view, profile, state, pod, node, -1);
         }
+        state.restore(mark);
         verdict?;
     }
     run_filters(view, profile, state, node)
@@ -452,7 +444,7 @@ fn try_nominated(
     }
     let slot = cluster.snapshot.slot(pod.nominated());
     let verdict = slot.map(|slot| {
-        let view = view(cluster, profile, pod);
+        let view = View::new(cluster, &profile.args, pod);
         let node = cluster.snapshot.node(slot);
         filter_node(&view, profile, &mut scratch.state, node, beside)
     });
@@ -488,7 +480,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Fills the feasible and the refused nodes of `scratch`.
     fn run(&self, cluster: &Cluster, scratch: &mut Scratch, record: Option<&mut Record>) {
-        let view = view(cluster, self.profile, self.pod);
+        let view = View::new(cluster, &self.profile.args, self.pod);
         let nodes = self.nodes.unwrap_or_else(|| cluster.snapshot.order());
         let to_find = nodes_to_find(self.config, self.profile, nodes.len());
         let filters: Vec<PluginId> = self

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::config::Args;
+use super::config::{Args, Config};
 use super::pod::PodInfo;
+use super::storage::StorageChange;
 use super::world::World;
 use crate::model::{ConditionStatus, Node, Uid};
 
@@ -101,7 +102,7 @@ pub enum Subject {
     /// A node.
     Node(Option<Arc<Node>>, Option<Arc<Node>>),
     /// An object of storage.
-    Storage(Resource, super::world::StorageChange),
+    Storage(Resource, StorageChange),
     /// Everything: of use to all pods, or to one.
     Anything(Option<Uid>),
 }
@@ -170,8 +171,15 @@ impl News {
 pub struct Hints<'a> {
     /// What is looked up by name.
     pub world: &'a World,
-    /// The plugins' arguments.
-    pub args: &'a Args,
+    /// The configuration.
+    pub config: &'a Config,
+}
+
+impl Hints<'_> {
+    /// The plugins' arguments for a pod.
+    pub fn args(&self, pod: &PodInfo) -> Option<&Args> {
+        self.config.profile(&pod.template.scheduler_name).map(|p| &p.args)
+    }
 }
 
 /// The changes of a pod, as specific as possible (`PodSchedulingPropertiesChange`).

@@ -54,6 +54,12 @@ impl Snapshot {
         self.by_name.get(name).copied().filter(|s| self.listed[*s as usize])
     }
 
+    /// The object of the node of that name.
+    pub fn object(&self, name: &str) -> Option<&Arc<Node>> {
+        let slot = self.by_name.get(name)?;
+        self.nodes[*slot as usize].node.as_ref()
+    }
+
     /// The node that a pod is on.
     pub fn node_of(&self, pod: Uid) -> Option<&NodeInfo> {
         self.pods.get(&pod).map(|slot| self.node(*slot))

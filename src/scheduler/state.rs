@@ -2,7 +2,10 @@
 
 use smallvec::SmallVec;
 
-use super::plugins::{PluginId, PluginSet, inter_pod_affinity, pod_topology_spread};
+use super::plugins::{
+    PluginId, PluginSet, inter_pod_affinity, pod_topology_spread, volume_binding,
+    volume_restrictions, volume_zone,
+};
 use crate::base::Str;
 
 /// What plugins have worked out for the pod of this cycle. Reused from cycle to cycle.
@@ -12,6 +15,12 @@ pub struct CycleState {
     pub skip_filter: PluginSet,
     /// Plugins that have nothing to score for this pod.
     pub skip_score: PluginSet,
+    /// Claims that only one pod may use.
+    pub restrictions: volume_restrictions::Filtering,
+    /// The claims, bound and to be bound.
+    pub binding: volume_binding::Filtering,
+    /// Where the bound volumes can be reached from.
+    pub places: Vec<volume_zone::Place>,
     /// Hard spread constraints and their counts.
     pub spread: pod_topology_spread::Filtering,
     /// Soft spread constraints and their counts.
@@ -20,6 +29,22 @@ pub struct CycleState {
     pub affinity: inter_pod_affinity::Filtering,
     /// Preferred pod affinity and its sums.
     pub affinity_score: inter_pod_affinity::Scoring,
+}
+
+/// What [`CycleState::restore`] needs to undo changes that do not undo themselves.
+#[derive(Clone, Debug)]
+pub struct Mark(Vec<pod_topology_spread::CriticalPaths>);
+
+impl CycleState {
+    /// Remembers what adding a pod again would not bring back after taking it away.
+    pub fn mark(&self) -> Mark {
+        Mark(self.spread.least())
+    }
+
+    /// Brings it back. The counts themselves must have been brought back before.
+    pub fn restore(&mut self, mark: Mark) {
+        self.spread.set_least(mark.0);
+    }
 }
 
 /// Whether taking pods away could help.

@@ -107,10 +107,14 @@ impl NodeTerm {
         (!empty).then_some(out)
     }
 
+    /// Whether a node with these labels, whose name is not known, meets it.
+    pub fn matches_labels(&self, labels: &Labels) -> bool {
+        self.errors.is_empty() && self.labels.iter().all(|r| r.matches(labels))
+    }
+
     /// Whether a node of that name with these labels meets it.
     pub fn matches(&self, name: &str, labels: &Labels) -> bool {
-        self.errors.is_empty()
-            && self.labels.iter().all(|r| r.matches(labels))
+        self.matches_labels(labels)
             && self.names.iter().all(|(equal, value)| (value == name) == *equal)
     }
 }
@@ -226,10 +230,7 @@ impl RequiredNodes {
             (None, pin) => pin.is_none_or(|pin| pin == name),
             (Some(terms), None) => terms.iter().any(|t| t.matches(name, labels)),
             (Some(terms), Some(pin)) => {
-                let by_label = |t: &NodeTerm| {
-                    t.errors.is_empty() && t.labels.iter().all(|r| r.matches(labels))
-                };
-                pin == name && (terms.is_empty() || terms.iter().any(by_label))
+                pin == name && (terms.is_empty() || terms.iter().any(|t| t.matches_labels(labels)))
             }
         }
     }

@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::pod::PodInfo;
+use super::storage::Storage;
 use crate::base::Str;
 use crate::model::{Key, Kind, Labels, Requirement, Selector, Whole, wire};
 
 /// A budget on disruption.
 pub type Budget = Whole<wire::policy::PodDisruptionBudget>;
 
-/// A change of an object of storage.
-#[derive(Clone, Debug)]
-pub enum StorageChange {}
-
 /// Everything that plugins look up by name.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// Labels of namespaces.
     pub namespaces: BTreeMap<Str, Labels>,
+    /// Claims, volumes, classes and what CSI drivers say.
+    pub storage: Storage,
     /// Disruption budgets.
     pub budgets: BTreeMap<Key, Arc<Budget>>,
     /// Selectors of Services, by namespace and name. Services without selector are not listed.

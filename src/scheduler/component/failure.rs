@@ -1,15 +1,15 @@
 //! What follows a cycle that found no node (`handleSchedulingFailure`).
 
-use super::{Failing, Scheduler};
+use super::{Failing, Scheduler, record};
 use crate::base::Str;
 use crate::engine::Cx;
 use crate::model::{ConditionStatus, PodCondition, conditions};
-use crate::scheduler::cycle::{Decision, Outcome};
-use crate::scheduler::news::Hints;
+use crate::scheduler::cycle::Outcome;
 use crate::scheduler::plugins::PluginSet;
-use crate::scheduler::queue::Queued;
+use crate::scheduler::pod::PodInfo;
+use crate::scheduler::preemption::{Nomination, PostFilter};
 use crate::store::Request;
-use crate::trace::EventType;
+use crate::trace::{EventType, FactId};
 
 /// The longest text of an event (`NoteLengthLimit`).
 const NOTE_MAX: usize = 1024;
@@ -17,70 +17,85 @@ const NOTE_MAX: usize = 1024;
 impl Scheduler {
     /// Ends the failing cycle, if there is one.
     pub(super) fn fail(&mut self, cx: &mut Cx<'_>) {
-        if let Some(Failing { queued, decision }) = self.failing.take() {
-            self.failed(queued, decision, cx);
+        if let Some(failing) = self.failing.take() {
+            self.failed(failing, cx);
         }
     }
 
     /// The pod goes back to the queue; its condition and an event say why.
-    pub(super) fn failed(&mut self, mut queued: Queued, decision: Decision, cx: &mut Cx<'_>) {
-        let (reason, message, plugins) = match &decision.outcome {
-            Outcome::Unfit(d) => ("Unschedulable", Str::from(d.message()), d.plugins),
-            Outcome::Error(text) => ("SchedulerError", text.clone(), PluginSet::default()),
+    pub(super) fn failed(&mut self, failing: Failing, cx: &mut Cx<'_>) {
+        let Failing { mut queued, decision, post } = failing;
+        let (reason, message, plugins) = match decision.outcome {
+            Outcome::Unfit(mut diagnosis) => {
+                if let Some(PostFilter { message, .. }) = &post {
+                    diagnosis.post_filter = message.clone();
+                }
+                ("Unschedulable", Str::from(diagnosis.message()), diagnosis.plugins)
+            }
+            Outcome::Error(text) => ("SchedulerError", text, PluginSet::default()),
             Outcome::Node(_) => return,
+        };
+        // Without a PostFilter step, as after any failure, the nomination is withdrawn.
+        let node = match post.map(|p| p.nomination) {
+            Some(Nomination::Keep) => None,
+            Some(Nomination::Clear) | None => Some(Str::default()),
+            Some(Nomination::Node(slot, victims)) => {
+                let node = self.feed.cluster.snapshot.node(slot).name.clone();
+                self.preempt(&queued, &node, &victims, cx);
+                Some(node)
+            }
         };
         let uid = queued.info.uid();
         queued.rejected_by = plugins;
-        let cause = queued.cause;
-        match self.waiting.get(&uid) {
-            Some(known) => {
-                queued.info = known.info.clone();
-                let Some(profile) = self.config.profiles.first() else { return };
-                let hints = Hints { world: &self.cluster.world, args: &profile.args };
-                self.queue.put_back(queued.clone(), cx.now, &hints);
-                self.cluster.nominator.nominate(&queued.info, Some(&Str::default()));
-            }
-            None => self.queue.done(uid),
+        if let Some(latest) = self.feed.waiting(uid) {
+            queued.info = latest.clone();
+            self.feed.put_back(queued.clone(), node.as_ref(), cx.now);
+        } else {
+            self.feed.queue.done(uid);
         }
-        self.record(cx, &queued, EventType::Warning, "FailedScheduling", cut(&message));
-        self.say_waiting(uid, message.clone(), cause, cx);
-        self.patch(&queued, reason, message, Some(Str::default()), cx);
+        record(cx, &queued, EventType::Warning, "FailedScheduling", cut(&message));
+        self.say_waiting(&queued.info, message.clone(), queued.cause, cx);
+        self.patch(&queued.info, Some((reason, message)), node, queued.cause, cx);
     }
 
-    /// Writes the condition PodScheduled and the nominated node, where they are new (`updatePod`).
-    fn patch(
+    /// Writes the condition PodScheduled (reason and message) and the nominated node, where they are
+    /// new (`updatePod`).
+    pub(super) fn patch(
         &mut self,
-        queued: &Queued,
-        reason: &'static str,
-        message: Str,
+        pod: &PodInfo,
+        unscheduled: Option<(&'static str, Str)>,
         nominated: Option<Str>,
+        cause: FactId,
         cx: &mut Cx<'_>,
     ) {
-        let pod = &queued.info.pod;
-        let same = |c: &PodCondition| {
-            c.status == ConditionStatus::False && c.reason == reason && c.message == message
-        };
-        let known = pod.status.condition(conditions::POD_SCHEDULED).is_some_and(same);
-        let nominated = nominated.filter(|n| *n != pod.status.nominated_node);
-        if known && nominated.is_none() {
-            return;
-        }
-        let condition = PodCondition {
+        let pod = &pod.pod;
+        let known = pod.status.condition(conditions::POD_SCHEDULED);
+        let condition = unscheduled.map(|(reason, message)| PodCondition {
             kind: Str::new_static(conditions::POD_SCHEDULED),
             status: ConditionStatus::False,
             reason: Str::new_static(reason),
             message,
             since: cx.now,
-            observed_generation: 0,
+            observed_generation: known.map_or(0, |c| c.observed_generation),
+        });
+        let is_new = |c: &PodCondition| {
+            known.is_none_or(|k| {
+                k.status != c.status || k.reason != c.reason || k.message != c.message
+            })
         };
+        let condition = condition.filter(is_new);
+        let nominated = nominated.filter(|n| *n != pod.status.nominated_node);
+        if condition.is_none() && nominated.is_none() {
+            return;
+        }
         let request = Request::PodConditions {
             pod: pod.meta.key(),
             uid: pod.meta.uid,
-            conditions: if known { Vec::new() } else { vec![condition] },
+            conditions: condition.into_iter().collect(),
             nominated_node: nominated,
         };
         let token = self.token();
-        cx.send(token, queued.cause, request);
+        cx.send(token, cause, request);
     }
 }
 

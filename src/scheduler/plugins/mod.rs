@@ -4,21 +4,29 @@
 //! upstream plugin it follows. What a plugin works out for a pod goes into the typed
 //! [`CycleState`]; the plugins themselves hold nothing.
 //!
-//! Left out: DynamicResources (resource claims are not modelled: it always skips), GangScheduling and
-//! the other plugins of pod groups (off in v1.36).
+//! Left out: GangScheduling and the other plugins of pod groups (off in v1.36).
 
 pub mod balanced_allocation;
+pub mod default_preemption;
+pub mod dynamic_resources;
+pub mod image_locality;
 pub mod inter_pod_affinity;
 pub mod node_affinity;
+pub mod node_declared_features;
 pub mod node_name;
 pub mod node_ports;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
+pub mod node_volume_limits;
 pub mod pod_topology_spread;
 pub mod scheduling_gates;
 pub mod taint_toleration;
+pub mod volume_binding;
+pub mod volume_restrictions;
+pub mod volume_zone;
 
 use super::config::Args;
+use super::cycle::Cluster;
 use super::index::PodIndex;
 use super::news::{Hints, Interest, News};
 use super::node::NodeInfo;
@@ -41,6 +49,14 @@ pub struct View<'a> {
     pub args: &'a Args,
     /// The pod to be placed.
     pub pod: &'a PodInfo,
+}
+
+impl<'a> View<'a> {
+    /// A view of the cluster for one pod.
+    pub fn new(cluster: &'a Cluster, args: &'a Args, pod: &'a PodInfo) -> Self {
+        let Cluster { snapshot, index, world, .. } = cluster;
+        Self { snapshot, index, world, args, pod }
+    }
 }
 
 /// What a plugin may look at while it prepares itself; it may ask the index for new counts.
@@ -236,25 +252,25 @@ impl Plugin for Absent {
 
 plugins! {
     DefaultBinder: &Absent(PluginId::DefaultBinder),
-    DefaultPreemption: &Absent(PluginId::DefaultPreemption),
-    DynamicResources: &Absent(PluginId::DynamicResources),
-    ImageLocality: &Absent(PluginId::ImageLocality),
+    DefaultPreemption: &default_preemption::DefaultPreemption,
+    DynamicResources: &dynamic_resources::DynamicResources,
+    ImageLocality: &image_locality::ImageLocality,
     InterPodAffinity: &inter_pod_affinity::InterPodAffinity,
     NodeAffinity: &node_affinity::NodeAffinity,
-    NodeDeclaredFeatures: &Absent(PluginId::NodeDeclaredFeatures),
+    NodeDeclaredFeatures: &node_declared_features::NodeDeclaredFeatures,
     NodeName: &node_name::NodeName,
     NodePorts: &node_ports::NodePorts,
     NodeResourcesBalancedAllocation: &balanced_allocation::BalancedAllocation,
     NodeResourcesFit: &node_resources_fit::NodeResourcesFit,
     NodeUnschedulable: &node_unschedulable::NodeUnschedulable,
-    NodeVolumeLimits: &Absent(PluginId::NodeVolumeLimits),
+    NodeVolumeLimits: &node_volume_limits::NodeVolumeLimits,
     PodTopologySpread: &pod_topology_spread::PodTopologySpread,
     PrioritySort: &Absent(PluginId::PrioritySort),
     SchedulingGates: &scheduling_gates::SchedulingGates,
     TaintToleration: &taint_toleration::TaintToleration,
-    VolumeBinding: &Absent(PluginId::VolumeBinding),
-    VolumeRestrictions: &Absent(PluginId::VolumeRestrictions),
-    VolumeZone: &Absent(PluginId::VolumeZone),
+    VolumeBinding: &volume_binding::VolumeBinding,
+    VolumeRestrictions: &volume_restrictions::VolumeRestrictions,
+    VolumeZone: &volume_zone::VolumeZone,
 }
 
 impl PluginId {

@@ -85,7 +85,8 @@ impl Plugin for NodeAffinity {
     fn hint(&self, hints: &Hints<'_>, pod: &PodInfo, news: &News) -> bool {
         let Some((old, Some(new))) = news.nodes() else { return true };
         let wanted = |n: &Node| wants(pod, &n.meta.name, &n.meta.labels);
-        if let Some(added) = &hints.args.added_affinity.required
+        let added = hints.args(pod).and_then(|args| args.added_affinity.required.as_ref());
+        if let Some(added) = added
             && !added.iter().any(|t| t.matches(&new.meta.name, &new.meta.labels))
         {
             return false;

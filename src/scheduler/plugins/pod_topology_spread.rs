@@ -54,7 +54,7 @@ struct Hard {
 /// The two least filled domains and their counts: enough to know the minimum while pods of one node
 /// come and go (`criticalPaths`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct CriticalPaths([(usize, i32); 2]);
+pub struct CriticalPaths([(usize, i32); 2]);
 
 impl CriticalPaths {
     const NEW: Self = Self([(usize::MAX, i32::MAX); 2]);
@@ -71,6 +71,20 @@ impl CriticalPaths {
             p[0] = (domain, count);
         } else if count < p[1].1 {
             p[1] = (domain, count);
+        }
+    }
+}
+
+impl Filtering {
+    /// The least filled domains of every constraint.
+    pub fn least(&self) -> Vec<CriticalPaths> {
+        self.constraints.iter().map(|c| c.least).collect()
+    }
+
+    /// Sets them.
+    pub fn set_least(&mut self, least: Vec<CriticalPaths>) {
+        for (c, least) in self.constraints.iter_mut().zip(least) {
+            c.least = least;
         }
     }
 }
@@ -206,7 +220,8 @@ impl Plugin for PodTopologySpread {
     }
 
     fn hint(&self, hints: &Hints<'_>, pod: &PodInfo, news: &News) -> bool {
-        let constraints = constraints(pod, hints.world, &hints.args.spread, true);
+        let Some(args) = hints.args(pod) else { return true };
+        let constraints = constraints(pod, hints.world, &args.spread, true);
         match (news.pods(), news.nodes()) {
             (Some((old, new)), _) => pod_helps(pod, &constraints, old, new),
             (_, Some((old, new))) => node_helps(&constraints, old, new),
