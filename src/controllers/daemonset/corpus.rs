@@ -37,8 +37,7 @@ fn node(given: &Value) -> Result<std::sync::Arc<crate::model::Node>, String> {
         "spec": {"taints": given["taints"], "unschedulable": given["unschedulable"]},
     });
     let typed = Typed::decode(&manifest).map_err(|e| format!("{}: {}", e.path, e.message))?;
-    match convert::from_wire(typed).map_err(|e| e.to_string())? {
-        Object::Node(node) => Ok(node),
-        _ => Err("not a Node".into()),
-    }
+    let object = convert::from_wire(typed).map_err(|e| e.to_string())?;
+    let Object::Node(node) = object else { return Err("no Node".into()) };
+    Ok(node)
 }

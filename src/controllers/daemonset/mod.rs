@@ -1,11 +1,12 @@
 //! DaemonSets: one pod on every node that should have one.
 //!
-//! Follows `pkg/controller/daemon`. Event handlers, what is kept between syncs and the status stand
-//! here; the rest of a sync is a script ([`sync`]). Pods are pinned to their nodes by affinity and
-//! placed by the scheduler. The queue of changed nodes is left out: a node's change is looked at when
-//! it is heard of.
+//! Follows `pkg/controller/daemon`. The controller and the writing of the status stand here; the rest
+//! of a sync is a script ([`sync`]). Pods are pinned to their nodes by affinity and placed by the
+//! scheduler.
 
 pub mod corpus;
+mod handlers;
+mod kept;
 pub mod nodes;
 pub mod plan;
 mod revisions;
@@ -15,7 +16,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::plan::{ByNode, Candidate, Failures, Situation};
+use self::handlers::observe_revision;
+use self::kept::Kept;
+use self::plan::{ByNode, Situation};
 use self::sync::{Inputs, Managed};
 use super::consistency::Wrote;
 use super::controller::{Controller, Done, Retry, Step, SyncCx};
@@ -23,15 +26,12 @@ use super::expectations::Expectations;
 use super::pod_control::{self, Claim};
 use super::script::{self, Aside, Outcome, Run};
 use super::view::View;
-use crate::api::convert;
 use crate::base::time::SimTime;
 use crate::engine::WorkQueue;
 use crate::model::wire::apps::DaemonSetStatus;
-use crate::model::{
-    DaemonSet, Key, Kind, Meta, Node, Object, OwnerRef, Pod, PodTemplate, Ref, Uid, wire,
-};
+use crate::model::{DaemonSet, Key, Kind, Meta, Object, Pod, Ref, wire};
 use crate::store::{ApiError, Delta, Reply, Request};
-use crate::trace::{Change, EventType, FactId, Waiting};
+use crate::trace::{Change, EventType, Waiting};
 
 /// The DaemonSet controller.
 #[derive(Debug, Default)]
@@ -39,21 +39,6 @@ pub struct DaemonSetController {
     expectations: Expectations<Key>,
     wrote: Wrote<Key>,
     kept: BTreeMap<Key, Kept>,
-}
-
-/// What is kept of a set between syncs.
-#[derive(Debug)]
-struct Kept {
-    set: Uid,
-    /// The template that `template` and `nodes` were computed from.
-    of: Arc<crate::model::Workload<wire::apps::DaemonSetSpec>>,
-    template: PodTemplate,
-    /// The revision of the nodes' informer that `nodes` was computed at.
-    at: u64,
-    nodes: Arc<[Candidate]>,
-    /// Failures by node, of this observed generation.
-    failures: Failures,
-    observed_generation: i64,
 }
 
 /// A sync that waits for replies.
@@ -273,150 +258,6 @@ impl DaemonSetController {
             waiting: on.map(|on| Waiting { object, uid, on }),
         })
     }
-
-    /// What a sync begins with; what does not change from sync to sync is computed once.
-    fn gather(&mut self, key: &Key, set: &Arc<DaemonSet>, satisfied: bool, view: &View) -> Inputs {
-        let observed_generation = set.status.observed_generation.unwrap_or(0);
-        let kept = self.keep(key, set, view);
-        if kept.observed_generation != observed_generation {
-            // The back-off is one of the observed generation.
-            kept.failures = Failures::default();
-            kept.observed_generation = observed_generation;
-        }
-        let (namespace, uid) = (&set.meta.namespace, set.meta.uid);
-        let as_pod = |o: &Object| <&Arc<Pod>>::try_from(o).ok().cloned();
-        let orphans = view.orphans(namespace, Kind::Pod).filter_map(as_pod);
-        let as_revision = |o: &Object| <&revisions::Stored>::try_from(o).ok().cloned();
-        let own = |o: &&Object| o.meta().controller().is_some_and(|c| c.uid == uid);
-        let revisions = view
-            .owned_by(uid, Kind::ControllerRevision)
-            .filter(own)
-            .chain(view.orphans(namespace, Kind::ControllerRevision))
-            .filter_map(as_revision);
-        Inputs {
-            set: set.clone(),
-            template: kept.template.clone(),
-            nodes: kept.nodes.clone(),
-            pods: view.pods_of(uid).cloned().chain(orphans).collect(),
-            revisions: revisions.collect(),
-            failures: kept.failures.clone(),
-            satisfied,
-        }
-    }
-
-    /// The set's template and nodes, computed anew where they have changed.
-    fn keep(&mut self, key: &Key, set: &Arc<DaemonSet>, view: &View) -> &mut Kept {
-        let at = view.kind(Kind::Node).revision();
-        let old = self.kept.remove(key).filter(|k| k.set == set.meta.uid);
-        let same_spec = old.as_ref().is_some_and(|k| Arc::ptr_eq(&k.of, &set.spec));
-        let (template, failures, observed_generation) = match &old {
-            Some(k) if same_spec => (k.template.clone(), k.failures.clone(), k.observed_generation),
-            Some(k) => (template_of(set), k.failures.clone(), k.observed_generation),
-            None => (template_of(set), Failures::default(), 0),
-        };
-        let nodes = match old {
-            Some(k) if same_spec && k.at == at => k.nodes,
-            _ => candidates(&template, view),
-        };
-        self.kept.entry(key.clone()).or_insert(Kept {
-            set: set.meta.uid,
-            of: set.spec.clone(),
-            template,
-            at,
-            nodes,
-            failures,
-            observed_generation,
-        })
-    }
-
-    /// `addPod`, `updatePod` and `deletePod`.
-    fn observe_pod(
-        &mut self,
-        pod: &Arc<Pod>,
-        delta: &Delta<'_>,
-        view: &View,
-        now: SimTime,
-        queue: &mut WorkQueue<Key>,
-    ) {
-        let owner = pod.meta.controller();
-        if delta.change == Change::Deleted || pod.meta.is_terminating() {
-            if let Some(set) = owner.and_then(|o| resolve(view, &pod.meta, o)) {
-                let key = set.meta.key();
-                self.expectations.deleted(&key, pod.meta.uid);
-                queue.add(key, delta.fact);
-            }
-            return;
-        }
-        let old: Option<&Arc<Pod>> = delta.old.and_then(|o| o.try_into().ok());
-        let was = old.and_then(|o| o.meta.controller());
-        if was != owner
-            && let Some(set) = was.and_then(|was| resolve(view, &pod.meta, was))
-        {
-            queue.add(set.meta.key(), delta.fact);
-        }
-        if let Some(owner) = owner {
-            let Some(set) = resolve(view, &pod.meta, owner) else { return };
-            let key = set.meta.key();
-            if delta.change == Change::Added {
-                self.expectations.created(&key);
-            }
-            let wait = u64::from(plan::min_ready_seconds(set));
-            if wait > 0 && pod.is_ready() && old.is_some_and(|o| !o.is_ready()) {
-                queue.add_at(now + Duration::from_secs(wait + 1), key.clone(), delta.fact);
-            }
-            queue.add(key, delta.fact);
-        } else if old.is_none_or(|o| o.meta.labels != pod.meta.labels || was.is_some()) {
-            enqueue_matching(view, &pod.meta, delta.fact, queue);
-        }
-    }
-
-    /// `addNode`, `updateNode` and `syncNodeUpdate`.
-    fn observe_node(
-        &mut self,
-        node: &Arc<Node>,
-        delta: &Delta<'_>,
-        view: &View,
-        queue: &mut WorkQueue<Key>,
-    ) {
-        let old: Option<&Arc<Node>> = delta.old.and_then(|o| o.try_into().ok());
-        let alike = |o: &&Arc<Node>| o.meta.labels == node.meta.labels && o.taints == node.taints;
-        if delta.change == Change::Deleted || old.as_ref().is_some_and(alike) {
-            return;
-        }
-        let name = &node.meta.name;
-        let owners: crate::base::Set<Uid> =
-            view.pods_on(name).filter_map(|p| p.meta.controller()).map(|o| o.uid).collect();
-        for (_, object) in view.kind(Kind::DaemonSet).iter() {
-            let Object::DaemonSet(set) = object else { continue };
-            let template = match self.kept.get(&set.meta.key()) {
-                Some(kept) if Arc::ptr_eq(&kept.of, &set.spec) => kept.template.clone(),
-                _ => template_of(set),
-            };
-            let fit = fit(&template, node);
-            let scheduled = owners.contains(&set.meta.uid);
-            let misplaced = scheduled && set.status.number_misscheduled > 0;
-            if fit.should_run && !scheduled || !fit.should_continue && scheduled || misplaced {
-                queue.add(set.meta.key(), delta.fact);
-            }
-        }
-    }
-}
-
-/// The set's template with the daemon tolerations.
-fn template_of(set: &DaemonSet) -> PodTemplate {
-    let mut template = set.spec.wire.template.clone();
-    nodes::tolerate(template.spec.get_or_insert_default());
-    convert::template_from_wire(template)
-}
-
-fn fit(template: &PodTemplate, node: &Node) -> nodes::Fit {
-    nodes::fit(node, template.node.as_ref(), &template.spec.wire, &template.spec.tolerations)
-}
-
-/// Every node, and whether pods of this template should run there.
-fn candidates(template: &PodTemplate, view: &View) -> Arc<[Candidate]> {
-    let nodes = view.kind(Kind::Node).iter().filter_map(|(_, o)| <&Arc<Node>>::try_from(o).ok());
-    nodes.map(|node| (node.clone(), fit(template, node))).collect()
 }
 
 /// The counts of a status, absent ones as zero.
@@ -466,49 +307,4 @@ fn failed(set: &Meta, error: &ApiError) -> Done {
 
 fn reference(set: &Meta) -> Ref {
     Ref { kind: Kind::DaemonSet, key: set.key() }
-}
-
-/// The set that an owner reference names, if it is still that one (`resolveControllerRef`).
-fn resolve<'a>(view: &'a View, of: &Meta, owner: &OwnerRef) -> Option<&'a Arc<DaemonSet>> {
-    let found = view.by_uid(owner.uid)?.try_into().ok();
-    found.filter(|s: &&Arc<DaemonSet>| s.meta.namespace == of.namespace)
-}
-
-/// Enqueues every set that selects an orphan.
-fn enqueue_matching(view: &View, of: &Meta, cause: FactId, queue: &mut WorkQueue<Key>) {
-    if of.labels.is_empty() {
-        return;
-    }
-    for object in view.in_namespace(&of.namespace, Kind::DaemonSet) {
-        if let Object::DaemonSet(set) = object
-            && !set.spec.selector.is_empty()
-            && set.spec.selector.matches(&of.labels)
-        {
-            queue.add(set.meta.key(), cause);
-        }
-    }
-}
-
-/// `addHistory`, `updateHistory` and `deleteHistory`.
-fn observe_revision(revision: &Object, delta: &Delta<'_>, view: &View, queue: &mut WorkQueue<Key>) {
-    let meta = revision.meta();
-    let was = delta.old.and_then(|o| o.meta().controller());
-    let owner = meta.controller();
-    let deleted = delta.change == Change::Deleted;
-    if !deleted
-        && was != owner
-        && let Some(set) = was.and_then(|was| resolve(view, meta, was))
-    {
-        queue.add(set.meta.key(), delta.fact);
-    }
-    if let Some(owner) = owner {
-        if delta.change != Change::Added
-            && let Some(set) = resolve(view, meta, owner)
-        {
-            queue.add(set.meta.key(), delta.fact);
-        }
-    } else if !deleted && delta.old.is_none_or(|o| o.meta().labels != meta.labels || was.is_some())
-    {
-        enqueue_matching(view, meta, delta.fact, queue);
-    }
 }

@@ -15,7 +15,7 @@ use crate::model::{DaemonSet, Kind, Meta, Object, OwnerRef, Pod, Ref, Whole, wir
 use crate::store::{DeleteOptions, ErrorReason, MetaChange, Request};
 
 /// A stored revision, shared.
-pub type Stored = Arc<Revision>;
+pub(super) type Stored = Arc<Revision>;
 
 /// The wanted revision and the others (`constructHistory`).
 pub(super) fn construct(

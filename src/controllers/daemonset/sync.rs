@@ -53,7 +53,7 @@ pub struct Managed {
 ///
 /// # Errors
 /// It waits for answers, or the revisions could not be made.
-pub fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Managed, Halt> {
+pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Managed, Halt> {
     let set = &inputs.set;
     let (current, old) = revisions::construct(set, &inputs.revisions, &inputs.pods, script)?;
     let hash = current.meta.labels.get(HASH_LABEL).cloned().unwrap_or_default();

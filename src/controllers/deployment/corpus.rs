@@ -109,11 +109,9 @@ fn play_step(d: &Deployment, new: &Set, old: &[Set], step: Step) -> Result<Value
     });
     let events: Vec<String> = asides
         .into_iter()
-        .filter_map(|aside| match aside {
-            Aside::Event { event_type, reason, message, .. } => {
-                Some(format!("{} {reason} {message}", event_type.as_str()))
-            }
-            _ => None,
+        .filter_map(|aside| {
+            let Aside::Event { event_type, reason, message, .. } = aside else { return None };
+            Some(format!("{} {reason} {message}", event_type.as_str()))
         })
         .collect();
     let sets: Map<String, Value> = sizes.into_iter().collect();
@@ -162,10 +160,8 @@ fn deployment(given: &Value) -> Result<Deployment, String> {
         },
         "status": {"replicas": given["statusReplicas"]},
     });
-    match object(&manifest)? {
-        Object::Deployment(d) => Ok(Arc::unwrap_or_clone(d)),
-        _ => Err("not a Deployment".into()),
-    }
+    let Object::Deployment(d) = object(&manifest)? else { return Err("no Deployment".into()) };
+    Ok(Arc::unwrap_or_clone(d))
 }
 
 fn set(given: &Value) -> Result<Set, String> {
@@ -181,10 +177,8 @@ fn set(given: &Value) -> Result<Set, String> {
             "availableReplicas": given["availableReplicas"],
         },
     });
-    match object(&manifest)? {
-        Object::ReplicaSet(set) => Ok(set),
-        _ => Err("not a ReplicaSet".into()),
-    }
+    let Object::ReplicaSet(set) = object(&manifest)? else { return Err("no ReplicaSet".into()) };
+    Ok(set)
 }
 
 fn object(manifest: &Value) -> Result<Object, String> {

@@ -4,8 +4,10 @@
 //! ([`sync`]) over what was known when it began: the set, its pods, revisions and claims.
 
 pub mod identity;
+mod members;
 pub mod retention;
 mod revisions;
+mod status;
 mod sync;
 
 use std::sync::Arc;
@@ -108,9 +110,9 @@ fn gather(set: &Arc<StatefulSet>, view: &View) -> Inputs {
         .collect();
     let claims = sync::claim_references(set, &pods)
         .iter()
-        .filter_map(|r| match view.get(r.kind, &r.key)? {
-            Object::PersistentVolumeClaim(claim) => Some((r.key.name.clone(), claim.clone())),
-            _ => None,
+        .filter_map(|r| {
+            let claim = view.typed::<identity::Claim>(r.kind, &r.key)?;
+            Some((r.key.name.clone(), claim.clone()))
         })
         .collect();
     Inputs { set: set.clone(), pods, revisions, claims }

@@ -13,11 +13,11 @@ use crate::model::{Key, Kind, Meta, Object, OwnerRef, Ref, StatefulSet, Whole, w
 use crate::store::{DeleteOptions, ErrorReason, Request};
 
 /// A stored revision, shared.
-pub type Stored = Arc<Revision>;
+pub(super) type Stored = Arc<Revision>;
 
 /// The revisions that matter in a sync.
 #[derive(Clone, Debug)]
-pub struct Revisions {
+pub(super) struct Revisions {
     /// The one that pods are updated from.
     pub current: Stored,
     /// The one that pods are updated to.
@@ -152,7 +152,7 @@ pub(super) fn truncate<'a>(
 }
 
 /// What revisions are sorted by (`SortControllerRevisions`).
-pub fn order(revision: &Stored) -> (i64, crate::base::time::SimTime, Str) {
+pub(super) fn order(revision: &Stored) -> (i64, crate::base::time::SimTime, Str) {
     let meta = &revision.meta;
     (revision.body.revision, meta.created.trunc_secs(), meta.name.clone())
 }

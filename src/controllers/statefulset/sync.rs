@@ -5,15 +5,12 @@
 //! each once its predecessors are available, and taken away in the reverse order; with the policy
 //! `Parallel` all at once. A sync does one thing and waits for news of it.
 //!
-//! Left out: the feature gate MaxUnavailableStatefulSet, which is off by default. A write of the status
-//! that conflicts is repeated at once on the newest version, where upstream waits 10 ms.
+//! Left out: the feature gate MaxUnavailableStatefulSet, which is off by default.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::identity::{self, Claim, in_range, ordinal, revision_of};
-use super::retention::{self, Owners};
 use super::revisions::{self, Revisions, Stored};
 use crate::base::Str;
 use crate::base::time::SimTime;
@@ -23,8 +20,8 @@ use crate::controllers::pod_control;
 use crate::controllers::script::{Halt, Script};
 use crate::model::wire::apps::StatefulSetStatus;
 use crate::model::{Kind, Object, Phase, Pod, PodTemplate, Ref, StatefulSet};
-use crate::store::{ApiError, DeleteOptions, ErrorReason, Request};
-use crate::trace::{EventType, Waiting};
+use crate::store::ApiError;
+use crate::trace::Waiting;
 
 /// The most pods made side by side (`MaxBatchSize`).
 const BATCH_MAX: usize = 500;
@@ -52,21 +49,43 @@ struct Replica {
 /// Whether the sync may go on to the next pod.
 type GoOn = bool;
 
-struct Sync<'a> {
-    set: &'a StatefulSet,
-    object: Object,
-    revisions: &'a Revisions,
-    claims: &'a BTreeMap<Str, Arc<Claim>>,
+/// How a round over pods has ended.
+enum End {
+    /// All were looked at.
+    All,
+    /// One of them is to be waited for.
+    Early,
+    /// Something was refused.
+    Failed(Box<ApiError>),
+}
+
+/// One sync and what it has found out so far.
+#[derive(Debug)]
+pub(super) struct Sync<'a> {
+    pub(super) set: &'a StatefulSet,
+    pub(super) object: Object,
+    pub(super) revisions: &'a Revisions,
+    pub(super) claims: &'a BTreeMap<Str, Arc<Claim>>,
     /// One pod after the other.
     ordered: bool,
-    now: SimTime,
+    pub(super) now: SimTime,
+}
+
+/// What the pods have come to.
+struct Progress {
+    /// The status to be written.
+    status: StatefulSetStatus,
+    /// What failed.
+    failure: Option<Box<ApiError>>,
+    /// What the set waits for.
+    waits_for: Option<Str>,
 }
 
 /// One sync.
 ///
 /// # Errors
 /// It waits for answers, or the API server refused something.
-pub fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
+pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
     let set = &inputs.set;
     let mut kept = inputs.revisions.clone();
     revisions::adopt(set, &mut kept, script)?;
@@ -89,7 +108,7 @@ pub fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
         ordered: set.spec.wire.pod_management_policy.as_deref() != Some("Parallel"),
         now,
     };
-    let (mut status, mut failure, waits_for) = this.update(&pods, script)?;
+    let Progress { mut status, mut failure, waits_for } = this.update(&pods, script)?;
     if let Err(error) = this.write_status(&mut status, script)? {
         failure = failure.or(Some(error));
     }
@@ -137,35 +156,45 @@ fn claim_pods(
 }
 
 impl Sync<'_> {
-    /// `updateStatefulSet`: the status to be written, what failed, and what is waited for.
-    fn update(
-        &self,
-        pods: &[Arc<Pod>],
-        script: &mut Script<'_>,
-    ) -> Result<(StatefulSetStatus, Option<Box<ApiError>>, Option<Str>), Halt> {
+    /// `updateStatefulSet`.
+    fn update(&self, pods: &[Arc<Pod>], script: &mut Script<'_>) -> Result<Progress, Halt> {
         let (replicas, condemned) = self.partition(pods);
-        let all = || replicas.iter().filter(|r| r.created).map(|r| &r.pod).chain(&condemned);
-        if self.set.meta.is_terminating() {
-            return Ok((self.count(pods.iter()), None, None));
-        }
         let mut waits_for = None;
-        let ended = self.for_all(replicas.len(), script, |i, script| {
-            self.process(&replicas[i], &mut waits_for, script)
+        if self.set.meta.is_terminating() {
+            return Ok(Progress { status: self.count(pods.iter()), failure: None, waits_for });
+        }
+        let ended = self.bring_about(&replicas, &condemned, &mut waits_for, script)?;
+        let there = replicas.iter().filter(|r| r.created).map(|r| &r.pod);
+        let mut status = self.count(there.chain(&condemned));
+        let failure = match ended {
+            End::All => self.roll(&replicas, &mut status, &mut waits_for, script)?.err(),
+            End::Early => None,
+            End::Failed(error) => Some(error),
+        };
+        Ok(Progress { status, failure, waits_for })
+    }
+
+    /// Makes the pods that are wanted and takes away those that are not.
+    fn bring_about(
+        &self,
+        replicas: &[Replica],
+        condemned: &[Arc<Pod>],
+        waits_for: &mut Option<Str>,
+        script: &mut Script<'_>,
+    ) -> Result<End, Halt> {
+        let end = self.for_all(replicas.len(), script, |i, script| {
+            self.process(&replicas[i], waits_for, script)
         })?;
-        let (false, None) = ended else { return Ok((self.count(all()), ended.1, waits_for)) };
-        let first_unavailable = self.first_unavailable(&replicas, &condemned);
-        for pod in &condemned {
+        let End::All = end else { return Ok(end) };
+        for pod in condemned {
             if let Err(error) = self.own_claims(pod, self.claims_of(pod), script)? {
-                return Ok((self.count(all()), Some(error), None));
+                return Ok(End::Failed(error));
             }
         }
-        let ended = self.for_all(condemned.len(), script, |i, script| {
-            self.condemn(&condemned[i], first_unavailable.as_ref(), &mut waits_for, script)
-        })?;
-        let mut status = self.count(all());
-        let (false, None) = ended else { return Ok((status, ended.1, waits_for)) };
-        let failure = self.roll(&replicas, &mut status, &mut waits_for, script)?.err();
-        Ok((status, failure, waits_for))
+        let first_unavailable = self.first_unavailable(replicas, condemned);
+        self.for_all(condemned.len(), script, |i, script| {
+            self.condemn(&condemned[i], first_unavailable.as_ref(), waits_for, script)
+        })
     }
 
     /// The wanted pods in the order of their ordinals, and those that are to go, the last first.
@@ -214,28 +243,27 @@ impl Sync<'_> {
         Arc::new(identity::new_pod(set, template, ordinal, revision))
     }
 
-    /// Does something for each pod, one after the other or in growing batches; answers whether the
-    /// sync is over and what failed (`runForAll`).
+    /// Does something for each pod, one after the other or in growing batches (`runForAll`).
     fn for_all(
         &self,
         count: usize,
         script: &mut Script<'_>,
         mut each: impl FnMut(usize, &mut Script<'_>) -> Result<GoOn, Halt>,
-    ) -> Result<(bool, Option<Box<ApiError>>), Halt> {
+    ) -> Result<End, Halt> {
         if !self.ordered {
             let each = |i: usize, script: &mut Script<'_>| each(i, script).map(|_| ());
             let (_, failure) = script.slow_start(count, BATCH_MAX, each)?;
-            return Ok((failure.is_some(), failure));
+            return Ok(failure.map_or(End::All, End::Failed));
         }
         for i in 0..count {
             match each(i, script) {
                 Ok(true) => {}
-                Ok(false) => return Ok((true, None)),
-                Err(Halt::Refused(error)) => return Ok((true, Some(error))),
+                Ok(false) => return Ok(End::Early),
+                Err(Halt::Refused(error)) => return Ok(End::Failed(error)),
                 Err(ask @ Halt::Ask(_)) => return Err(ask),
             }
         }
-        Ok((false, None))
+        Ok(End::All)
     }
 
     /// Brings a wanted pod about (`processReplica`).
@@ -286,41 +314,6 @@ impl Sync<'_> {
         }
         self.correct(pod, claims, script)?;
         Ok(true)
-    }
-
-    /// Makes an existing pod conform to its identity, storage and claims (`UpdateStatefulPod`).
-    fn correct(
-        &self,
-        pod: &Arc<Pod>,
-        mut claims: Vec<Arc<Claim>>,
-        script: &mut Script<'_>,
-    ) -> Result<(), Halt> {
-        let owners = Owners { set: self.set, pod };
-        let storage_matches = identity::storage_matches(self.set, pod);
-        if identity::identity_matches(self.set, pod)
-            && storage_matches
-            && claims.iter().all(|c| owners.up_to_date(&c.meta))
-        {
-            return Ok(());
-        }
-        if !storage_matches {
-            match self.create_claims(pod, script)? {
-                Ok(made) => claims = made,
-                Err(error) => {
-                    self.pod_event("Update", pod, Some(&error), script);
-                    return Err(error.into());
-                }
-            }
-        }
-        self.own_claims_or_say(pod, claims, script)?;
-        let mut next = identity::corrected(self.set, pod);
-        let mut reply = script.ask_done(Request::Update(next.clone().into()))?;
-        if matches!(&reply, Err(error) if error.is_conflict()) {
-            next.meta.resource_version = 0;
-            reply = script.ask_done(Request::Update(next.into()))?;
-        }
-        self.pod_event("Update", pod, reply.as_ref().err().map(AsRef::as_ref), script);
-        Ok(reply?)
     }
 
     /// Takes a pod away that is beyond the wanted ones (`processCondemned`).
@@ -381,264 +374,13 @@ impl Sync<'_> {
         Ok(Ok(()))
     }
 
-    /// `CreateStatefulPod`.
-    fn create(
-        &self,
-        pod: &Arc<Pod>,
-        script: &mut Script<'_>,
-    ) -> Result<Result<(), Box<ApiError>>, Halt> {
-        let claims = match self.create_claims(pod, script)? {
-            Ok(claims) => claims,
-            Err(error) => {
-                self.pod_event("Create", pod, Some(&error), script);
-                return Ok(Err(error));
-            }
-        };
-        let reply = script.ask(Request::Create(Object::Pod(pod.clone())))?;
-        if matches!(&reply, Err(e) if e.reason == ErrorReason::AlreadyExists) {
-            return Ok(reply.map(drop));
-        }
-        self.own_claims_or_say(pod, claims, script)?;
-        self.pod_event("Create", pod, reply.as_ref().err().map(AsRef::as_ref), script);
-        Ok(reply.map(drop))
-    }
-
-    /// `DeleteStatefulPod`.
-    fn delete(
-        &self,
-        pod: &Arc<Pod>,
-        script: &mut Script<'_>,
-    ) -> Result<Result<(), Box<ApiError>>, Halt> {
-        let options = DeleteOptions::default();
-        let target = pod_control::reference(pod);
-        let reply = match script.ask_done(Request::Delete { target, options })? {
-            Err(error) if error.is_not_found() => Ok(()),
-            other => other,
-        };
-        self.pod_event("Delete", pod, reply.as_ref().err().map(AsRef::as_ref), script);
-        Ok(reply)
-    }
-
-    /// The claims of a pod that are there.
-    fn claims_of(&self, pod: &Pod) -> Vec<Arc<Claim>> {
-        identity::claim_templates(self.set)
-            .iter()
-            .filter_map(|t| self.claims.get(&identity::claim_name(self.set, t, ordinal(pod))))
-            .cloned()
-            .collect()
-    }
-
-    /// Makes the claims of a pod that are missing, and answers all of them
-    /// (`createPersistentVolumeClaims`).
-    fn create_claims(
-        &self,
-        pod: &Arc<Pod>,
-        script: &mut Script<'_>,
-    ) -> Result<Result<Vec<Arc<Claim>>, Box<ApiError>>, Halt> {
-        let (mut all, mut failure) = (Vec::new(), None);
-        if identity::claim_templates(self.set).is_empty() {
-            return Ok(Ok(all));
-        }
-        for claim in identity::claims(self.set, ordinal(pod)) {
-            let name = claim.meta.name.clone();
-            if let Some(there) = self.claims.get(&name) {
-                if there.meta.is_terminating() {
-                    let text = format!("pvc {name} is being deleted");
-                    failure.get_or_insert(ApiError::new(ErrorReason::InternalError, text));
-                }
-                all.push(there.clone());
-                continue;
-            }
-            let reply = script.ask(Request::Create(claim.into()))?;
-            let taken = matches!(&reply, Err(e) if e.reason == ErrorReason::AlreadyExists);
-            if !taken {
-                self.claim_event(pod, &name, reply.as_ref().err().map(AsRef::as_ref), script);
-            }
-            match reply {
-                Ok(Object::PersistentVolumeClaim(claim)) => all.push(claim),
-                Ok(_) => {}
-                Err(error) => {
-                    let text = format!("failed to create PVC {name}: {error}");
-                    failure.get_or_insert(ApiError::new(error.reason, text));
-                }
-            }
-        }
-        Ok(failure.map_or(Ok(all), Err))
-    }
-
-    /// Gives claims the owners that the retention policy wants; answers the claims
-    /// (`UpdatePodClaimForRetentionPolicy`).
-    fn own_claims(
-        &self,
-        pod: &Arc<Pod>,
-        mut claims: Vec<Arc<Claim>>,
-        script: &mut Script<'_>,
-    ) -> Result<Result<Vec<Arc<Claim>>, Box<ApiError>>, Halt> {
-        let owners = Owners { set: self.set, pod };
-        for claim in claims.iter_mut().filter(|c| !owners.up_to_date(&c.meta)) {
-            let name = &claim.meta.name;
-            if owners.has_unexpected_controller(&claim.meta) {
-                let text = format!(
-                    "PersistentVolumeClaim {name} has a conflicting OwnerReference that acts as a \
-                     manging controller, the retention policy is ignored for this claim"
-                );
-                script.event(&self.object, EventType::Warning, "ConflictingController", text);
-            }
-            let mut next = Claim::clone(claim);
-            next.meta.owners = owners.corrected(&claim.meta);
-            match script.ask(Request::Update(next.into()))? {
-                Ok(Object::PersistentVolumeClaim(next)) => *claim = next,
-                Ok(_) => {}
-                Err(error) => {
-                    let text = format!(
-                        "could not update claim {name} for delete policy ownerRefs: {error}"
-                    );
-                    return Ok(Err(ApiError::new(error.reason, text)));
-                }
-            }
-        }
-        Ok(Ok(claims))
-    }
-
-    /// The same; a failure is recorded as one of updating the pod.
-    fn own_claims_or_say(
-        &self,
-        pod: &Arc<Pod>,
-        claims: Vec<Arc<Claim>>,
-        script: &mut Script<'_>,
-    ) -> Result<Vec<Arc<Claim>>, Halt> {
-        let owned = self.own_claims(pod, claims, script)?;
-        if let Err(error) = &owned {
-            self.pod_event("Update", pod, Some(error), script);
-        }
-        Ok(owned?)
-    }
-
-    /// Whether a claim of the pod still belongs to an earlier pod of its name (`PodClaimIsStale`).
-    fn has_stale_claim(&self, pod: &Pod) -> bool {
-        retention::policy(self.set).delete_with_pod
-            && identity::claim_templates(self.set).iter().any(|t| {
-                let name = identity::claim_name(self.set, t, ordinal(pod));
-                self.claims
-                    .get(&name)
-                    .is_some_and(|c| retention::is_stale(&c.meta, &pod.meta, Kind::Pod))
-            })
-    }
-
-    /// `recordPodEvent`.
-    fn pod_event(&self, verb: &str, pod: &Pod, error: Option<&ApiError>, script: &mut Script<'_>) {
-        let what = format!("{verb} Pod {} in StatefulSet {}", pod.meta.name, self.set.meta.name);
-        self.outcome_event(verb, what, " successful", error, script);
-    }
-
-    /// `recordClaimEvent`.
-    fn claim_event(
-        &self,
-        pod: &Pod,
-        claim: &str,
-        error: Option<&ApiError>,
-        script: &mut Script<'_>,
-    ) {
-        let (pod, set) = (&pod.meta.name, &self.set.meta.name);
-        let of = if error.is_some() { "for " } else { "" };
-        let what = format!("Create Claim {claim} {of}Pod {pod} in StatefulSet {set}");
-        self.outcome_event("Create", what, " success", error, script);
-    }
-
-    fn outcome_event(
-        &self,
-        verb: &str,
-        what: String,
-        success: &str,
-        error: Option<&ApiError>,
-        script: &mut Script<'_>,
-    ) {
-        match error {
-            None => {
-                let reason = format!("Successful{verb}");
-                script.event(&self.object, EventType::Normal, &reason, what + success);
-            }
-            Some(error) => {
-                let text = format!("{what} failed error: {error}");
-                script.event(&self.object, EventType::Warning, &format!("Failed{verb}"), text);
-            }
-        }
-    }
-
-    /// The status that shows these pods (`updateStatus`).
-    fn count<'p>(&self, pods: impl Iterator<Item = &'p Arc<Pod>>) -> StatefulSetStatus {
-        let (mut replicas, mut ready, mut available, mut current, mut updated) = (0, 0, 0, 0, 0);
-        for pod in pods {
-            replicas += 1;
-            let is_ready = pod.status.phase == Phase::Running && pod.is_ready();
-            ready += i32::from(is_ready);
-            available += i32::from(is_ready && self.is_available(pod));
-            if !pod.meta.is_terminating() {
-                current += i32::from(revision_of(pod) == self.revisions.current.meta.name);
-                updated += i32::from(revision_of(pod) == self.revisions.update.meta.name);
-            }
-        }
-        StatefulSetStatus {
-            observed_generation: Some(i64::try_from(self.set.meta.generation).unwrap_or(i64::MAX)),
-            replicas,
-            ready_replicas: Some(ready),
-            available_replicas: Some(available),
-            current_replicas: Some(current),
-            updated_replicas: Some(updated),
-            current_revision: Some(self.revisions.current.meta.name.to_string()),
-            update_revision: Some(self.revisions.update.meta.name.to_string()),
-            collision_count: Some(self.revisions.collisions),
-            conditions: None,
-        }
-    }
-
-    /// `updateStatefulSetStatus`.
-    fn write_status(
-        &self,
-        status: &mut StatefulSetStatus,
-        script: &mut Script<'_>,
-    ) -> Result<Result<(), Box<ApiError>>, Halt> {
-        let wanted = Some(self.set.spec.wire.replicas.unwrap_or(1));
-        if is_rolling(self.set)
-            && status.updated_replicas == wanted
-            && status.ready_replicas == wanted
-            && Some(status.replicas) == wanted
-        {
-            status.current_replicas = status.updated_replicas;
-            status.current_revision.clone_from(&status.update_revision);
-        }
-        if !is_inconsistent(&self.set.status, status) {
-            return Ok(Ok(()));
-        }
-        let mut set = self.set.clone();
-        set.status = status.clone();
-        let reply = match script.ask_done(Request::UpdateStatus(set.clone().into()))? {
-            Err(error) if error.is_conflict() => {
-                set.meta.resource_version = 0;
-                script.ask_done(Request::UpdateStatus(set.into()))?
-            }
-            other => other,
-        };
-        Ok(reply)
-    }
-
-    /// When a ready pod will be available, while some are not.
-    fn next_check(&self, status: &StatefulSetStatus, pods: &[Arc<Pod>]) -> Option<SimTime> {
-        let min = Duration::from_secs(min_ready_seconds(self.set).into());
-        if min.is_zero() || status.ready_replicas == status.available_replicas {
-            return None;
-        }
-        let due = pods.iter().filter_map(|p| p.ready_since()).map(|t| t.trunc_secs() + min);
-        Some(due.filter(|t| *t > self.now).min().unwrap_or(self.now + min))
-    }
-
     fn first_unavailable(&self, replicas: &[Replica], condemned: &[Arc<Pod>]) -> Option<Str> {
         let of_replicas = replicas.iter().find(|r| !r.created || self.is_unavailable(&r.pod));
         let of_condemned = || condemned.iter().rev().find(|p| self.is_unavailable(p));
         of_replicas.map(|r| &r.pod).or_else(of_condemned).map(|pod| pod.meta.name.clone())
     }
 
-    fn is_available(&self, pod: &Pod) -> bool {
+    pub(super) fn is_available(&self, pod: &Pod) -> bool {
         pod.is_available(min_ready_seconds(self.set), self.now)
     }
 
@@ -647,21 +389,8 @@ impl Sync<'_> {
     }
 }
 
-/// `inconsistentStatus`.
-fn is_inconsistent(old: &StatefulSetStatus, new: &StatefulSetStatus) -> bool {
-    let number = |n: Option<i32>| n.unwrap_or(0);
-    let text = |t: &Option<String>| t.clone().unwrap_or_default();
-    new.observed_generation.unwrap_or(0) > old.observed_generation.unwrap_or(0)
-        || new.replicas != old.replicas
-        || number(new.current_replicas) != number(old.current_replicas)
-        || number(new.ready_replicas) != number(old.ready_replicas)
-        || number(new.updated_replicas) != number(old.updated_replicas)
-        || text(&new.current_revision) != text(&old.current_revision)
-        || number(new.available_replicas) != number(old.available_replicas)
-        || text(&new.update_revision) != text(&old.update_revision)
-}
-
-fn is_rolling(set: &StatefulSet) -> bool {
+/// Whether outdated pods are replaced by the controller.
+pub(super) fn is_rolling(set: &StatefulSet) -> bool {
     let strategy = set.spec.wire.update_strategy.as_ref().and_then(|s| s.type_.as_deref());
     strategy.unwrap_or("RollingUpdate") == "RollingUpdate"
 }
