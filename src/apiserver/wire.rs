@@ -6,11 +6,12 @@ use super::update::keep_server_fields;
 use super::{ApiServer, Handling, bare_name, parts};
 use crate::api::convert;
 use crate::api::defaults::{self, create::System};
+use crate::api::patch::{self as patches, PatchError};
 use crate::api::registry::{self, Refusal};
 use crate::api::schema::{self, DecodeError};
 use crate::api::typed::Typed;
 use crate::api::validate::Errors;
-use crate::model::{Kind, Object, Ref};
+use crate::model::{Object, Ref};
 use crate::store::{ApiError, ErrorReason, PatchType, Reply, WireVerb};
 
 impl ApiServer {
@@ -31,7 +32,7 @@ impl ApiServer {
             WireVerb::Update => self.replace(target, body, subresource, h),
             WireVerb::Patch(kind) => {
                 let old = convert::to_wire(&self.stored(target)?).to_value();
-                let patched = patch(kind, target.kind, old, body)?;
+                let patched = patch(kind, &old, body)?;
                 self.replace(target, &patched, subresource, h)
             }
         }
@@ -158,27 +159,21 @@ fn keep_shared(new: &mut Object, old: &Object) {
 }
 
 /// The document with the patch applied.
-fn patch(kind: PatchType, of: Kind, old: Value, body: &Value) -> Result<Value, Box<ApiError>> {
-    let _ = of;
-    match kind {
-        PatchType::Merge | PatchType::Strategic => Ok(merge(old, body)),
-        PatchType::Json => Err(ApiError::new(ErrorReason::BadRequest, "json patch")),
-    }
-}
-
-fn merge(old: Value, patch: &Value) -> Value {
-    let Value::Object(changes) = patch else { return patch.clone() };
-    let mut fields = match old {
-        Value::Object(fields) => fields,
-        _ => serde_json::Map::new(),
+fn patch(kind: PatchType, old: &Value, body: &Value) -> Result<Value, Box<ApiError>> {
+    let kind = match kind {
+        PatchType::Json => patches::PatchType::Json,
+        PatchType::Merge => patches::PatchType::Merge,
+        PatchType::Strategic => patches::PatchType::Strategic,
     };
-    for (key, change) in changes {
-        if change.is_null() {
-            fields.shift_remove(key);
-        } else {
-            let before = fields.get_mut(key).map(Value::take).unwrap_or_default();
-            fields.insert(key.clone(), merge(before, change));
-        }
-    }
-    Value::Object(fields)
+    patches::apply(kind, registry::struct_of(old), old, body).map_err(|error| {
+        let (reason, text) = match &error {
+            PatchError::Malformed(text) => (ErrorReason::BadRequest, text.clone()),
+            PatchError::Unprocessable(_) => (
+                ErrorReason::Invalid,
+                "the server rejected our request due to an error in our request".to_owned(),
+            ),
+            PatchError::NotStrategic => (ErrorReason::BadRequest, error.to_string()),
+        };
+        ApiError::new(reason, text)
+    })
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::resource::{target, title};
 use super::{Invocation, Look, Task};
-use crate::api::convert;
+use crate::api::patch::{diff, merge};
+use crate::api::{convert, registry};
 use crate::store::{PatchType, Reply, Request, WireVerb};
 
 /// Where apply remembers what was applied.
@@ -31,18 +32,22 @@ impl Invocation {
         let before = live.meta().annotations.get(LAST_APPLIED);
         let before: Value = before.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
         let live = convert::to_wire(live).to_value();
-        let patch = three_way(&before, &live, &wanted);
-        let changes = patch.as_object().is_some_and(|p| {
-            let only_annotation = json!({"metadata": {"annotations": {LAST_APPLIED: applied}}});
-            !p.is_empty() && (patch != only_annotation || before != *document)
+        let (kind, patch) = three_way(&before, &live, &wanted);
+        // Where nothing else changes, what was applied is not written anew.
+        let only_note = patch.as_object().is_some_and(|p| {
+            p.len() == 1
+                && p.get("metadata")
+                    .and_then(Value::as_object)
+                    .is_some_and(|m| m.len() == 1 && m.get("annotations").is_some_and(is_note))
         });
+        let changes = patch.as_object().is_some_and(|p| !p.is_empty()) && !only_note;
         if !changes {
             let line = format!("{} unchanged\n", title(&document));
             self.stdout.push_str(&line);
             return None;
         }
         self.current = Some(Task::Apply { document, source, new: false });
-        let verb = WireVerb::Patch(PatchType::Merge);
+        let verb = WireVerb::Patch(kind);
         let body = Box::new(patch);
         Some(Box::new(Request::Wire { verb, target: object, body, subresource: None }))
     }
@@ -63,31 +68,20 @@ impl Invocation {
     }
 }
 
-/// A merge patch from what is to what is wanted: fields that were applied before and are wanted no
-/// more are removed, others that are not mentioned stay.
-fn three_way(before: &Value, live: &Value, wanted: &Value) -> Value {
-    let (Some(live_fields), Some(wanted_fields)) = (live.as_object(), wanted.as_object()) else {
-        return wanted.clone();
-    };
-    let mut patch = serde_json::Map::new();
-    for (key, value) in wanted_fields {
-        match live_fields.get(key) {
-            Some(current) if current == value => {}
-            Some(current) if current.is_object() && value.is_object() => {
-                let inner = three_way(&before[key.as_str()], current, value);
-                if inner.as_object().is_some_and(|i| !i.is_empty()) {
-                    patch.insert(key.clone(), inner);
-                }
-            }
-            _ => {
-                patch.insert(key.clone(), value.clone());
-            }
-        }
+/// The patch that kubectl makes from what was applied, what is, and what is wanted: strategic for kinds
+/// whose types it knows, a merge patch for others.
+fn three_way(before: &Value, live: &Value, wanted: &Value) -> (PatchType, Value) {
+    let empty = json!({});
+    let before = if before.is_object() { before } else { &empty };
+    if let Some(of) = registry::struct_of(live)
+        && let Ok(patch) = diff::three_way(of, before, wanted, live)
+    {
+        return (PatchType::Strategic, patch);
     }
-    for key in before.as_object().into_iter().flat_map(|b| b.keys()) {
-        if !wanted_fields.contains_key(key) && live_fields.contains_key(key) {
-            patch.insert(key.clone(), Value::Null);
-        }
-    }
-    Value::Object(patch)
+    (PatchType::Merge, merge::three_way(before, wanted, live))
+}
+
+/// Whether annotations hold nothing but the note of what was applied.
+fn is_note(annotations: &Value) -> bool {
+    annotations.as_object().is_some_and(|a| a.len() == 1 && a.contains_key(LAST_APPLIED))
 }
