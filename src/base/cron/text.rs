@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use smol_str::format_smolstr;
 
 use super::fields::{Fields, STAR, Set};
 use super::zone::load_location;
@@ -180,10 +181,10 @@ pub fn quote(text: &str) -> String {
             '\x0b' => quoted.push_str("\\v"),
             ' ' => quoted.push(c),
             c if u32::from(c) < 0x80 && c.is_control() => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(c)));
+                quoted.extend(format_smolstr!("\\x{:02x}", u32::from(c)).chars());
             }
             c if c.is_control() || c.is_whitespace() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
+                quoted.extend(format_smolstr!("\\u{:04x}", u32::from(c)).chars());
             }
             c => quoted.push(c),
         }
@@ -278,8 +279,8 @@ fn quote_bytes(text: &str) -> String {
     for b in text.bytes() {
         match b {
             b'"' | b'\\' => quoted.extend(['\\', char::from(b)]),
-            b if b < b' ' || b >= 0x80 => quoted.push_str(&format!("\\x{b:02x}")),
-            b => quoted.push(char::from(b)),
+            b' '..0x80 => quoted.push(char::from(b)),
+            _ => quoted.extend(format_smolstr!("\\x{b:02x}").chars()),
         }
     }
     quoted.push('"');

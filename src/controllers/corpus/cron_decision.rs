@@ -20,7 +20,7 @@ use crate::model::{
     ConditionStatus, CronJob, CronJobSpec, Deletion, Job, JobCondition, JobSpec, JobTemplate, Key,
     Kind, Labels, Meta, Object, OwnerRef, PodTemplate, Selector, Uid, sim_time, wire, wire_time,
 };
-use crate::store::{ApiError, Reply, Request};
+use crate::store::{ApiError, ErrorReason, Reply, Request};
 
 /// Checks one case.
 ///
@@ -144,7 +144,18 @@ impl Server {
                 self.written = Some(written.clone());
                 Ok(Some(Object::CronJob(written.clone())))
             }
-            other => panic!("a CronJob's sync does not ask {other:?}"),
+            Request::UpdateStatus(_)
+            | Request::Update(_)
+            | Request::PodStatus { .. }
+            | Request::PodConditions { .. }
+            | Request::PatchMeta { .. }
+            | Request::Bind { .. }
+            | Request::Lease { .. }
+            | Request::Evict { .. }
+            | Request::Wire { .. } => {
+                let text = "a CronJob's sync does not ask for this";
+                Err(ApiError::new(ErrorReason::MethodNotAllowed, text))
+            }
         }
     }
 

@@ -58,20 +58,16 @@ impl Controller for CronJobController {
         now: SimTime,
         queue: &mut WorkQueue<Key>,
     ) {
-        match kind {
-            Kind::CronJob => {
-                if let Ok(cron_job) = delta.new.try_into() {
-                    let old = delta.old.and_then(|o| o.try_into().ok());
-                    self.cron_job_changed(delta, cron_job, old, now, queue);
-                }
-            }
-            Kind::Job => {
-                if let Ok(job) = <&Arc<Job>>::try_from(delta.new) {
-                    let old = delta.old.and_then(|o| o.try_into().ok());
-                    self.job_changed(delta, job, old, view, queue);
-                }
-            }
-            _ => {}
+        if kind == Kind::Job
+            && let Ok(job) = <&Arc<Job>>::try_from(delta.new)
+        {
+            let old = delta.old.and_then(|o| o.try_into().ok());
+            self.job_changed(delta, job, old, view, queue);
+        } else if kind == Kind::CronJob
+            && let Ok(cron_job) = delta.new.try_into()
+        {
+            let old = delta.old.and_then(|o| o.try_into().ok());
+            self.cron_job_changed(delta, cron_job, old, now, queue);
         }
     }
 

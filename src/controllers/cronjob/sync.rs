@@ -473,17 +473,17 @@ mod tests {
         let inputs = Inputs { cron_job: Arc::new(cron_job.clone()), jobs, schedule };
         let mut asked = Vec::new();
         let (_, asides) = play(inputs, now, sync, |request| {
-            asked.push(match request {
-                Request::Get(_) => "get",
-                Request::Create(_) => "create",
-                Request::UpdateStatus(_) => "status",
-                _ => "another",
-            });
+            let words = [
+                (matches!(request, Request::Get(_)), "get"),
+                (matches!(request, Request::Create(_)), "create"),
+                (matches!(request, Request::UpdateStatus(_)), "status"),
+            ];
+            asked.extend(words.into_iter().filter(|(so, _)| *so).map(|(_, word)| word));
             answer(request)
         });
-        let reason = |aside| match aside {
-            Aside::Event { reason, .. } => Some(reason),
-            _ => None,
+        let reason = |aside| {
+            let Aside::Event { reason, .. } = aside else { return None };
+            Some(reason)
         };
         (asked, asides.into_iter().filter_map(reason).collect())
     }
@@ -507,15 +507,18 @@ mod tests {
         let cron_job = cron_job(None);
         let at = cron_job.meta.created + Duration::from_secs(3600);
         let made: Object = job_for(&cron_job, job_name("c", at), at).into();
-        let (asked, events) = run(&cron_job, Vec::new(), |request| match request {
-            Request::Create(_) => Err(ApiError::already_exists(Kind::Job, "c-29453820")),
-            Request::Get(_) => Ok(Some(made.clone())),
-            Request::UpdateStatus(written) => {
-                let Object::CronJob(written) = written else { panic!("a CronJob") };
+        let (asked, events) = run(&cron_job, Vec::new(), |request| {
+            if matches!(request, Request::Create(_)) {
+                Err(ApiError::already_exists(Kind::Job, "c-29453820"))
+            } else if matches!(request, Request::Get(_)) {
+                Ok(Some(made.clone()))
+            } else {
+                let Request::UpdateStatus(Object::CronJob(written)) = request else {
+                    panic!("nothing else is asked");
+                };
                 assert!(active::holds_name(written, "c-29453820"));
                 Ok(Some(Object::CronJob(written.clone())))
             }
-            _ => panic!("nothing else"),
         });
         assert_eq!((asked, events), (vec!["create", "get", "status"], Vec::new()));
     }

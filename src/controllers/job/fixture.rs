@@ -32,9 +32,10 @@ pub(super) fn job(spec: &Value) -> Job {
     });
     if let (Some(whole), Some(spec)) = (whole.as_object_mut(), spec.as_object()) {
         for (field, value) in spec {
-            match value {
-                Value::Null => drop(whole.remove(field)),
-                value => drop(whole.insert(field.clone(), value.clone())),
+            if value.is_null() {
+                whole.remove(field);
+            } else {
+                whole.insert(field.clone(), value.clone());
             }
         }
     }

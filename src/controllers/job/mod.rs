@@ -113,20 +113,16 @@ impl Controller for JobController {
         queue: &mut WorkQueue<Key>,
     ) {
         let mut news = News { view, now, queue, cause: delta.fact };
-        match kind {
-            Kind::Job => {
-                if let Ok(job) = delta.new.try_into() {
-                    let old = delta.old.and_then(|o| o.try_into().ok());
-                    self.job_changed(delta.change, job, old, &mut news);
-                }
-            }
-            Kind::Pod => {
-                if let Ok(pod) = delta.new.try_into() {
-                    let old = delta.old.and_then(|o| o.try_into().ok());
-                    self.pod_changed(delta.change, pod, old, &mut news);
-                }
-            }
-            _ => {}
+        if kind == Kind::Pod
+            && let Ok(pod) = delta.new.try_into()
+        {
+            let old = delta.old.and_then(|o| o.try_into().ok());
+            self.pod_changed(delta.change, pod, old, &mut news);
+        } else if kind == Kind::Job
+            && let Ok(job) = delta.new.try_into()
+        {
+            let old = delta.old.and_then(|o| o.try_into().ok());
+            self.job_changed(delta.change, job, old, &mut news);
         }
     }
 
