@@ -4,6 +4,7 @@ pub mod api;
 pub mod apiserver;
 pub mod base;
 pub mod cli;
+pub mod container;
 pub mod controllers;
 pub mod engine;
 pub mod kubelet;

@@ -1,0 +1,90 @@
+//! `env` and `printenv`.
+
+use super::{Begun, Call};
+use crate::base::Str;
+use crate::container::fs::Errno;
+use crate::container::process::ExecError;
+use crate::container::text::push;
+
+/// `env`
+pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
+    let mut environment = call.environment.to_vec();
+    let mut end = "\n";
+    let mut rest = call.args;
+    while let Some(arg) = rest.first() {
+        match arg.as_str() {
+            "-" | "-i" | "--ignore-environment" => environment.clear(),
+            "-0" | "--null" => end = "\0",
+            "-u" | "--unset" => {
+                let name = rest.get(1).cloned().unwrap_or_default();
+                environment.retain(|(k, _)| *k != name);
+                rest = rest.get(1..).unwrap_or_default();
+            }
+            "--" => {
+                rest = &rest[1..];
+                break;
+            }
+            other if other.starts_with("-u") && other.len() > 2 => environment.retain(|(k, _)| *k != other[2..]),
+            other if other.starts_with('-') => {
+                let option = other.chars().nth(1).unwrap_or('-');
+                return call.bad_option(option, "[-i0] [-u NAME]... [-] [NAME=VALUE]... [PROG ARGS]", 125);
+            }
+            _ => break,
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    while let Some((name, value)) = rest.first().and_then(|a| a.split_once('=')) {
+        environment.retain(|(k, _)| k != name);
+        environment.push((name.into(), value.into()));
+        rest = &rest[1..];
+    }
+    let Some(command) = rest.first() else {
+        let mut out = String::new();
+        for (name, value) in &environment {
+            push(&mut out, format_args!("{name}={value}{end}"));
+        }
+        call.out(&out);
+        return Begun::Exit(0);
+    };
+    become_command(call, command, rest, &environment)
+}
+
+/// Becomes another command, or says why not.
+pub(super) fn become_command(call: &mut Call<'_, '_, '_>, command: &str, argv: &[Str], environment: &[(Str, Str)]) -> Begun {
+    let path = environment.iter().find(|(k, _)| k == "PATH").map_or(crate::container::image::DEFAULT_PATH, |(_, v)| v.as_str());
+    let loaded = call.sys.find_program(command, path).and_then(|file| call.sys.load_script(&file, argv, environment));
+    match loaded {
+        Ok(program) => {
+            call.sys.flush();
+            call.sys.prepare_exec(argv);
+            Begun::Become(Box::new(program))
+        }
+        Err(error) => {
+            let (e, status) = match error {
+                ExecError::File(Errno::NoEnt) | ExecError::Interpreter(_) => (Errno::NoEnt, 127),
+                ExecError::File(e) => (e, 126),
+            };
+            call.err(&format!("can't execute '{command}': {e}"));
+            Begun::Exit(status)
+        }
+    }
+}
+
+/// `printenv`
+pub(super) fn printenv(call: &mut Call<'_, '_, '_>) -> Begun {
+    let mut out = String::new();
+    let mut status = 0;
+    if call.args.is_empty() {
+        for (name, value) in call.environment {
+            push(&mut out, format_args!("{name}={value}\n"));
+        }
+    }
+    for name in call.args {
+        match call.variable(name) {
+            Some(value) => push(&mut out, format_args!("{value}\n")),
+            None => status = 1,
+        }
+    }
+    call.out(&out);
+    Begun::Exit(status)
+}

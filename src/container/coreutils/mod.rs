@@ -1,0 +1,400 @@
+//! Simulated core utilities: one file per tool, and how they run.
+//!
+//! A tool is an entry of [`COREUTILS`] and a function `start(&mut Call) -> Begun`:
+//!
+//! * A tool that is done at once (`mkdir`, `date`) does its work with the calls of
+//!   [`Sys`](crate::container::os::Sys), writes with `call.out(..)` and `call.err(..)` and returns
+//!   [`Begun::Exit`].
+//! * A tool that reads input (`cat`, `grep`, `sort`) returns [`Begun::Filter`]: its state, an entry of
+//!   [`AnyFilter`] that implements [`Filter`], and the names of its inputs (`-` is standard input).
+//!   The driver here opens them in turn, waits for slow ones, says what cannot be opened, and hands over
+//!   chunks as they come. Standard output is buffered as stdio does; [`Filter`]s that write through
+//!   (`cat`, `tee`) call `sys.write(1, ..)`.
+//! * A tool that waits for anything else (`sleep`, `timeout`, `nc`) returns [`Begun::Wait`] with a
+//!   [`Waiting`], whose `resume` is called until it ends.
+//! * A tool that becomes another program (`env`, `nice`) returns [`Begun::Become`].
+//!
+//! A panic is a bug; bad arguments are answered with busybox' words and status. Usage texts are one
+//! line `BusyBox v1.36.1 ...` and `Usage: ...` on standard error by [`Call::usage`].
+
+pub(crate) mod cat;
+pub(crate) mod date;
+pub(crate) mod durations;
+pub(crate) mod echo;
+pub(crate) mod env;
+pub(crate) mod modes;
+pub(crate) mod nslookup;
+pub(crate) mod printf;
+pub(crate) mod sleep;
+pub(crate) mod test;
+pub(crate) mod trivial;
+
+use std::collections::VecDeque;
+
+use super::fs::Errno;
+use super::os::{OpenMode, Program, Sys};
+use super::process::{Fd, Step, Wait};
+use crate::base::Str;
+use crate::base::time::SimTime;
+use crate::container::text::encode;
+
+/// A simulated program.
+pub(crate) struct Coreutil {
+    /// The name of its file.
+    pub(crate) name: &'static str,
+    /// Whether busybox has it; others are in some images only.
+    pub(crate) applet: bool,
+    pub(crate) start: fn(&mut Call<'_, '_, '_>) -> Begun,
+}
+
+const fn applet(name: &'static str, start: fn(&mut Call<'_, '_, '_>) -> Begun) -> Coreutil {
+    Coreutil { name, applet: true, start }
+}
+
+/// All simulated programs but the shells, by name.
+pub(crate) static COREUTILS: &[Coreutil] = &[
+    applet("[", test::start),
+    applet("[[", test::start),
+    applet("cat", cat::start),
+    applet("date", date::start),
+    applet("echo", echo::start),
+    applet("env", env::start),
+    applet("false", trivial::fails),
+    applet("nslookup", nslookup::start),
+    applet("printenv", env::printenv),
+    applet("printf", printf::start),
+    applet("sleep", sleep::start),
+    applet("test", test::start),
+    applet("true", trivial::succeeds),
+];
+
+/// Whether a name is that of a busybox applet.
+pub(crate) fn is_applet(name: &str) -> bool {
+    find(name).is_some_and(|c| c.applet)
+}
+
+fn find(name: &str) -> Option<&'static Coreutil> {
+    COREUTILS.iter().find(|c| c.name == name)
+}
+
+/// The start of a tool: its arguments, its environment, the system.
+pub(crate) struct Call<'c, 's, 'w> {
+    pub(crate) name: &'c str,
+    /// The arguments after the name.
+    pub(crate) args: &'c [Str],
+    pub(crate) environment: &'c [(Str, Str)],
+    pub(crate) sys: &'c mut Sys<'s, 'w>,
+}
+
+impl Call<'_, '_, '_> {
+    /// Writes to buffered standard output.
+    pub(crate) fn out(&mut self, text: &str) {
+        self.sys.out(&encode(text));
+    }
+
+    /// Writes a line to standard error, after the name of the tool.
+    pub(crate) fn err(&mut self, text: &str) {
+        self.sys.err(&format!("{}: {text}\n", self.name));
+    }
+
+    /// Prints a usage text and ends with this status.
+    pub(crate) fn usage(&mut self, usage: &str, status: u8) -> Begun {
+        self.sys.err(&format!("BusyBox v1.36.1 () multi-call binary.\n\nUsage: {} {usage}\n", self.name));
+        Begun::Exit(status)
+    }
+
+    /// Says that an option is not known, prints the usage, and ends with this status.
+    pub(crate) fn bad_option(&mut self, option: char, usage: &str, status: u8) -> Begun {
+        self.err(&format!("unrecognized option: {option}"));
+        self.usage(usage, status)
+    }
+
+    /// A variable of the environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<&Str> {
+        self.environment.iter().find(|(k, _)| k == name).map(|(_, v)| v)
+    }
+}
+
+/// How a tool goes on after its start.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// It is done.
+    Exit(u8),
+    /// It reads these inputs; `-` is standard input. None means standard input.
+    Filter(AnyFilter, Vec<Str>),
+    /// It waits.
+    Wait(Waiting),
+    /// It becomes another program.
+    Become(Box<Program>),
+}
+
+/// Whether a filter wants more input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Yes.
+    More,
+    /// Not of this input.
+    NextInput,
+    /// No: it is done.
+    Stop,
+}
+
+/// A tool that reads.
+pub(crate) trait Filter {
+    /// An input begins; `name` is as given.
+    fn open(&mut self, _sys: &mut Sys<'_, '_>, _name: &str) -> Next {
+        Next::More
+    }
+
+    /// Some bytes of the input.
+    fn data(&mut self, sys: &mut Sys<'_, '_>, bytes: &[u8]) -> Next;
+
+    /// The input has ended.
+    fn close(&mut self, _sys: &mut Sys<'_, '_>) -> Next {
+        Next::More
+    }
+
+    /// All inputs have ended, or it stopped. Returns the status; `failed` says that some input could
+    /// not be read.
+    fn finish(&mut self, sys: &mut Sys<'_, '_>, failed: bool) -> u8;
+
+    /// The message for an input that cannot be opened, after the name of the tool.
+    fn open_error(&self, name: &str, e: Errno) -> String {
+        format!("{name}: {e}")
+    }
+
+    /// The message for an input that cannot be read.
+    fn read_error(&self, name: &str, e: Errno) -> String {
+        format!("{name}: {e}")
+    }
+}
+
+/// Makes the closed list of filters and hands each call on to the one that it holds. A trait object
+/// would do the same, but could be neither cloned nor printed.
+macro_rules! filters {
+    ($($variant:ident($type:ty)),+ $(,)?) => {
+        /// The filters.
+        #[derive(Clone, Debug)]
+        pub(crate) enum AnyFilter {
+            $($variant($type)),+
+        }
+
+        impl Filter for AnyFilter {
+            fn open(&mut self, sys: &mut Sys<'_, '_>, name: &str) -> Next {
+                match self { $(Self::$variant(f) => f.open(sys, name)),+ }
+            }
+
+            fn data(&mut self, sys: &mut Sys<'_, '_>, bytes: &[u8]) -> Next {
+                match self { $(Self::$variant(f) => f.data(sys, bytes)),+ }
+            }
+
+            fn close(&mut self, sys: &mut Sys<'_, '_>) -> Next {
+                match self { $(Self::$variant(f) => f.close(sys)),+ }
+            }
+
+            fn finish(&mut self, sys: &mut Sys<'_, '_>, failed: bool) -> u8 {
+                match self { $(Self::$variant(f) => f.finish(sys, failed)),+ }
+            }
+
+            fn open_error(&self, name: &str, e: Errno) -> String {
+                match self { $(Self::$variant(f) => f.open_error(name, e)),+ }
+            }
+
+            fn read_error(&self, name: &str, e: Errno) -> String {
+                match self { $(Self::$variant(f) => f.read_error(name, e)),+ }
+            }
+        }
+    };
+}
+
+filters! {
+    Cat(cat::Cat),
+}
+
+/// What a tool waits for, and its state.
+#[derive(Clone, Debug)]
+pub(crate) enum Waiting {
+    /// `sleep`, and whatever else only takes time; then this status.
+    Until(SimTime, u8),
+    /// It never ends by itself.
+    Forever,
+}
+
+impl Waiting {
+    fn resume(&mut self, sys: &mut Sys<'_, '_>) -> Step {
+        match self {
+            Self::Until(at, status) => {
+                if sys.now() >= *at { Step::Exit(*status) } else { Step::Block(Wait::Until(*at)) }
+            }
+            Self::Forever => Step::Block(Wait::Forever),
+        }
+    }
+}
+
+/// Input under way.
+#[derive(Clone, Debug)]
+struct FilterRun {
+    filter: AnyFilter,
+    todo: VecDeque<Str>,
+    now: Option<(Fd, Str)>,
+    failed: bool,
+}
+
+impl FilterRun {
+    fn new(filter: AnyFilter, inputs: Vec<Str>) -> Self {
+        let todo = if inputs.is_empty() { VecDeque::from([Str::from("-")]) } else { inputs.into() };
+        Self { filter, todo, now: None, failed: false }
+    }
+
+    /// Reads until it must wait or is done.
+    fn resume(&mut self, name: &str, sys: &mut Sys<'_, '_>) -> Step {
+        loop {
+            if sys.must_stop() || !sys.tick() {
+                return Step::Yield;
+            }
+            let Some((fd, file)) = self.now.clone() else {
+                let Some(file) = self.todo.pop_front() else {
+                    return Step::Exit(self.filter.finish(sys, self.failed));
+                };
+                if let Some(step) = self.open(name, file, sys) {
+                    return step;
+                }
+                continue;
+            };
+            let next = match sys.read(fd, 1 << 15) {
+                Ok(super::os::Read::Data(bytes)) => self.filter.data(sys, &bytes),
+                Ok(super::os::Read::End) => {
+                    self.leave(sys, fd);
+                    self.filter.close(sys)
+                }
+                Ok(super::os::Read::Later(at)) => return Step::Block(Wait::Readable(fd, at)),
+                Err(e) => {
+                    let text = self.filter.read_error(&file, e);
+                    sys.err(&format!("{name}: {text}\n"));
+                    self.failed = true;
+                    self.leave(sys, fd);
+                    self.filter.close(sys)
+                }
+            };
+            match next {
+                Next::More => {}
+                Next::NextInput => self.leave(sys, fd),
+                Next::Stop => {
+                    self.leave(sys, fd);
+                    return Step::Exit(self.filter.finish(sys, self.failed));
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, name: &str, file: Str, sys: &mut Sys<'_, '_>) -> Option<Step> {
+        let fd = if file == "-" { Ok(0) } else { sys.open(&file, OpenMode::READ, 3) };
+        match fd {
+            Ok(fd) => {
+                self.now = Some((fd, file.clone()));
+                match self.filter.open(sys, &file) {
+                    Next::More => None,
+                    Next::NextInput => {
+                        self.leave(sys, fd);
+                        None
+                    }
+                    Next::Stop => Some(Step::Exit(self.filter.finish(sys, self.failed))),
+                }
+            }
+            Err(e) => {
+                let text = self.filter.open_error(&file, e);
+                sys.err(&format!("{name}: {text}\n"));
+                self.failed = true;
+                None
+            }
+        }
+    }
+
+    fn leave(&mut self, sys: &mut Sys<'_, '_>, fd: Fd) {
+        if self.now.take().is_some() && fd != 0 {
+            sys.close(fd);
+        }
+    }
+}
+
+/// A tool as a process runs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Tool {
+    name: Str,
+    argv: Vec<Str>,
+    environment: Vec<(Str, Str)>,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Fresh,
+    Filter(Box<FilterRun>),
+    Wait(Box<Waiting>),
+    /// Done but for output that a pipe has to take.
+    Ended(u8),
+}
+
+impl Tool {
+    /// A tool with its arguments, name first.
+    pub(crate) fn new(name: &str, argv: &[Str], environment: &[(Str, Str)]) -> Self {
+        Self { name: name.into(), argv: argv.to_vec(), environment: environment.to_vec(), state: State::Fresh }
+    }
+
+    /// A program that has ended but for its output.
+    pub(crate) fn ended(status: u8) -> Self {
+        Self { name: Str::default(), argv: Vec::new(), environment: Vec::new(), state: State::Ended(status) }
+    }
+
+    /// A program of an image that is not known: it is taken to run a second and to succeed.
+    pub(crate) fn assumed(sys: &mut Sys<'_, '_>, name: &str) -> Self {
+        let until = sys.now().saturating_add(super::planned::ASSUMED_COMMAND);
+        sys.os.assumptions.push(super::planned::Assumption::Command { name: name.into() });
+        Self { state: State::Wait(Box::new(Waiting::Until(until, 0))), ..Self::new(name, &[name.into()], &[]) }
+    }
+
+    /// Whether a name is that of a tool.
+    pub(crate) fn is_known(name: &str) -> bool {
+        find(name).is_some()
+    }
+
+    /// What it is doing, for people.
+    pub(crate) fn describe(&self) -> String {
+        format!("`{}`", self.argv.join(" "))
+    }
+
+    /// Lets it run until it must wait or is done.
+    pub(crate) fn resume(&mut self, sys: &mut Sys<'_, '_>) -> Step {
+        loop {
+            let step = match &mut self.state {
+                State::Fresh => {
+                    let Some(tool) = find(&self.name) else {
+                        sys.err(&format!("{}: applet not found\n", self.name));
+                        return Step::Exit(127);
+                    };
+                    let args = self.argv.get(1..).unwrap_or_default();
+                    let mut call = Call { name: &self.name, args, environment: &self.environment, sys };
+                    match (tool.start)(&mut call) {
+                        Begun::Exit(status) => Step::Exit(status),
+                        Begun::Filter(filter, inputs) => {
+                            self.state = State::Filter(Box::new(FilterRun::new(filter, inputs)));
+                            continue;
+                        }
+                        Begun::Wait(waiting) => {
+                            self.state = State::Wait(Box::new(waiting));
+                            continue;
+                        }
+                        Begun::Become(program) => Step::Become(program),
+                    }
+                }
+                State::Filter(run) => run.resume(&self.name, sys),
+                State::Wait(waiting) => waiting.resume(sys),
+                State::Ended(status) => Step::Exit(*status),
+            };
+            if matches!(step, Step::Exit(_) | Step::Become(_)) {
+                sys.flush();
+            }
+            return step;
+        }
+    }
+}

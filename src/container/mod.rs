@@ -1,0 +1,458 @@
+//! What runs inside a container: a small operating system in virtual time.
+//!
+//! A [`Container`] is started from a [`StartSpec`], run whenever its time has come, signalled, and asked to run
+//! further commands (probes, hooks). Its owner, the node agent, passes the [`World`] around it: the time, the
+//! [`Network`] that names and connections are answered from, and the [`Volumes`] that its mounts lead to. Nothing of it
+//! runs on the host, nothing waits, and it can be cloned at any point.
+//!
+//! ```text
+//! let mut c = Container::start(&spec, &mut world)?;    // or a StartError with the runtime's text
+//! loop {
+//!     let progress = c.run(&mut world);                // all processes until they are blocked
+//!     progress.output                                  // what was written, with times
+//!     progress.ended                                   // PID 1 is gone
+//!     progress.wake                                    // run it again then, at the latest
+//! }
+//! c.signal(Signal::TERM, &mut world);                  // then run() again
+//! let probe = c.exec(&spec, &argv, &mut world)?;       // beside PID 1; run() drives it too
+//! c.exec_result(probe)                                 // Some once it has ended
+//! ```
+//!
+//! Two kinds of programs stand behind it. Shells and the core utilities are really interpreted (`os`, `shell`,
+//! `coreutils`, `fs`, `net`). Known services and programs that are not known are [planned](planned): a catalogued or
+//! assumed behaviour that costs one timer and no memory to speak of. Every assumption is reported.
+//!
+//! Bounds are in [`Limits`]. Reaching one fails the script's command with an error that names the bound, and is in
+//! [`Container::complaints`].
+
+pub mod catalogue;
+pub mod corpus;
+mod coreutils;
+mod fs;
+mod image;
+mod limits;
+mod net;
+mod os;
+pub mod planned;
+mod process;
+mod regex;
+mod shell;
+mod text;
+
+pub use fs::{Errno, Ino, Mount, Thing, Tree, TreeError, VolumeId, Volumes};
+pub use limits::Limits;
+pub use net::{DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Network, Request, TcpServer};
+pub use os::{Output, OutputStream, World};
+pub use planned::Assumption;
+pub use process::{Ended, Pid, Signal};
+
+use fs::Files;
+use os::{Boot, Launch, Os, SinkId};
+use planned::Planned;
+use process::ExecError;
+
+use crate::base::Str;
+use crate::base::rng::Rng;
+use crate::base::time::SimTime;
+
+/// How `nslookup` of an image treats a name without dots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NslookupStyle {
+    /// It asks every search domain, prints every answer, and fails if one is missing (busybox 1.36).
+    #[default]
+    EveryDomain,
+    /// It stops at the first domain that has the name, also for names with dots.
+    FirstMatch,
+}
+
+/// What a container is started with. The same is needed to run further commands in it.
+#[derive(Clone, Debug)]
+pub struct StartSpec<'a> {
+    /// The image's name.
+    pub image: &'a str,
+    /// Command and arguments; `None` for the image's own.
+    pub argv: Option<&'a [Str]>,
+    /// The whole environment.
+    pub env: &'a [(Str, Str)],
+    /// The working directory; `/` where nothing is said.
+    pub cwd: &'a str,
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The name of the host inside, which is mostly that of the pod.
+    pub hostname: &'a str,
+    /// The pod's address, if it has one.
+    pub pod_ip: Option<std::net::Ipv4Addr>,
+    /// The pod's namespace, which begins the DNS search list.
+    pub namespace: &'a str,
+    /// Volumes, outer ones first.
+    pub mounts: &'a [Mount],
+    /// What PID 1 reads on standard input.
+    pub stdin: &'a [u8],
+    /// Whether the container is to run until it is stopped (its restart policy is Always), for programs that are
+    /// not known.
+    pub service: bool,
+    /// The bounds.
+    pub limits: Limits,
+    /// Where `$RANDOM`, `mktemp` and /dev/urandom draw from, with a key that is the container's own.
+    pub random: (Rng, &'a str),
+    /// How `nslookup` follows the search list.
+    pub nslookup: NslookupStyle,
+}
+
+/// Why a container's program, or a further command, could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// There is no such file.
+    #[error("{}", not_found(program))]
+    ExecutableNotFound {
+        /// As written in the command.
+        program: Str,
+    },
+    /// The file may not be executed, or is a directory.
+    #[error("exec: \"{program}\": permission denied")]
+    PermissionDenied {
+        /// As written in the command.
+        program: Str,
+    },
+    /// The file is no program and names no interpreter.
+    #[error("exec {program}: exec format error")]
+    NotAProgram {
+        /// As written in the command.
+        program: Str,
+    },
+    /// There is no command.
+    #[error("no command specified")]
+    NoCommand,
+    /// The working directory cannot be made.
+    #[error("mkdir {path}: {cause}")]
+    WorkingDirectory {
+        /// As given.
+        path: Str,
+        /// Why not.
+        cause: Errno,
+    },
+}
+
+fn not_found(program: &str) -> String {
+    if program.contains('/') {
+        format!("exec: \"{program}\": stat {program}: no such file or directory")
+    } else {
+        format!("exec: \"{program}\": executable file not found in $PATH")
+    }
+}
+
+impl StartError {
+    /// The message of a container's status, as containerd and runc word it.
+    pub fn runtime_message(&self) -> String {
+        format!(
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: {self}"
+        )
+    }
+}
+
+/// What happened in a run.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// What the program wrote.
+    pub output: Vec<Output>,
+    /// Requests that were sent to servers.
+    pub requests: Vec<Request>,
+    /// How PID 1 ended; the container is then over.
+    pub ended: Option<Ended>,
+    /// When it wants to run again, if nothing else happens.
+    pub wake: Option<SimTime>,
+    /// Whether it should also be run when the network changes: a process waits for a server.
+    pub waits_for_network: bool,
+}
+
+/// A command that runs beside a container's program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExecId(Pid);
+
+/// How such a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecResult {
+    /// Its end.
+    pub ended: Ended,
+    /// What it wrote.
+    pub output: Vec<Output>,
+}
+
+/// A container that was started.
+#[derive(Clone, Debug)]
+pub struct Container {
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    /// Nothing was run in it yet.
+    Planned { planned: Planned, told: bool, assumption: Option<Assumption> },
+    /// It has processes.
+    Live(Box<Live>),
+}
+
+#[derive(Clone, Debug)]
+struct Live {
+    os: Os,
+    /// The program, if it is a planned one; the processes are then all from further commands.
+    planned: Option<Planned>,
+    told: bool,
+}
+
+impl Container {
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// When there is no such program; the container's state then is what [`StartError::runtime_message`] says.
+    pub fn start(spec: &StartSpec<'_>, world: &mut World<'_>) -> Result<Self, StartError> {
+        Self::start_with(spec, world, |_| ())
+    }
+
+    /// The same, with further files in the container.
+    fn start_with(spec: &StartSpec<'_>, world: &mut World<'_>, prepare: impl FnOnce(&mut Tree)) -> Result<Self, StartError> {
+        let image = image::image(spec.image);
+        let service = catalogue::by_image(spec.image);
+        let plan = |planned, assumption| Ok(Self { body: Body::Planned { planned, told: false, assumption } });
+        let argv: Vec<Str> = match (spec.argv, service) {
+            (None, Some(service)) => return plan(Planned::service(service, spec.env, world.now), None),
+            (None, None) => match image::default_command(spec.image) {
+                Some(argv) => argv.iter().map(|&a| a.into()).collect(),
+                None if image.complete => return Err(StartError::NoCommand),
+                None => return Self::assume(spec, world.now),
+            },
+            (Some([]), _) => return Err(StartError::NoCommand),
+            (Some(argv), _) => argv.to_vec(),
+        };
+        if let Some(service) = catalogue::by_command(&argv)
+            && !image.complete
+        {
+            return plan(Planned::service(service, spec.env, world.now), None);
+        }
+        let mut os = boot(spec, world);
+        prepare(&mut os.files.own);
+        match launch(&mut os, spec, &argv, spec.stdin, world) {
+            Ok(_) => Ok(Self { body: Body::Live(Box::new(Live { os, planned: None, told: true })) }),
+            Err(ExecError::File(Errno::NoEnt)) if !image.complete => Self::assume(spec, world.now),
+            Err(error) => Err(start_error(&argv, &error)),
+        }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one of the outcomes of start")]
+    fn assume(spec: &StartSpec<'_>, now: SimTime) -> Result<Self, StartError> {
+        let image = Str::from(spec.image);
+        let assumption = if spec.service { Assumption::Service { image } } else { Assumption::Task { image } };
+        let planned = Planned::assumed(spec.service, now);
+        Ok(Self { body: Body::Planned { planned, told: false, assumption: Some(assumption) } })
+    }
+
+    /// Runs every process until all are blocked, and tells what happened since the last run. Output of further
+    /// commands is not in it; see [`Container::exec_result`].
+    pub fn run(&mut self, world: &mut World<'_>) -> Progress {
+        let now = world.now;
+        match &mut self.body {
+            Body::Planned { planned, told, .. } => {
+                let output = first_words(planned, told, now);
+                Progress { output, ended: planned.ended(now), wake: planned.next(now), ..Progress::default() }
+            }
+            Body::Live(live) => {
+                live.os.run(world);
+                let mut progress = Progress {
+                    output: live.os.take_output(SinkId(1)),
+                    requests: live.os.take_requests(),
+                    ended: live.os.ended(1),
+                    wake: live.os.next_timer(),
+                    waits_for_network: live.os.waits_for_network(),
+                };
+                if let Some(planned) = &mut live.planned {
+                    progress.output.extend(first_words(planned, &mut live.told, now));
+                    progress.ended = planned.ended(now);
+                    progress.wake = [progress.wake, planned.next(now)].into_iter().flatten().min();
+                }
+                progress
+            }
+        }
+    }
+
+    /// Tells the container that the network has changed; it then has to be run.
+    pub fn network_changed(&mut self) {
+        if let Body::Live(live) = &mut self.body {
+            live.os.network_changed();
+        }
+    }
+
+    /// Sends a signal to PID 1 as the container runtime does; the container then has to be run.
+    pub fn signal(&mut self, signal: Signal, world: &mut World<'_>) {
+        match &mut self.body {
+            Body::Planned { planned, .. } => planned.signal(signal, world.now),
+            Body::Live(live) => match &mut live.planned {
+                Some(planned) => planned.signal(signal, world.now),
+                None => live.os.signal(1, signal, true, world),
+            },
+        }
+    }
+
+    /// Starts a further command in the container; the container then has to be run. `spec` is what it was started
+    /// with.
+    ///
+    /// # Errors
+    /// When there is no such program in it.
+    pub fn exec(&mut self, spec: &StartSpec<'_>, argv: &[Str], world: &mut World<'_>) -> Result<ExecId, StartError> {
+        if argv.is_empty() {
+            return Err(StartError::NoCommand);
+        }
+        if let Body::Planned { planned, told, assumption } = &self.body {
+            let mut os = boot(spec, world);
+            os.reserve_init();
+            os.assumptions.extend(assumption.clone());
+            self.body = Body::Live(Box::new(Live { os, planned: Some(*planned), told: *told }));
+        }
+        let Body::Live(live) = &mut self.body else { return Err(StartError::NoCommand) };
+        match launch(&mut live.os, spec, argv, b"", world) {
+            Ok(pid) => Ok(ExecId(pid)),
+            Err(error) => {
+                if !live.os.image.complete
+                    && error == ExecError::File(Errno::NoEnt)
+                    && let Some(pid) = live.os.launch_assumed(&argv[0], world)
+                {
+                    return Ok(ExecId(pid));
+                }
+                Err(start_error(argv, &error))
+            }
+        }
+    }
+
+    /// How a further command ended, once it has; asking again gives nothing.
+    pub fn exec_result(&mut self, id: ExecId) -> Option<ExecResult> {
+        let Body::Live(live) = &mut self.body else { return None };
+        let ended = live.os.take_ended(id.0)?;
+        Some(ExecResult { ended, output: live.os.take_output(SinkId(id.0)) })
+    }
+
+    /// Ends a further command (a probe's timeout).
+    pub fn exec_cancel(&mut self, id: ExecId, world: &mut World<'_>) {
+        if let Body::Live(live) = &mut self.body {
+            live.os.signal(id.0, Signal::KILL, true, world);
+            live.os.take_ended(id.0);
+            live.os.take_output(SinkId(id.0));
+        }
+    }
+
+    /// What it is doing, for people: `blocked at \`sleep 3\`, line 1`.
+    pub fn blocked_on(&self) -> String {
+        match &self.body {
+            Body::Planned { planned, .. } => planned.describe(),
+            Body::Live(live) => match &live.planned {
+                Some(planned) => planned.describe(),
+                None => live.os.describe(),
+            },
+        }
+    }
+
+    /// The ports that it listens on now, with what answers there.
+    pub fn listening(&self, now: SimTime) -> Vec<(u16, Listener)> {
+        match &self.body {
+            Body::Planned { planned, .. } => planned.listening(now),
+            Body::Live(live) => {
+                let own = live.os.listening().into_iter().map(|port| (port, Listener::Tcp(std::sync::Arc::default())));
+                live.planned.iter().flat_map(|p| p.listening(now)).chain(own).collect()
+            }
+        }
+    }
+
+    /// What had to be assumed so far.
+    pub fn assumptions(&self) -> Vec<Assumption> {
+        match &self.body {
+            Body::Planned { assumption, .. } => assumption.iter().cloned().collect(),
+            Body::Live(live) => live.os.assumptions.clone(),
+        }
+    }
+
+    /// Bounds that were reached so far, in words.
+    pub fn complaints(&self) -> &[String] {
+        match &self.body {
+            Body::Planned { .. } => &[],
+            Body::Live(live) => &live.os.complaints,
+        }
+    }
+
+    /// The container's own files, without its volumes; nothing while it owns none.
+    pub fn files(&self) -> Option<&Tree> {
+        match &self.body {
+            Body::Planned { .. } => None,
+            Body::Live(live) => Some(&live.os.files.own),
+        }
+    }
+
+    /// The same, to be changed from outside.
+    pub fn files_mut(&mut self) -> Option<&mut Tree> {
+        match &mut self.body {
+            Body::Planned { .. } => None,
+            Body::Live(live) => Some(&mut live.os.files.own),
+        }
+    }
+}
+
+/// What a planned program writes when it begins.
+fn first_words(planned: &Planned, told: &mut bool, now: SimTime) -> Vec<Output> {
+    if std::mem::replace(told, true) {
+        return Vec::new();
+    }
+    let words = planned.complaint().map(|text| Output { at: now, stream: OutputStream::Stderr, bytes: text.into() });
+    words.into_iter().collect()
+}
+
+/// The kernel of a new container, with the files that the kubelet and the runtime make.
+fn boot(spec: &StartSpec<'_>, world: &World<'_>) -> Os {
+    let image = image::image(spec.image);
+    let mut tree = Tree::over(&image.tree);
+    let now = world.now;
+    let ip = spec.pod_ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let domain = &world.network.cluster_domain;
+    let files = [
+        ("/etc/hostname", format!("{}\n", spec.hostname)),
+        (
+            "/etc/hosts",
+            format!(
+                "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n{ip}\t{}\n",
+                spec.hostname
+            ),
+        ),
+        (
+            "/etc/resolv.conf",
+            format!(
+                "search {0}.svc.{domain} svc.{domain} {domain}\nnameserver {1}\noptions ndots:5\n",
+                spec.namespace, world.network.dns_server
+            ),
+        ),
+    ];
+    for (path, content) in files {
+        tree.put(path, 0o644, content.as_bytes(), now).expect("/etc of every image is a directory");
+    }
+    let (rng, key) = spec.random;
+    Os::boot(Boot {
+        files: Files::new(tree, spec.mounts, world.volumes, now),
+        image,
+        hostname: spec.hostname.into(),
+        pod_ip: ip.into(),
+        limits: spec.limits,
+        random: rng.stream("container", key),
+        nslookup: spec.nslookup,
+    })
+}
+
+fn launch(os: &mut Os, spec: &StartSpec<'_>, argv: &[Str], stdin: &[u8], world: &mut World<'_>) -> Result<Pid, ExecError> {
+    let cwd = if spec.cwd.is_empty() { "/" } else { spec.cwd };
+    os.launch(&Launch { argv, env: spec.env, cwd, uid: spec.uid, gid: spec.gid, stdin }, world)
+}
+
+fn start_error(argv: &[Str], error: &ExecError) -> StartError {
+    let program = argv.first().cloned().unwrap_or_default();
+    match error {
+        ExecError::File(Errno::Access) => StartError::PermissionDenied { program },
+        ExecError::File(Errno::NoExec) => StartError::NotAProgram { program },
+        ExecError::File(_) | ExecError::Interpreter(_) => StartError::ExecutableNotFound { program },
+    }
+}

@@ -1,0 +1,152 @@
+//! `cd`, `pwd` and bash's directory stack.
+
+use super::{Args, Done};
+use crate::base::Str;
+use crate::container::fs::{Errno, join, normalise};
+use crate::container::os::Sys;
+use crate::container::shell::Shell;
+
+/// `cd`
+pub(super) fn cd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let bash = shell.dialect.is_bash();
+    let mut rest = args.rest();
+    let mut physical = false;
+    while let Some(option) = rest.first().filter(|a| matches!(a.as_str(), "-L" | "-P" | "-e" | "-@" | "--")) {
+        rest = &rest[1..];
+        match option.as_str() {
+            "-P" => physical = true,
+            "-L" => physical = false,
+            "--" => break,
+            _ => {}
+        }
+    }
+    if bash && rest.len() > 1 {
+        shell.builtin_error(sys, "cd", "too many arguments");
+        return Done::Status(1);
+    }
+    let (target, mut print) = match rest.first().map(Str::as_str) {
+        None => match shell.vars.text("HOME").cloned() {
+            Some(home) => (home, false),
+            None if bash => {
+                shell.builtin_error(sys, "cd", "HOME not set");
+                return Done::Status(1);
+            }
+            None => return Done::Status(0),
+        },
+        Some("-") => match shell.vars.text("OLDPWD").cloned() {
+            Some(old) if !(bash && old.is_empty()) => (old, true),
+            _ if bash => {
+                shell.builtin_error(sys, "cd", "OLDPWD not set");
+                return Done::Status(1);
+            }
+            _ => (Str::default(), true),
+        },
+        Some(dir) => (dir.into(), false),
+    };
+    if target.is_empty() {
+        return Done::Status(0);
+    }
+    let mut choices: Vec<(String, bool)> = Vec::new();
+    if !target.starts_with('/') && !target.starts_with("./") && !target.starts_with("../") && target != "." && target != ".." {
+        for dir in shell.vars.text("CDPATH").map_or("", Str::as_str).split(':').filter(|d| !d.is_empty()) {
+            choices.push((format!("{dir}/{target}"), true));
+        }
+    }
+    choices.push((target.to_string(), false));
+    let mut error = Errno::NoEnt;
+    for (path, shown) in choices {
+        match change(shell, sys, &path, physical) {
+            Ok(()) => {
+                print |= shown;
+                let text = format!("{}\n", sys.me().cwd);
+                return Done::Status(if print { shell.builtin_output(sys, "cd", &text) } else { 0 });
+            }
+            Err(e) => error = e,
+        }
+    }
+    if bash {
+        shell.builtin_error(sys, "cd", &format!("{target}: {error}"));
+        return Done::Status(1);
+    }
+    shell.builtin_error(sys, "cd", &format!("can't cd to {target}: {error}"));
+    Done::Status(2)
+}
+
+fn change(shell: &mut Shell, sys: &mut Sys<'_, '_>, path: &str, physical: bool) -> Result<(), Errno> {
+    let logical = normalise(&join(&sys.me().cwd, path));
+    // A name that is not there must fail before its dots are taken away.
+    sys.stat(path, true)?;
+    let new = if physical { sys.real_path(path)? } else { logical };
+    let old = sys.me().cwd.clone();
+    sys.chdir(&new)?;
+    let old = shell.vars.text("PWD").cloned().unwrap_or(old);
+    // Read-only PWD and OLDPWD stay as they are.
+    let _set = shell.vars.set("OLDPWD", old);
+    let _set = shell.vars.set("PWD", sys.me().cwd.clone());
+    Ok(())
+}
+
+/// `pwd`
+pub(super) fn pwd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let cwd = sys.me().cwd.to_string();
+    let physical = args.rest().iter().any(|a| a == "-P");
+    let text = if physical { sys.real_path(".").unwrap_or(cwd) } else { cwd };
+    Done::Status(shell.builtin_output(sys, "pwd", &format!("{text}\n")))
+}
+
+fn stack_line(shell: &Shell, sys: &Sys<'_, '_>) -> String {
+    let home = shell.vars.text("HOME").map_or("", Str::as_str);
+    let short = |dir: &str| match dir.strip_prefix(home) {
+        Some(rest) if !home.is_empty() && (rest.is_empty() || rest.starts_with('/')) => format!("~{rest}"),
+        _ => dir.to_owned(),
+    };
+    let mut all = vec![short(&sys.me().cwd)];
+    all.extend(shell.dir_stack.iter().rev().map(|d| short(d)));
+    format!("{}\n", all.join(" "))
+}
+
+/// `dirs`
+pub(super) fn dirs(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    if args.rest().iter().any(|a| a == "-c") {
+        shell.dir_stack.clear();
+        return Done::Status(0);
+    }
+    let text = stack_line(shell, sys);
+    Done::Status(shell.builtin_output(sys, "dirs", &text))
+}
+
+/// `pushd`
+pub(super) fn pushd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let here = sys.me().cwd.clone();
+    let target = match args.rest().iter().find(|a| !a.starts_with('-')) {
+        Some(dir) => dir.clone(),
+        None => match shell.dir_stack.pop() {
+            Some(dir) => dir,
+            None => {
+                shell.builtin_error(sys, "pushd", "no other directory");
+                return Done::Status(1);
+            }
+        },
+    };
+    if let Err(e) = change(shell, sys, &target, false) {
+        shell.builtin_error(sys, "pushd", &format!("{target}: {e}"));
+        return Done::Status(1);
+    }
+    shell.dir_stack.push(here);
+    let text = stack_line(shell, sys);
+    Done::Status(shell.builtin_output(sys, "pushd", &text))
+}
+
+/// `popd`
+pub(super) fn popd(shell: &mut Shell, sys: &mut Sys<'_, '_>, _: &Args<'_>) -> Done {
+    let Some(target) = shell.dir_stack.pop() else {
+        shell.builtin_error(sys, "popd", "directory stack empty");
+        return Done::Status(1);
+    };
+    if let Err(e) = change(shell, sys, &target, false) {
+        shell.builtin_error(sys, "popd", &format!("{target}: {e}"));
+        return Done::Status(1);
+    }
+    let text = stack_line(shell, sys);
+    Done::Status(shell.builtin_output(sys, "popd", &text))
+}

@@ -1,0 +1,201 @@
+//! `set`, `shopt`, `umask`, `ulimit`.
+
+use std::sync::Arc;
+
+use super::{Args, Done};
+use crate::base::Str;
+use crate::container::os::Sys;
+use crate::container::shell::Shell;
+use crate::container::shell::options::{SET_OPTIONS, SHOPTS};
+use crate::container::text::push;
+
+/// `set`
+pub(super) fn set(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let bash = shell.dialect.is_bash();
+    let mut rest = args.rest();
+    if rest.is_empty() {
+        let text = shell.assignments();
+        return Done::Status(shell.builtin_output(sys, "set", &text));
+    }
+    let mut positional = false;
+    while let Some(option) = rest.first() {
+        if option == "--" {
+            positional = true;
+            rest = &rest[1..];
+            break;
+        }
+        if option == "-" {
+            shell.options.xtrace = false;
+            shell.options.verbose = false;
+            positional = rest.len() > 1;
+            rest = &rest[1..];
+            break;
+        }
+        if !option.starts_with(['-', '+']) || option.len() < 2 {
+            positional = true;
+            break;
+        }
+        let on = option.starts_with('-');
+        rest = &rest[1..];
+        for letter in option[1..].chars() {
+            if letter == 'o' {
+                let Some(name) = rest.first() else {
+                    let text = list(shell, on);
+                    return Done::Status(shell.builtin_output(sys, "set", &text));
+                };
+                if !shell.set_by_name(name, on) {
+                    if bash {
+                        shell.builtin_error(sys, "set", &format!("{name}: invalid option name"));
+                        return Done::Status(2);
+                    }
+                    shell.builtin_error(sys, "set", &format!("illegal option {} {name}", &option[..1]));
+                    return Done::Status(1);
+                }
+                rest = &rest[1..];
+            } else if shell.set_by_letter(letter, on).is_err() {
+                let sign = &option[..1];
+                if bash {
+                    shell.builtin_error(sys, "set", &format!("{sign}{letter}: invalid option"));
+                    sys.err("set: usage: set [-abefhkmnptuvxBCEHPT] [-o option-name] [--] [-] [arg ...]\n");
+                    return Done::Status(2);
+                }
+                shell.builtin_error(sys, "set", &format!("illegal option {sign}{letter}"));
+                return Done::Exit(2);
+            }
+        }
+    }
+    if positional {
+        shell.params = Arc::new(rest.to_vec());
+    }
+    Done::Status(0)
+}
+
+/// The options as `set -o` (or, to be read back, `set +o`) lists them.
+fn list(shell: &Shell, table: bool) -> String {
+    let bash = shell.dialect.is_bash();
+    let mut out = String::new();
+    if table && !bash {
+        out.push_str("Current option settings\n");
+    }
+    for option in SET_OPTIONS.iter().filter(|o| bash || o.ash) {
+        let on = (option.get)(&shell.options);
+        if table {
+            let state = if on { "on" } else { "off" };
+            if bash {
+                push(&mut out, format_args!("{:<15}\t{state}\n", option.name));
+            } else {
+                push(&mut out, format_args!("{:<16}{state}\n", option.name));
+            }
+        } else {
+            push(&mut out, format_args!("set {}o {}\n", if on { '-' } else { '+' }, option.name));
+        }
+    }
+    out
+}
+
+/// `shopt`
+pub(super) fn shopt(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let mut rest = args.rest();
+    let mut letters = String::new();
+    while let Some(option) = rest.first().filter(|a| a.starts_with('-') && a.len() > 1) {
+        letters.push_str(&option[1..]);
+        rest = &rest[1..];
+    }
+    let has = |c: char| letters.contains(c);
+    let table = if has('o') { SET_OPTIONS } else { SHOPTS };
+    let mut out = String::new();
+    let mut status = 0;
+    if rest.is_empty() {
+        for option in table {
+            let on = (option.get)(&shell.options);
+            if has('s') && !on || has('u') && on {
+                continue;
+            }
+            push(&mut out, format_args!("{:<15}\t{}\n", option.name, if on { "on" } else { "off" }));
+        }
+        return Done::Status(shell.builtin_output(sys, "shopt", &out));
+    }
+    for name in rest {
+        let Some(option) = table.iter().find(|o| o.name == name) else {
+            // Options of bash that change nothing here can be set all the same.
+            if !KNOWN.contains(&name.as_str()) {
+                shell.builtin_error(sys, "shopt", &format!("{name}: invalid shell option name"));
+                status = 1;
+            }
+            continue;
+        };
+        if has('s') || has('u') {
+            (option.set)(&mut shell.options, has('s'));
+            continue;
+        }
+        let on = (option.get)(&shell.options);
+        status = status.max(u8::from(!on));
+        if !has('q') {
+            push(&mut out, format_args!("{:<15}\t{}\n", option.name, if on { "on" } else { "off" }));
+        }
+    }
+    let written = shell.builtin_output(sys, "shopt", &out);
+    Done::Status(written.max(status))
+}
+
+/// Options of bash 5.2 without effect on scripts here.
+const KNOWN: [&str; 22] = [
+    "autocd", "cdspell", "checkhash", "checkjobs", "checkwinsize", "cmdhist", "direxpand", "dirspell", "execfail", "extdebug",
+    "extquote", "globasciiranges", "gnu_errfmt", "histappend", "huponexit", "localvar_inherit", "nocaseglob", "progcomp",
+    "promptvars", "shift_verbose", "sourcepath", "xpg_echo",
+];
+
+/// `umask`
+pub(super) fn umask(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let symbolic = args.rest().iter().any(|a| a == "-S");
+    let mask = sys.me().umask;
+    let Some(text) = args.rest().iter().find(|a| !a.starts_with("-S") && *a != "-p") else {
+        let text = if symbolic {
+            let class = |shift: u16| {
+                let bits = !(mask >> shift) & 7;
+                [(4, 'r'), (2, 'w'), (1, 'x')].iter().filter(|(b, _)| bits & b != 0).map(|(_, c)| *c).collect::<String>()
+            };
+            format!("u={},g={},o={}\n", class(6), class(3), class(0))
+        } else {
+            format!("{mask:04o}\n")
+        };
+        return Done::Status(shell.builtin_output(sys, "umask", &text));
+    };
+    let new = if text.starts_with(|c: char| c.is_ascii_digit()) {
+        u16::from_str_radix(text, 8).ok().filter(|m| *m <= 0o777)
+    } else {
+        crate::container::coreutils::modes::apply(text, !mask & 0o777, false, 0).map(|m| !m & 0o777)
+    };
+    match new {
+        Some(new) => {
+            sys.me_mut().umask = new;
+            Done::Status(0)
+        }
+        None => {
+            let bash = shell.dialect.is_bash();
+            let octal = text.starts_with(|c: char| c.is_ascii_digit());
+            let why = match (bash, octal) {
+                (true, true) => format!("{text}: octal number out of range"),
+                (true, false) => format!("`{}': invalid symbolic mode operator", text.chars().next().unwrap_or(' ')),
+                (false, _) => format!("illegal mode: {text}"),
+            };
+            shell.builtin_error(sys, "umask", &why);
+            Done::Fatal(if bash { 1 } else { 2 })
+        }
+    }
+}
+
+/// `ulimit`: limits are not modelled; the usual ones of a container are shown.
+pub(super) fn ulimit(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let letters: String = args.rest().iter().filter_map(|a| a.strip_prefix('-')).collect();
+    if args.rest().iter().any(|a: &Str| !a.starts_with('-')) {
+        return Done::Status(0);
+    }
+    let kind = letters.chars().find(|c| !matches!(c, 'H' | 'S')).unwrap_or('f');
+    let text = match kind {
+        'n' => "1048576\n",
+        's' => "8192\n",
+        _ => "unlimited\n",
+    };
+    Done::Status(shell.builtin_output(sys, "ulimit", text))
+}
