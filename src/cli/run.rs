@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::cluster_file::{self, Cluster};
 use super::wall::Wall;
 use super::{exit_code, ui};
-use crate::api::diagnostic::{Diagnostic, render as diagnostics};
+use crate::api::diagnostic::{Code, Diagnostic, render as diagnostics};
 use crate::api::limits::Limits;
 use crate::api::load::{self, Loaded};
 use crate::api::{convert, yaml};
@@ -186,7 +186,18 @@ fn load_manifests(args: &Args) -> Result<Loaded, Refused> {
     let mut stdin = io::stdin();
     let reader: Option<&mut dyn Read> =
         if paths.iter().any(|p| p.as_os_str() == "-") { Some(&mut stdin) } else { None };
-    load::load(&paths, reader, &Limits::default()).map_err(Refused::Input)
+    let loaded = load::load(&paths, reader, &Limits::default()).map_err(Refused::Input)?;
+    if loaded.manifests.is_empty() {
+        let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+        let problem = Diagnostic::new(
+            Code::NothingToLoad,
+            format!("{} holds no manifests", names.join(", ")),
+        )
+        .server("no objects passed to apply")
+        .hint("a manifest begins with apiVersion, kind and metadata");
+        return Err(Refused::Input(vec![problem]));
+    }
+    Ok(loaded)
 }
 
 fn first_step(args: &Args, loaded: Loaded) -> TimedStep {
