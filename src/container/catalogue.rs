@@ -78,80 +78,268 @@ pub const SERVICES: &[Service] = &[
             100,
         )
     },
-    service(&["httpd", "apache"], &["httpd-foreground"], &["httpd-foreground", "httpd", "apache2"], &[(80, Protocol::Http)], 100),
+    service(
+        &["httpd", "apache"],
+        &["httpd-foreground"],
+        &["httpd-foreground", "httpd", "apache2"],
+        &[(80, Protocol::Http)],
+        100,
+    ),
     service(&["caddy"], &["caddy", "run"], &["caddy"], &[(80, Protocol::Http)], 100),
-    service(&["traefik"], &["/entrypoint.sh", "traefik"], &["traefik"], &[(80, Protocol::Http)], 300),
+    service(
+        &["traefik"],
+        &["/entrypoint.sh", "traefik"],
+        &["traefik"],
+        &[(80, Protocol::Http)],
+        300,
+    ),
     service(&["haproxy"], &["docker-entrypoint.sh", "haproxy"], &["haproxy"], &[], 100),
-    service(&["envoy"], &["/docker-entrypoint.sh", "envoy"], &["envoy"], &[(10000, Protocol::Http)], 500),
-    service(&["php-apache", "hpa-example"], &["docker-php-entrypoint", "apache2-foreground"], &["apache2-foreground"], &[(80, Protocol::Http)], 200),
-    service(&["hello-app", "echoserver", "http-echo", "whoami", "guestbook-go"], &["/server"], &[], &[(8080, Protocol::Http)], 100),
+    service(
+        &["envoy"],
+        &["/docker-entrypoint.sh", "envoy"],
+        &["envoy"],
+        &[(10000, Protocol::Http)],
+        500,
+    ),
+    service(
+        &["php-apache", "hpa-example"],
+        &["docker-php-entrypoint", "apache2-foreground"],
+        &["apache2-foreground"],
+        &[(80, Protocol::Http)],
+        200,
+    ),
+    service(
+        &["hello-app", "echoserver", "http-echo", "whoami", "guestbook-go"],
+        &["/server"],
+        &[],
+        &[(8080, Protocol::Http)],
+        100,
+    ),
     service(&["agnhost"], &["/agnhost", "pause"], &["/agnhost"], &[(8080, Protocol::Http)], 100),
     service(&["pause"], &["/pause"], &["/pause"], &[], 0),
-    service(&["redis", "valkey"], &["docker-entrypoint.sh", "redis-server"], &["redis-server", "valkey-server"], &[(6379, Protocol::Redis)], 200),
-    service(&["memcached"], &["docker-entrypoint.sh", "memcached"], &["memcached"], &[(11211, Protocol::Tcp)], 50),
+    service(
+        &["redis", "valkey"],
+        &["docker-entrypoint.sh", "redis-server"],
+        &["redis-server", "valkey-server"],
+        &[(6379, Protocol::Redis)],
+        200,
+    ),
+    service(
+        &["memcached"],
+        &["docker-entrypoint.sh", "memcached"],
+        &["memcached"],
+        &[(11211, Protocol::Tcp)],
+        50,
+    ),
     Service {
         stop_signal: Signal::INT,
         stop_after: Duration::from_millis(200),
         needs_one_of: &["POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "POSTGRES_HOST_AUTH_METHOD"],
         complaint: "Error: Database is uninitialized and superuser password is not specified.\n",
-        ..service(&["postgres", "postgis"], &["docker-entrypoint.sh", "postgres"], &["postgres"], &[(5432, Protocol::Postgres)], 3000)
+        ..service(
+            &["postgres", "postgis"],
+            &["docker-entrypoint.sh", "postgres"],
+            &["postgres"],
+            &[(5432, Protocol::Postgres)],
+            3000,
+        )
     },
     Service {
         stop_after: Duration::from_secs(1),
-        needs_one_of: &["MYSQL_ROOT_PASSWORD", "MYSQL_ALLOW_EMPTY_PASSWORD", "MYSQL_RANDOM_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD", "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD", "MARIADB_RANDOM_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD_FILE"],
+        needs_one_of: &[
+            "MYSQL_ROOT_PASSWORD",
+            "MYSQL_ALLOW_EMPTY_PASSWORD",
+            "MYSQL_RANDOM_ROOT_PASSWORD",
+            "MARIADB_ROOT_PASSWORD",
+            "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD",
+            "MARIADB_RANDOM_ROOT_PASSWORD",
+            "MYSQL_ROOT_PASSWORD_FILE",
+        ],
         complaint: "[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified\n",
-        ..service(&["mysql", "mariadb", "percona"], &["docker-entrypoint.sh", "mysqld"], &["mysqld", "mariadbd"], &[(3306, Protocol::Tcp)], 8000)
+        ..service(
+            &["mysql", "mariadb", "percona"],
+            &["docker-entrypoint.sh", "mysqld"],
+            &["mysqld", "mariadbd"],
+            &[(3306, Protocol::Tcp)],
+            8000,
+        )
     },
     Service {
         stop_after: Duration::from_millis(500),
-        ..service(&["mongo", "mongodb"], &["docker-entrypoint.sh", "mongod"], &["mongod"], &[(27017, Protocol::Tcp)], 1500)
+        ..service(
+            &["mongo", "mongodb"],
+            &["docker-entrypoint.sh", "mongod"],
+            &["mongod"],
+            &[(27017, Protocol::Tcp)],
+            1500,
+        )
     },
     Service {
         stop_after: Duration::from_secs(2),
-        ..service(&["rabbitmq"], &["docker-entrypoint.sh", "rabbitmq-server"], &["rabbitmq-server"], &[(5672, Protocol::Tcp)], 8000)
+        ..service(
+            &["rabbitmq"],
+            &["docker-entrypoint.sh", "rabbitmq-server"],
+            &["rabbitmq-server"],
+            &[(5672, Protocol::Tcp)],
+            8000,
+        )
     },
     Service {
         stop_code: 143,
         stop_after: Duration::from_secs(1),
-        ..service(&["kafka", "cp-kafka"], &["/__cacert_entrypoint.sh", "/etc/kafka/docker/run"], &["kafka-server-start.sh"], &[(9092, Protocol::Tcp)], 6000)
+        ..service(
+            &["kafka", "cp-kafka"],
+            &["/__cacert_entrypoint.sh", "/etc/kafka/docker/run"],
+            &["kafka-server-start.sh"],
+            &[(9092, Protocol::Tcp)],
+            6000,
+        )
     },
     Service {
         stop_code: 143,
-        ..service(&["zookeeper", "kubernetes-zookeeper"], &["/docker-entrypoint.sh", "zkServer.sh", "start-foreground"], &["zkServer.sh"], &[(2181, Protocol::Tcp)], 2000)
+        ..service(
+            &["zookeeper", "kubernetes-zookeeper"],
+            &["/docker-entrypoint.sh", "zkServer.sh", "start-foreground"],
+            &["zkServer.sh"],
+            &[(2181, Protocol::Tcp)],
+            2000,
+        )
     },
     Service {
         stop_code: 143,
         stop_after: Duration::from_secs(1),
-        ..service(&["cassandra"], &["docker-entrypoint.sh", "cassandra", "-f"], &["cassandra"], &[(9042, Protocol::Tcp)], 20_000)
+        ..service(
+            &["cassandra"],
+            &["docker-entrypoint.sh", "cassandra", "-f"],
+            &["cassandra"],
+            &[(9042, Protocol::Tcp)],
+            20_000,
+        )
     },
     Service {
         stop_code: 143,
         stop_after: Duration::from_secs(1),
-        ..service(&["elasticsearch", "opensearch"], &["/usr/local/bin/docker-entrypoint.sh", "eswrapper"], &["elasticsearch"], &[(9200, Protocol::Http)], 15_000)
+        ..service(
+            &["elasticsearch", "opensearch"],
+            &["/usr/local/bin/docker-entrypoint.sh", "eswrapper"],
+            &["elasticsearch"],
+            &[(9200, Protocol::Http)],
+            15_000,
+        )
     },
     service(&["etcd"], &["etcd"], &["etcd"], &[(2379, Protocol::Http)], 300),
-    service(&["consul"], &["docker-entrypoint.sh", "agent", "-dev"], &["consul"], &[(8500, Protocol::Http)], 1000),
-    service(&["vault"], &["docker-entrypoint.sh", "server", "-dev"], &["vault"], &[(8200, Protocol::Http)], 1000),
-    service(&["nats"], &["/nats-server"], &["nats-server", "/nats-server"], &[(4222, Protocol::Tcp)], 50),
-    service(&["minio"], &["/usr/bin/docker-entrypoint.sh", "minio"], &["minio"], &[(9000, Protocol::Http)], 500),
-    service(&["fluentd", "fluentd-elasticsearch", "fluentd-kubernetes-daemonset"], &["tini", "--", "/bin/entrypoint.sh", "fluentd"], &["fluentd", "/run.sh"], &[(24224, Protocol::Tcp)], 1000),
-    service(&["fluent-bit"], &["/fluent-bit/bin/fluent-bit"], &["/fluent-bit/bin/fluent-bit"], &[(2020, Protocol::Http)], 300),
-    service(&["filebeat", "logstash"], &["/usr/local/bin/docker-entrypoint"], &["filebeat", "logstash"], &[], 2000),
-    service(&["node-exporter"], &["/bin/node_exporter"], &["/bin/node_exporter", "node_exporter"], &[(9100, Protocol::Http)], 100),
-    service(&["prometheus"], &["/bin/prometheus"], &["prometheus", "/bin/prometheus"], &[(9090, Protocol::Http)], 500),
+    service(
+        &["consul"],
+        &["docker-entrypoint.sh", "agent", "-dev"],
+        &["consul"],
+        &[(8500, Protocol::Http)],
+        1000,
+    ),
+    service(
+        &["vault"],
+        &["docker-entrypoint.sh", "server", "-dev"],
+        &["vault"],
+        &[(8200, Protocol::Http)],
+        1000,
+    ),
+    service(
+        &["nats"],
+        &["/nats-server"],
+        &["nats-server", "/nats-server"],
+        &[(4222, Protocol::Tcp)],
+        50,
+    ),
+    service(
+        &["minio"],
+        &["/usr/bin/docker-entrypoint.sh", "minio"],
+        &["minio"],
+        &[(9000, Protocol::Http)],
+        500,
+    ),
+    service(
+        &["fluentd", "fluentd-elasticsearch", "fluentd-kubernetes-daemonset"],
+        &["tini", "--", "/bin/entrypoint.sh", "fluentd"],
+        &["fluentd", "/run.sh"],
+        &[(24224, Protocol::Tcp)],
+        1000,
+    ),
+    service(
+        &["fluent-bit"],
+        &["/fluent-bit/bin/fluent-bit"],
+        &["/fluent-bit/bin/fluent-bit"],
+        &[(2020, Protocol::Http)],
+        300,
+    ),
+    service(
+        &["filebeat", "logstash"],
+        &["/usr/local/bin/docker-entrypoint"],
+        &["filebeat", "logstash"],
+        &[],
+        2000,
+    ),
+    service(
+        &["node-exporter"],
+        &["/bin/node_exporter"],
+        &["/bin/node_exporter", "node_exporter"],
+        &[(9100, Protocol::Http)],
+        100,
+    ),
+    service(
+        &["prometheus"],
+        &["/bin/prometheus"],
+        &["prometheus", "/bin/prometheus"],
+        &[(9090, Protocol::Http)],
+        500,
+    ),
     service(&["grafana"], &["/run.sh"], &["grafana-server"], &[(3000, Protocol::Http)], 2000),
-    service(&["coredns"], &["/coredns"], &["/coredns", "coredns"], &[(53, Protocol::Tcp), (8080, Protocol::Http), (8181, Protocol::Http)], 200),
-    service(&["kube-proxy", "metrics-server", "kube-state-metrics"], &["/metrics-server"], &["/metrics-server"], &[(10250, Protocol::Http)], 1000),
+    service(
+        &["coredns"],
+        &["/coredns"],
+        &["/coredns", "coredns"],
+        &[(53, Protocol::Tcp), (8080, Protocol::Http), (8181, Protocol::Http)],
+        200,
+    ),
+    service(
+        &["kube-proxy", "metrics-server", "kube-state-metrics"],
+        &["/metrics-server"],
+        &["/metrics-server"],
+        &[(10250, Protocol::Http)],
+        1000,
+    ),
     Service {
         stop_code: 143,
-        ..service(&["tomcat", "jetty"], &["catalina.sh", "run"], &["catalina.sh"], &[(8080, Protocol::Http)], 3000)
+        ..service(
+            &["tomcat", "jetty"],
+            &["catalina.sh", "run"],
+            &["catalina.sh"],
+            &[(8080, Protocol::Http)],
+            3000,
+        )
     },
     Service {
         stop_code: 143,
-        ..service(&["jenkins"], &["/usr/bin/tini", "--", "/usr/local/bin/jenkins.sh"], &[], &[(8080, Protocol::Http)], 15_000)
+        ..service(
+            &["jenkins"],
+            &["/usr/bin/tini", "--", "/usr/local/bin/jenkins.sh"],
+            &[],
+            &[(8080, Protocol::Http)],
+            15_000,
+        )
     },
-    service(&["wordpress", "ghost", "drupal", "joomla"], &["docker-entrypoint.sh", "apache2-foreground"], &[], &[(80, Protocol::Http)], 1500),
-    service(&["registry"], &["/entrypoint.sh", "/etc/docker/registry/config.yml"], &[], &[(5000, Protocol::Http)], 200),
+    service(
+        &["wordpress", "ghost", "drupal", "joomla"],
+        &["docker-entrypoint.sh", "apache2-foreground"],
+        &[],
+        &[(80, Protocol::Http)],
+        1500,
+    ),
+    service(
+        &["registry"],
+        &["/entrypoint.sh", "/etc/docker/registry/config.yml"],
+        &[],
+        &[(5000, Protocol::Http)],
+        200,
+    ),
 ];
 
 /// The service of an image.
@@ -174,8 +362,14 @@ mod tests {
 
     #[test]
     fn services_are_found_by_image_or_program() {
-        assert_eq!(by_image("docker.io/library/nginx:1.27").map(|s| s.stop_signal), Some(Signal::QUIT));
-        assert_eq!(by_command(&["/usr/local/bin/redis-server".into()]).map(|s| s.images[0]), Some("redis"));
+        assert_eq!(
+            by_image("docker.io/library/nginx:1.27").map(|s| s.stop_signal),
+            Some(Signal::QUIT)
+        );
+        assert_eq!(
+            by_command(&["/usr/local/bin/redis-server".into()]).map(|s| s.images[0]),
+            Some("redis")
+        );
         assert_eq!(by_image("example.com/my/app"), None);
     }
 }

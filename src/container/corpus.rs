@@ -14,8 +14,8 @@ use super::coreutils::durations;
 use super::fs::Thing;
 use super::net::{DnsRecord, HttpReply, HttpRule, Listener, Network, TcpServer};
 use super::{
-    Container, Ended, Limits, Mount, NslookupStyle, Output, OutputStream, Progress, Request, Signal, StartSpec, Tree,
-    Volumes, World,
+    Container, Ended, Limits, Mount, NslookupStyle, Output, OutputStream, Progress, Request,
+    Signal, StartSpec, Tree, Volumes, World,
 };
 use crate::base::Str;
 use crate::base::rng::Rng;
@@ -52,7 +52,11 @@ pub fn check(case: &Value) -> Result<(), String> {
     match (first, case["alt"].as_object()) {
         (Err(difference), Some(others)) => {
             // Another build of the same shell does this; either is right.
-            if others.values().any(|other| compare(case, &played, other).is_ok()) { Ok(()) } else { Err(difference) }
+            if others.values().any(|other| compare(case, &played, other).is_ok()) {
+                Ok(())
+            } else {
+                Err(difference)
+            }
         }
         (result, _) => result,
     }
@@ -88,16 +92,25 @@ fn compare(case: &Value, played: &Played, expect: &Value) -> Result<(), String> 
     let files = expected_files(expect);
     differ("files", &format!("{files:?}"), &format!("{:?}", played.files))?;
     if let Some(at) = expect["stdout_at"].as_array() {
-        let want: Vec<(Duration, String)> =
-            at.iter().map(|e| (seconds(&e[0]).unwrap_or_default(), e[1].as_str().unwrap_or("").to_owned())).collect();
-        let got: Vec<(Duration, String)> =
-            played.stdout.iter().map(|(t, b)| (*t, String::from_utf8_lossy(b).into_owned())).collect();
+        let want: Vec<(Duration, String)> = at
+            .iter()
+            .map(|e| (seconds(&e[0]).unwrap_or_default(), e[1].as_str().unwrap_or("").to_owned()))
+            .collect();
+        let got: Vec<(Duration, String)> = played
+            .stdout
+            .iter()
+            .map(|(t, b)| (*t, String::from_utf8_lossy(b).into_owned()))
+            .collect();
         differ("stdout_at", &format!("{want:?}"), &format!("{got:?}"))?;
     }
     if let Some(requests) = expect["requests"].as_array() {
-        let want: Vec<String> = requests.iter().map(|r| format!("{} {} {} {:?}", r[0], r[1], r[2], r[3].as_str())).collect();
+        let want: Vec<String> = requests
+            .iter()
+            .map(|r| format!("{} {} {} {:?}", r[0], r[1], r[2], r[3].as_str()))
+            .collect();
         let start = start_time(case);
-        let got: Vec<String> = played.requests.iter().map(|r| request_text(case, r, start)).collect();
+        let got: Vec<String> =
+            played.requests.iter().map(|r| request_text(case, r, start)).collect();
         differ("requests", &want.join("\n"), &got.join("\n"))?;
     }
     Ok(())
@@ -113,7 +126,11 @@ fn request_text(case: &Value, request: &Request, start: SimTime) -> String {
         .iter()
         .find(|s| s["ip"].as_str() == Some(&request.to.ip().to_string()))
         .map_or("", |s| text(s, "name"));
-    let time = if at.subsec_nanos() == 0 { at.as_secs().to_string() } else { format!("{}", at.as_secs_f64()) };
+    let time = if at.subsec_nanos() == 0 {
+        at.as_secs().to_string()
+    } else {
+        format!("{}", at.as_secs_f64())
+    };
     let body = request.body.as_ref().map(|b| String::from_utf8_lossy(b).into_owned());
     format!("{time} {name:?} {:?} {:?}", request.line, body.as_deref())
 }
@@ -124,7 +141,8 @@ fn expected_files(expect: &Value) -> Files {
         files.changed.insert(path.clone(), content.as_str().unwrap_or("").as_bytes().to_vec());
     }
     let names = |key: &str| -> Vec<String> {
-        let mut all: Vec<String> = list(expect, key).iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+        let mut all: Vec<String> =
+            list(expect, key).iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
         all.sort();
         all
     };
@@ -144,12 +162,16 @@ fn start_time(case: &Value) -> SimTime {
 fn put_files(case: &Value, tree: &mut Tree, at: SimTime) -> Result<(), String> {
     for (path, file) in case["files"].as_object().into_iter().flatten() {
         if let Some(dir) = path.strip_suffix('/') {
-            tree.make_dirs(dir, super::fs::Stamp { at, uid: 0, gid: 0 }).map_err(|e| format!("{path}: {e}"))?;
+            tree.make_dirs(dir, super::fs::Stamp { at, uid: 0, gid: 0 })
+                .map_err(|e| format!("{path}: {e}"))?;
             continue;
         }
         let (mode, content) = match file {
             Value::Object(o) => {
-                let mode = o.get("mode").and_then(Value::as_str).and_then(|m| u16::from_str_radix(m, 8).ok());
+                let mode = o
+                    .get("mode")
+                    .and_then(Value::as_str)
+                    .and_then(|m| u16::from_str_radix(m, 8).ok());
                 (mode.unwrap_or(0o644), o.get("content").and_then(Value::as_str).unwrap_or(""))
             }
             other => (0o644, other.as_str().unwrap_or("")),
@@ -162,7 +184,8 @@ fn put_files(case: &Value, tree: &mut Tree, at: SimTime) -> Result<(), String> {
 fn play(case: &Value) -> Result<Played, String> {
     let start = start_time(case);
     let budget = seconds(&case["budget_s"]).ok_or("the case has no budget_s")?;
-    let argv: Vec<Str> = list(case, "argv").iter().filter_map(|a| a.as_str().map(Str::from)).collect();
+    let argv: Vec<Str> =
+        list(case, "argv").iter().filter_map(|a| a.as_str().map(Str::from)).collect();
     let env: Vec<(Str, Str)> = case["env"]
         .as_object()
         .into_iter()
@@ -195,7 +218,8 @@ fn play(case: &Value) -> Result<Played, String> {
     let mut played = Played::default();
     let mut world = World { now: start, network: &network, volumes: &mut volumes };
     let mut prepared = Ok(());
-    let started = Container::start_with(&spec, &mut world, |tree| prepared = put_files(case, tree, start));
+    let started =
+        Container::start_with(&spec, &mut world, |tree| prepared = put_files(case, tree, start));
     prepared?;
     let mut container = match started {
         Ok(container) => container,
@@ -208,14 +232,17 @@ fn play(case: &Value) -> Result<Played, String> {
         pending.pop();
     }
     loop {
-        let mut world = World { now: start.saturating_add(now), network: &network, volumes: &mut volumes };
+        let mut world =
+            World { now: start.saturating_add(now), network: &network, volumes: &mut volumes };
         let progress = container.run(&mut world);
         let wake = progress.wake;
         if take(&mut played, progress, start, now) {
             break;
         }
         let wake = wake.map(|at| at.since(start));
-        let Some(next) = [wake, pending.last().copied()].into_iter().flatten().min().filter(|t| *t < budget) else {
+        let Some(next) =
+            [wake, pending.last().copied()].into_iter().flatten().min().filter(|t| *t < budget)
+        else {
             played.elapsed = budget;
             break;
         };
@@ -223,7 +250,8 @@ fn play(case: &Value) -> Result<Played, String> {
         if pending.last() == Some(&now) {
             pending.pop();
             network = network_at(&case["world"], now);
-            let mut world = World { now: start.saturating_add(now), network: &network, volumes: &mut volumes };
+            let mut world =
+                World { now: start.saturating_add(now), network: &network, volumes: &mut volumes };
             happen(&case["world"], now, &mut container, &mut world)?;
         }
     }
@@ -277,7 +305,12 @@ fn change_times(world: &Value) -> Vec<Duration> {
 }
 
 /// Does what happens from outside at a time.
-fn happen(world: &Value, now: Duration, container: &mut Container, around: &mut World<'_>) -> Result<(), String> {
+fn happen(
+    world: &Value,
+    now: Duration,
+    container: &mut Container,
+    around: &mut World<'_>,
+) -> Result<(), String> {
     let at = around.now;
     for event in list(world, "events").iter().filter(|e| since(e, "at") == now) {
         if let Some(name) = event["signal"].as_str() {
@@ -322,7 +355,11 @@ fn network_at(world: &Value, now: Duration) -> Network {
 
 fn add_service(net: &mut Network, service: &Value, now: Duration) {
     let exists = since(service, "from") <= now && seconds(&service["to"]).is_none_or(|t| now < t);
-    let domain = format!("{}.{}.svc.cluster.local", text(service, "name"), service["ns"].as_str().unwrap_or("default"));
+    let domain = format!(
+        "{}.{}.svc.cluster.local",
+        text(service, "name"),
+        service["ns"].as_str().unwrap_or("default")
+    );
     let ip: Option<IpAddr> = service["ip"].as_str().and_then(|i| i.parse().ok());
     let mut pods = Vec::new();
     for (name, pod) in service["pods"].as_object().into_iter().flatten() {
@@ -351,7 +388,9 @@ fn add_service(net: &mut Network, service: &Value, now: Duration) {
     }
     for port in list(service, "ports") {
         let up = since(port, "up") <= now && seconds(&port["down"]).is_none_or(|t| now < t);
-        let Some(number) = port["port"].as_u64().and_then(|p| u16::try_from(p).ok()) else { continue };
+        let Some(number) = port["port"].as_u64().and_then(|p| u16::try_from(p).ok()) else {
+            continue;
+        };
         if up {
             for ip in ip.iter().copied().chain(pods.iter().map(|p| p.1)) {
                 net.listen(SocketAddr::new(ip, number), listener(port, now));
@@ -363,13 +402,23 @@ fn add_service(net: &mut Network, service: &Value, now: Duration) {
 fn listener(port: &Value, now: Duration) -> Listener {
     match text(port, "kind") {
         "http" => {
-            let rules: Vec<HttpRule> = list(port, "http").iter().filter(|r| since(r, "from") <= now).map(http_rule).collect();
+            let rules: Vec<HttpRule> = list(port, "http")
+                .iter()
+                .filter(|r| since(r, "from") <= now)
+                .map(http_rule)
+                .collect();
             // A server whose rules all begin later has rules all the same.
             let never = HttpRule { path: Some("\0".into()), ..HttpRule::default() };
-            let rules = if rules.is_empty() && !list(port, "http").is_empty() { vec![never] } else { rules };
+            let rules = if rules.is_empty() && !list(port, "http").is_empty() {
+                vec![never]
+            } else {
+                rules
+            };
             Listener::Http(rules.into())
         }
-        "postgres" => Listener::Postgres { accepting: seconds(&port["starting_until"]).is_none_or(|t| now >= t) },
+        "postgres" => Listener::Postgres {
+            accepting: seconds(&port["starting_until"]).is_none_or(|t| now >= t),
+        },
         "redis" => Listener::Redis,
         _ => Listener::Tcp(Arc::new(TcpServer {
             banner: text(port, "banner").as_bytes().to_vec(),
@@ -388,7 +437,9 @@ fn http_rule(rule: &Value) -> HttpRule {
         header: optional("header"),
         reply: HttpReply {
             status: rule["status"].as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(200),
-            headers: headers.map(|(k, v)| (k.as_str().into(), v.as_str().unwrap_or("").into())).collect(),
+            headers: headers
+                .map(|(k, v)| (k.as_str().into(), v.as_str().unwrap_or("").into()))
+                .collect(),
             body: text(rule, "body").as_bytes().to_vec(),
             echo_body: rule["echo_body"].as_bool() == Some(true),
             delay: since(rule, "delay"),
@@ -416,7 +467,9 @@ fn changed_files(before: &BTreeMap<String, Thing>, after: &BTreeMap<String, Thin
             Thing::Link(target) if before.get(path) != Some(thing) => {
                 files.links.insert(path.clone(), target.clone());
             }
-            Thing::Dir { empty: true } if !before.contains_key(path) => files.dirs.push(path.clone()),
+            Thing::Dir { empty: true } if !before.contains_key(path) => {
+                files.dirs.push(path.clone())
+            }
             Thing::File(_) | Thing::Link(_) | Thing::Dir { .. } | Thing::Other => {}
         }
     }

@@ -12,7 +12,8 @@ use super::shell::Dialect;
 use crate::base::time::SimTime;
 
 /// Where commands are looked for when a container has no PATH.
-pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The class of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +79,29 @@ users:x:100:
 nobody:x:65534:
 ";
 const DIRS: [&str; 15] = [
-    "bin", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sys", "usr/bin", "usr/sbin", "var/log", "var/spool/mail", "var/www",
+    "bin",
+    "dev",
+    "etc",
+    "home",
+    "lib",
+    "lib64",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "usr/bin",
+    "usr/sbin",
+    "var/log",
+    "var/spool/mail",
+    "var/www",
 ];
 
 const BY_SYSTEM: Stamp = Stamp { at: SimTime::ZERO, uid: 0, gid: 0 };
 
 fn add(tree: &mut Tree, path: &str, kind: Kind, mode: u16) {
     let (dir, name) = path.rsplit_once('/').expect("paths of the image table are absolute");
-    let dir: Ino = tree.make_dirs(dir, BY_SYSTEM).expect("directories of the image table are directories");
+    let dir: Ino =
+        tree.make_dirs(dir, BY_SYSTEM).expect("directories of the image table are directories");
     tree.add(dir, name, kind, mode, BY_SYSTEM).expect("names of the image table are short");
 }
 
@@ -98,7 +114,8 @@ fn build(family: Family, extra: &[&str]) -> Tree {
         tree.make_dirs(dir, BY_SYSTEM).expect("directories of the image table are directories");
     }
     for (dir, mode) in [("tmp", 0o1777), ("root", 0o700)] {
-        let ino = tree.make_dirs(dir, BY_SYSTEM).expect("directories of the image table are directories");
+        let ino =
+            tree.make_dirs(dir, BY_SYSTEM).expect("directories of the image table are directories");
         tree.inode_mut(ino).mode = mode;
     }
     tree.put("/etc/passwd", 0o644, PASSWD.as_bytes(), SimTime::ZERO).expect("/etc is a directory");
@@ -131,7 +148,12 @@ fn with_devices(mut tree: Tree) -> Tree {
         add(&mut tree, &format!("/dev/{name}"), Kind::Device(device), 0o666);
     }
     for (name, to) in [("stdin", "0"), ("stdout", "1"), ("stderr", "2")] {
-        add(&mut tree, &format!("/dev/{name}"), Kind::Link(format!("/proc/self/fd/{to}").into()), 0o777);
+        add(
+            &mut tree,
+            &format!("/dev/{name}"),
+            Kind::Link(format!("/proc/self/fd/{to}").into()),
+            0o777,
+        );
     }
     add(&mut tree, "/dev/fd", Kind::Link("/proc/self/fd".into()), 0o777);
     tree.put("/dev/termination-log", 0o666, b"", SimTime::ZERO).expect("/dev is a directory");
@@ -157,15 +179,25 @@ pub(crate) fn image(name: &str) -> &'static Image {
         move || Image { family, sh, tree: Arc::new(build(family, extra)), complete }
     };
     const GNU_TOOLS: &[&str] = &["/bin/bash", "/usr/bin/curl"];
-    const TOOL_BOX: &[&str] = &["/bin/bash", "/usr/bin/curl", "/usr/bin/pg_isready", "/usr/bin/redis-cli"];
+    const TOOL_BOX: &[&str] =
+        &["/bin/bash", "/usr/bin/curl", "/usr/bin/pg_isready", "/usr/bin/redis-cli"];
     match short_name(name) {
         "busybox" | "alpine" => BUSYBOX.get_or_init(make(Family::Busybox, &[], Dialect::Ash, true)),
         "bash" => BASH.get_or_init(make(Family::Gnu, &["/bin/bash"], Dialect::Ash, true)),
         "tools" => TOOLS.get_or_init(make(Family::Gnu, TOOL_BOX, Dialect::Ash, true)),
         "curl" => CURL.get_or_init(make(Family::Busybox, &["/usr/bin/curl"], Dialect::Ash, true)),
-        "debian" | "ubuntu" => GNU.get_or_init(make(Family::Gnu, &["/bin/bash"], Dialect::Ash, true)),
-        "pause" | "scratch" | "static" | "distroless" => EMPTY.get_or_init(make(Family::Empty, &[], Dialect::Ash, true)),
-        _ => UNKNOWN.get_or_init(make(Family::Unknown, if name.contains("alpine") { &[] } else { TOOL_BOX }, Dialect::Ash, false)),
+        "debian" | "ubuntu" => {
+            GNU.get_or_init(make(Family::Gnu, &["/bin/bash"], Dialect::Ash, true))
+        }
+        "pause" | "scratch" | "static" | "distroless" => {
+            EMPTY.get_or_init(make(Family::Empty, &[], Dialect::Ash, true))
+        }
+        _ => UNKNOWN.get_or_init(make(
+            Family::Unknown,
+            if name.contains("alpine") { &[] } else { TOOL_BOX },
+            Dialect::Ash,
+            false,
+        )),
     }
 }
 

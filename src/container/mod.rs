@@ -26,8 +26,8 @@
 //! [`Container::complaints`].
 
 pub mod catalogue;
-pub mod corpus;
 mod coreutils;
+pub mod corpus;
 mod fs;
 mod image;
 mod limits;
@@ -212,12 +212,20 @@ impl Container {
     }
 
     /// The same, with further files in the container.
-    fn start_with(spec: &StartSpec<'_>, world: &mut World<'_>, prepare: impl FnOnce(&mut Tree)) -> Result<Self, StartError> {
+    fn start_with(
+        spec: &StartSpec<'_>,
+        world: &mut World<'_>,
+        prepare: impl FnOnce(&mut Tree),
+    ) -> Result<Self, StartError> {
         let image = image::image(spec.image);
         let service = catalogue::by_image(spec.image);
-        let plan = |planned, assumption| Ok(Self { body: Body::Planned { planned, told: false, assumption } });
+        let plan = |planned, assumption| {
+            Ok(Self { body: Body::Planned { planned, told: false, assumption } })
+        };
         let argv: Vec<Str> = match (spec.argv, service) {
-            (None, Some(service)) => return plan(Planned::service(service, spec.env, world.now), None),
+            (None, Some(service)) => {
+                return plan(Planned::service(service, spec.env, world.now), None);
+            }
             (None, None) => match image::default_command(spec.image) {
                 Some(argv) => argv.iter().map(|&a| a.into()).collect(),
                 None if image.complete => return Err(StartError::NoCommand),
@@ -234,7 +242,9 @@ impl Container {
         let mut os = boot(spec, world);
         prepare(&mut os.files.own);
         match launch(&mut os, spec, &argv, spec.stdin, world) {
-            Ok(_) => Ok(Self { body: Body::Live(Box::new(Live { os, planned: None, told: true })) }),
+            Ok(_) => {
+                Ok(Self { body: Body::Live(Box::new(Live { os, planned: None, told: true })) })
+            }
             Err(ExecError::File(Errno::NoEnt)) if !image.complete => Self::assume(spec, world.now),
             Err(error) => Err(start_error(&argv, &error)),
         }
@@ -243,7 +253,8 @@ impl Container {
     #[expect(clippy::unnecessary_wraps, reason = "one of the outcomes of start")]
     fn assume(spec: &StartSpec<'_>, now: SimTime) -> Result<Self, StartError> {
         let image = Str::from(spec.image);
-        let assumption = if spec.service { Assumption::Service { image } } else { Assumption::Task { image } };
+        let assumption =
+            if spec.service { Assumption::Service { image } } else { Assumption::Task { image } };
         let planned = Planned::assumed(spec.service, now);
         Ok(Self { body: Body::Planned { planned, told: false, assumption: Some(assumption) } })
     }
@@ -255,7 +266,12 @@ impl Container {
         match &mut self.body {
             Body::Planned { planned, told, .. } => {
                 let output = first_words(planned, told, now);
-                Progress { output, ended: planned.ended(now), wake: planned.next(now), ..Progress::default() }
+                Progress {
+                    output,
+                    ended: planned.ended(now),
+                    wake: planned.next(now),
+                    ..Progress::default()
+                }
             }
             Body::Live(live) => {
                 live.os.run(world);
@@ -299,7 +315,12 @@ impl Container {
     ///
     /// # Errors
     /// When there is no such program in it.
-    pub fn exec(&mut self, spec: &StartSpec<'_>, argv: &[Str], world: &mut World<'_>) -> Result<ExecId, StartError> {
+    pub fn exec(
+        &mut self,
+        spec: &StartSpec<'_>,
+        argv: &[Str],
+        world: &mut World<'_>,
+    ) -> Result<ExecId, StartError> {
         if argv.is_empty() {
             return Err(StartError::NoCommand);
         }
@@ -356,7 +377,11 @@ impl Container {
         match &self.body {
             Body::Planned { planned, .. } => planned.listening(now),
             Body::Live(live) => {
-                let own = live.os.listening().into_iter().map(|port| (port, Listener::Tcp(std::sync::Arc::default())));
+                let own = live
+                    .os
+                    .listening()
+                    .into_iter()
+                    .map(|port| (port, Listener::Tcp(std::sync::Arc::default())));
                 live.planned.iter().flat_map(|p| p.listening(now)).chain(own).collect()
             }
         }
@@ -400,7 +425,11 @@ fn first_words(planned: &Planned, told: &mut bool, now: SimTime) -> Vec<Output> 
     if std::mem::replace(told, true) {
         return Vec::new();
     }
-    let words = planned.complaint().map(|text| Output { at: now, stream: OutputStream::Stderr, bytes: text.into() });
+    let words = planned.complaint().map(|text| Output {
+        at: now,
+        stream: OutputStream::Stderr,
+        bytes: text.into(),
+    });
     words.into_iter().collect()
 }
 
@@ -443,7 +472,13 @@ fn boot(spec: &StartSpec<'_>, world: &World<'_>) -> Os {
     })
 }
 
-fn launch(os: &mut Os, spec: &StartSpec<'_>, argv: &[Str], stdin: &[u8], world: &mut World<'_>) -> Result<Pid, ExecError> {
+fn launch(
+    os: &mut Os,
+    spec: &StartSpec<'_>,
+    argv: &[Str],
+    stdin: &[u8],
+    world: &mut World<'_>,
+) -> Result<Pid, ExecError> {
     let cwd = if spec.cwd.is_empty() { "/" } else { spec.cwd };
     os.launch(&Launch { argv, env: spec.env, cwd, uid: spec.uid, gid: spec.gid, stdin }, world)
 }
@@ -453,6 +488,8 @@ fn start_error(argv: &[Str], error: &ExecError) -> StartError {
     match error {
         ExecError::File(Errno::Access) => StartError::PermissionDenied { program },
         ExecError::File(Errno::NoExec) => StartError::NotAProgram { program },
-        ExecError::File(_) | ExecError::Interpreter(_) => StartError::ExecutableNotFound { program },
+        ExecError::File(_) | ExecError::Interpreter(_) => {
+            StartError::ExecutableNotFound { program }
+        }
     }
 }

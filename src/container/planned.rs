@@ -40,13 +40,24 @@ impl std::fmt::Display for Assumption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Service { image } => {
-                write!(f, "image {image} is not known: its program is assumed to run until it is stopped and to exit with 0 on SIGTERM")
+                write!(
+                    f,
+                    "image {image} is not known: its program is assumed to run until it is stopped and to exit with 0 on SIGTERM"
+                )
             }
             Self::Task { image } => {
-                write!(f, "image {image} is not known: its program is assumed to run for {} s and to exit with 0", ASSUMED_TASK.as_secs())
+                write!(
+                    f,
+                    "image {image} is not known: its program is assumed to run for {} s and to exit with 0",
+                    ASSUMED_TASK.as_secs()
+                )
             }
             Self::Command { name } => {
-                write!(f, "command {name} is not known: it is assumed to run for {} s, to print nothing and to exit with 0", ASSUMED_COMMAND.as_secs())
+                write!(
+                    f,
+                    "command {name} is not known: it is assumed to run for {} s, to print nothing and to exit with 0",
+                    ASSUMED_COMMAND.as_secs()
+                )
             }
         }
     }
@@ -74,7 +85,10 @@ pub(crate) struct Planned {
 impl Planned {
     /// A service of the catalogue, which ends at once when it lacks a variable that it needs.
     pub(crate) fn service(service: &'static Service, env: &[(Str, Str)], now: SimTime) -> Self {
-        let lacks = !service.needs_one_of.is_empty() && !env.iter().any(|(k, v)| service.needs_one_of.contains(&k.as_str()) && !v.is_empty());
+        let lacks = !service.needs_one_of.is_empty()
+            && !env
+                .iter()
+                .any(|(k, v)| service.needs_one_of.contains(&k.as_str()) && !v.is_empty());
         let ends = lacks.then_some((now, Ended::Exit(1)));
         Self { plan: Plan::Service(service), started: now, ends }
     }
@@ -84,7 +98,11 @@ impl Planned {
         if service {
             return Self { plan: Plan::AssumedService, started: now, ends: None };
         }
-        Self { plan: Plan::AssumedTask, started: now, ends: Some((now.saturating_add(ASSUMED_TASK), Ended::Exit(0))) }
+        Self {
+            plan: Plan::AssumedTask,
+            started: now,
+            ends: Some((now.saturating_add(ASSUMED_TASK), Ended::Exit(0))),
+        }
     }
 
     /// What it says when it begins, on standard error.
@@ -103,7 +121,9 @@ impl Planned {
     /// When something changes by itself after now: it starts to listen, or it ends.
     pub(crate) fn next(&self, now: SimTime) -> Option<SimTime> {
         let ready = match self.plan {
-            Plan::Service(s) if !s.ports.is_empty() => Some(self.started.saturating_add(s.ready_after)).filter(|at| *at > now),
+            Plan::Service(s) if !s.ports.is_empty() => {
+                Some(self.started.saturating_add(s.ready_after)).filter(|at| *at > now)
+            }
             Plan::Service(_) | Plan::AssumedService | Plan::AssumedTask => None,
         };
         [ready, self.ends.map(|(at, _)| at)].into_iter().flatten().min()
@@ -130,7 +150,9 @@ impl Planned {
                 s.stop_code,
                 s.stop_after,
             ),
-            Plan::AssumedService | Plan::AssumedTask => (signal == Signal::TERM || signal == Signal::INT, 0, Duration::ZERO),
+            Plan::AssumedService | Plan::AssumedTask => {
+                (signal == Signal::TERM || signal == Signal::INT, 0, Duration::ZERO)
+            }
         };
         let end = (now.saturating_add(after), Ended::Exit(code));
         if stops && self.ends.is_none_or(|(at, _)| at > end.0) {
@@ -143,7 +165,9 @@ impl Planned {
         match self.plan {
             Plan::Service(s) => format!("{} runs", s.images[0]),
             Plan::AssumedService => "its program is assumed to run until it is stopped".to_owned(),
-            Plan::AssumedTask => format!("its program is assumed to run for {} s", ASSUMED_TASK.as_secs()),
+            Plan::AssumedTask => {
+                format!("its program is assumed to run for {} s", ASSUMED_TASK.as_secs())
+            }
         }
     }
 }

@@ -45,7 +45,10 @@ struct Set {
 
 impl Set {
     fn contains(&self, c: char, fold: bool) -> bool {
-        let hit = |c: char| self.ranges.iter().any(|&(a, b)| (a..=b).contains(&c)) || self.classes.iter().any(|f| f(c));
+        let hit = |c: char| {
+            self.ranges.iter().any(|&(a, b)| (a..=b).contains(&c))
+                || self.classes.iter().any(|f| f(c))
+        };
         let found = hit(c) || fold && (hit(c.to_ascii_lowercase()) || hit(c.to_ascii_uppercase()));
         found != self.negated
     }
@@ -74,12 +77,18 @@ impl Regex {
 
     /// An expression that matches this text only.
     pub(crate) fn literal(text: &str, fold: bool) -> Self {
-        Self { root: Node::Seq(text.chars().map(Node::Char).collect()), groups: 0, fold, ambiguous: false }
+        Self {
+            root: Node::Seq(text.chars().map(Node::Char).collect()),
+            groups: 0,
+            fold,
+            ambiguous: false,
+        }
     }
 
     fn compile(source: &str, extended: bool, fold: bool) -> Result<Self, BadRegex> {
         let chars: Vec<char> = source.chars().collect();
-        let mut parser = Parser { chars: &chars, at: 0, extended, groups: 0, depth: 0, ambiguous: false };
+        let mut parser =
+            Parser { chars: &chars, at: 0, extended, groups: 0, depth: 0, ambiguous: false };
         let root = parser.alternatives()?;
         if parser.at < chars.len() {
             return Err(BadRegex("Unmatched ) or \\)"));
@@ -101,14 +110,23 @@ impl Regex {
     /// The first match at or after a byte position.
     pub(crate) fn find_at(&self, text: &str, from: usize) -> Option<Spans> {
         let chars: Vec<(usize, char)> = text.char_indices().collect();
-        let mut run = Run { chars: &chars, len: text.len(), fold: self.fold, steps: STEPS, groups: vec![None; self.groups + 1], best: None, longest: self.ambiguous };
+        let mut run = Run {
+            chars: &chars,
+            len: text.len(),
+            fold: self.fold,
+            steps: STEPS,
+            groups: vec![None; self.groups + 1],
+            best: None,
+            longest: self.ambiguous,
+        };
         let first = chars.partition_point(|(i, _)| *i < from);
         for start in first..=chars.len() {
             run.groups.iter_mut().for_each(|g| *g = None);
             run.best = None;
             run.go(&self.root, start, &Next::Done, start);
             if let Some((end, groups)) = run.best.take() {
-                let mut spans: Spans = groups.iter().map(|g| g.map(|(a, b)| (run.byte(a), run.byte(b)))).collect();
+                let mut spans: Spans =
+                    groups.iter().map(|g| g.map(|(a, b)| (run.byte(a), run.byte(b)))).collect();
                 spans[0] = Some((run.byte(start), run.byte(end)));
                 return Some(spans);
             }
@@ -154,7 +172,11 @@ impl Parser<'_> {
     }
 
     fn take_bar(&mut self) -> bool {
-        let bar = if self.extended { self.peek(0) == Some('|') } else { self.peek(0) == Some('\\') && self.peek(1) == Some('|') };
+        let bar = if self.extended {
+            self.peek(0) == Some('|')
+        } else {
+            self.peek(0) == Some('\\') && self.peek(1) == Some('|')
+        };
         if bar {
             self.at += if self.extended { 1 } else { 2 };
         }
@@ -274,7 +296,11 @@ impl Parser<'_> {
         let number = self.groups;
         let inner = self.alternatives()?;
         let len = if self.extended { 1 } else { 2 };
-        let closed = if self.extended { self.peek(0) == Some(')') } else { self.peek(0) == Some('\\') && self.peek(1) == Some(')') };
+        let closed = if self.extended {
+            self.peek(0) == Some(')')
+        } else {
+            self.peek(0) == Some('\\') && self.peek(1) == Some(')')
+        };
         if !closed {
             return Err(BadRegex("Unmatched ( or \\("));
         }
@@ -299,8 +325,16 @@ impl Parser<'_> {
             '>' => Node::WordEnd,
             'b' => Node::WordBoundary(true),
             'B' => Node::WordBoundary(false),
-            'w' | 'W' => Node::Set(Box::new(Set { negated: c == 'W', classes: vec![is_word], ..Set::default() })),
-            's' | 'S' => Node::Set(Box::new(Set { negated: c == 'S', classes: vec![is_space], ..Set::default() })),
+            'w' | 'W' => Node::Set(Box::new(Set {
+                negated: c == 'W',
+                classes: vec![is_word],
+                ..Set::default()
+            })),
+            's' | 'S' => Node::Set(Box::new(Set {
+                negated: c == 'S',
+                classes: vec![is_space],
+                ..Set::default()
+            })),
             'n' => Node::Char('\n'),
             't' => Node::Char('\t'),
             '`' => Node::Start,
@@ -317,7 +351,9 @@ impl Parser<'_> {
         }
         let start = self.at;
         loop {
-            let Some(c) = self.peek(0) else { return Err(BadRegex("Unmatched [, [^, [:, [., or [=")) };
+            let Some(c) = self.peek(0) else {
+                return Err(BadRegex("Unmatched [, [^, [:, [., or [="));
+            };
             if c == ']' && self.at > start {
                 self.at += 1;
                 return Ok(set);
@@ -348,7 +384,11 @@ impl Parser<'_> {
     /// A character of a set; `[.x.]` and `[=x=]` are `x`.
     fn set_char(&mut self) -> char {
         let c = self.peek(0).unwrap_or('\0');
-        if c == '[' && matches!(self.peek(1), Some('.' | '=')) && self.peek(3) == self.peek(1) && self.peek(4) == Some(']') {
+        if c == '['
+            && matches!(self.peek(1), Some('.' | '='))
+            && self.peek(3) == self.peek(1)
+            && self.peek(4) == Some(']')
+        {
             let inner = self.peek(2).unwrap_or('\0');
             self.at += 5;
             return inner;
@@ -441,19 +481,26 @@ impl Run<'_> {
         let before = at.checked_sub(1).is_some_and(|b| self.word_at(b));
         match node {
             Node::Empty => self.then(next, at, start),
-            Node::Char(_) | Node::Any | Node::Set(_) => self.single(node, at) && self.then(next, at + 1, start),
+            Node::Char(_) | Node::Any | Node::Set(_) => {
+                self.single(node, at) && self.then(next, at + 1, start)
+            }
             Node::Start => at == 0 && self.then(next, at, start),
             Node::End => at == self.chars.len() && self.then(next, at, start),
             Node::WordStart => !before && self.word_at(at) && self.then(next, at, start),
             Node::WordEnd => before && !self.word_at(at) && self.then(next, at, start),
-            Node::WordBoundary(yes) => (before != self.word_at(at)) == *yes && self.then(next, at, start),
-            Node::Group(number, inner) => self.go(inner, at, &Next::Close(*number, at, next), start),
+            Node::WordBoundary(yes) => {
+                (before != self.word_at(at)) == *yes && self.then(next, at, start)
+            }
+            Node::Group(number, inner) => {
+                self.go(inner, at, &Next::Close(*number, at, next), start)
+            }
             Node::Back(number) => {
                 let Some((a, b)) = self.groups[*number] else { return false };
-                let same = (a..b).enumerate().all(|(i, k)| match (self.char(at + i), self.char(k)) {
-                    (Some(x), Some(y)) => self.same(x, y),
-                    _ => false,
-                });
+                let same =
+                    (a..b).enumerate().all(|(i, k)| match (self.char(at + i), self.char(k)) {
+                        (Some(x), Some(y)) => self.same(x, y),
+                        _ => false,
+                    });
                 same && self.then(next, at + (b - a), start)
             }
             Node::Seq(items) => match items.split_first() {
@@ -474,7 +521,15 @@ impl Run<'_> {
         }
     }
 
-    fn repeat(&mut self, inner: &Node, min: usize, max: Option<usize>, at: usize, next: &Next<'_>, start: usize) -> bool {
+    fn repeat(
+        &mut self,
+        inner: &Node,
+        min: usize,
+        max: Option<usize>,
+        at: usize,
+        next: &Next<'_>,
+        start: usize,
+    ) -> bool {
         if matches!(inner, Node::Char(_) | Node::Any | Node::Set(_)) {
             let limit = max.unwrap_or(usize::MAX);
             let mut n = 0;
@@ -494,8 +549,21 @@ impl Run<'_> {
         self.again(inner, 0, min, max, usize::MAX, at, next, start)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of a repetition, passed down instead of kept in a heap")]
-    fn again(&mut self, inner: &Node, count: usize, min: usize, max: Option<usize>, last: usize, at: usize, next: &Next<'_>, start: usize) -> bool {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of a repetition, passed down instead of kept in a heap"
+    )]
+    fn again(
+        &mut self,
+        inner: &Node,
+        count: usize,
+        min: usize,
+        max: Option<usize>,
+        last: usize,
+        at: usize,
+        next: &Next<'_>,
+        start: usize,
+    ) -> bool {
         let saved = self.groups.clone();
         // An empty round would repeat for ever.
         if max.is_none_or(|m| count < m) && (at != last || count < min) {
@@ -529,7 +597,9 @@ impl Run<'_> {
                 }
                 done
             }
-            Next::Again(inner, count, min, max, last, rest) => self.again(inner, *count, *min, *max, *last, at, rest, start),
+            Next::Again(inner, count, min, max, last, rest) => {
+                self.again(inner, *count, *min, *max, *last, at, rest, start)
+            }
         }
     }
 }
@@ -561,7 +631,12 @@ mod tests {
 
     #[test]
     fn basic_expressions_escape_their_operators() {
-        let find = |source: &str, text: &str| Regex::basic(source, false).unwrap().captures(text).map(|c| c.last().unwrap().to_string());
+        let find = |source: &str, text: &str| {
+            Regex::basic(source, false)
+                .unwrap()
+                .captures(text)
+                .map(|c| c.last().unwrap().to_string())
+        };
         assert_eq!(find(r"a\(b*\)c", "xabbc"), Some("bb".into()));
         assert_eq!(find("a+b", "a+b"), Some("a+b".into()));
         assert_eq!(find(r"a\+b", "aab"), Some("aab".into()));

@@ -21,7 +21,11 @@ pub(crate) fn decode(bytes: &[u8]) -> String {
 
 /// The character for one byte: itself in ASCII, a private-use one above.
 pub(crate) fn byte_char(b: u8) -> char {
-    if b < 0x80 { char::from(b) } else { char::from_u32(ESCAPE + u32::from(b) - 0x80).expect("a private-use character") }
+    if b < 0x80 {
+        char::from(b)
+    } else {
+        char::from_u32(ESCAPE + u32::from(b) - 0x80).expect("a private-use character")
+    }
 }
 
 /// The byte that a character of [`byte_char`] stands for above ASCII.
@@ -47,7 +51,11 @@ pub(crate) fn encode(text: &str) -> Vec<u8> {
 
 /// Joins single escaped bytes that together are UTF-8 again (`$'\xc3\xa9'`).
 pub(crate) fn rejoin(text: &str) -> String {
-    if text.chars().any(|c| escaped_byte(c).is_some()) { decode(&encode(text)) } else { text.to_owned() }
+    if text.chars().any(|c| escaped_byte(c).is_some()) {
+        decode(&encode(text))
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The number of bytes that a text stands for: what the C locale calls its length.

@@ -43,14 +43,27 @@ fn number(out: &mut String, n: i64, width: usize, fill: char, pad: Option<char>)
 }
 
 fn field(letter: char, pad: Option<char>, at: DateTime<Utc>, out: &mut String) {
-    const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+    const DAYS: [&str; 7] =
+        ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ];
     let day = DAYS[usize::try_from(at.weekday().num_days_from_sunday()).expect("below 7")];
     let month = MONTHS[usize::try_from(at.month0()).expect("below 12")];
     let hour12 = i64::from(if at.hour().is_multiple_of(12) { 12 } else { at.hour() % 12 });
-    let mut text = |t: &str| if pad == Some('^') { out.push_str(&t.to_uppercase()) } else { out.push_str(t) };
+    let mut text =
+        |t: &str| if pad == Some('^') { out.push_str(&t.to_uppercase()) } else { out.push_str(t) };
     match letter {
         'a' => text(&day[..3]),
         'A' => text(day),
@@ -84,10 +97,22 @@ fn field(letter: char, pad: Option<char>, at: DateTime<Utc>, out: &mut String) {
         's' => push(out, at.timestamp()),
         'S' => number(out, i64::from(at.second()), 2, '0', pad),
         'u' => push(out, at.weekday().number_from_monday()),
-        'U' => number(out, i64::from((at.ordinal0() + 7 - at.weekday().num_days_from_sunday()) / 7), 2, '0', pad),
+        'U' => number(
+            out,
+            i64::from((at.ordinal0() + 7 - at.weekday().num_days_from_sunday()) / 7),
+            2,
+            '0',
+            pad,
+        ),
         'V' => number(out, i64::from(at.iso_week().week()), 2, '0', pad),
         'w' => push(out, at.weekday().num_days_from_sunday()),
-        'W' => number(out, i64::from((at.ordinal0() + 7 - at.weekday().num_days_from_monday()) / 7), 2, '0', pad),
+        'W' => number(
+            out,
+            i64::from((at.ordinal0() + 7 - at.weekday().num_days_from_monday()) / 7),
+            2,
+            '0',
+            pad,
+        ),
         'y' => number(out, i64::from(at.year() % 100), 2, '0', pad),
         'Y' => number(out, i64::from(at.year()), 1, '0', pad),
         // What the C library does not know is printed as it stands.
@@ -102,17 +127,26 @@ pub(crate) fn parse(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     }
     let text = text.trim();
     let today = now.date_naive();
-    let formats = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f", "%Y.%m.%d-%H:%M:%S", "%Y.%m.%d-%H:%M"];
+    let formats = [
+        "%Y-%m-%d %H:%M:%S",
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y.%m.%d-%H:%M:%S",
+        "%Y.%m.%d-%H:%M",
+    ];
     if let Some(t) = formats.iter().find_map(|f| NaiveDateTime::parse_from_str(text, f).ok()) {
         return Some(t.and_utc());
     }
     if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return Some(day.and_hms_opt(0, 0, 0)?.and_utc());
     }
-    if let Ok(day) = NaiveDateTime::parse_from_str(&format!("{text} {}", now.year()), "%m.%d-%H:%M %Y") {
+    if let Ok(day) =
+        NaiveDateTime::parse_from_str(&format!("{text} {}", now.year()), "%m.%d-%H:%M %Y")
+    {
         return Some(day.and_utc());
     }
-    let time = ["%H:%M:%S", "%H:%M"].iter().find_map(|f| chrono::NaiveTime::parse_from_str(text, f).ok());
+    let time =
+        ["%H:%M:%S", "%H:%M"].iter().find_map(|f| chrono::NaiveTime::parse_from_str(text, f).ok());
     if let Some(time) = time {
         return Some(today.and_time(time).and_utc());
     }
@@ -157,7 +191,9 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
                 ("utc" | "universal", _) => {}
                 ("date", value) => given = Some(value.to_owned()),
                 ("iso-8601", value) => format = Some(iso(value).to_owned()),
-                ("rfc-2822" | "rfc-email", _) => format = Some("%a, %d %b %Y %H:%M:%S %z".to_owned()),
+                ("rfc-2822" | "rfc-email", _) => {
+                    format = Some("%a, %d %b %Y %H:%M:%S %z".to_owned())
+                }
                 _ => return call.bad_option('-', USAGE, 1),
             }
             continue;
@@ -173,7 +209,11 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
                     break;
                 }
                 'd' | 'r' | 's' | 'D' => {
-                    let value = if attached.is_empty() { args.next().map(ToString::to_string) } else { Some(attached.to_owned()) };
+                    let value = if attached.is_empty() {
+                        args.next().map(ToString::to_string)
+                    } else {
+                        Some(attached.to_owned())
+                    };
                     let Some(value) = value else { return call.usage(USAGE, 1) };
                     if letter == 'r' {
                         match call.sys.stat(&value, true) {

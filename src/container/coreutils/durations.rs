@@ -20,7 +20,9 @@ pub(crate) fn one(text: &str) -> Option<Duration> {
         _ => (text, 1),
     };
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() && part.is_empty() || !(whole.bytes().chain(part.bytes())).all(|b| b.is_ascii_digit()) {
+    if whole.is_empty() && part.is_empty()
+        || !(whole.bytes().chain(part.bytes())).all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let seconds: u64 = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX / 1000) };

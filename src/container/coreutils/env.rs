@@ -24,10 +24,16 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
                 rest = &rest[1..];
                 break;
             }
-            other if other.starts_with("-u") && other.len() > 2 => environment.retain(|(k, _)| *k != other[2..]),
+            other if other.starts_with("-u") && other.len() > 2 => {
+                environment.retain(|(k, _)| *k != other[2..])
+            }
             other if other.starts_with('-') => {
                 let option = other.chars().nth(1).unwrap_or('-');
-                return call.bad_option(option, "[-i0] [-u NAME]... [-] [NAME=VALUE]... [PROG ARGS]", 125);
+                return call.bad_option(
+                    option,
+                    "[-i0] [-u NAME]... [-] [NAME=VALUE]... [PROG ARGS]",
+                    125,
+                );
             }
             _ => break,
         }
@@ -50,9 +56,20 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
 }
 
 /// Becomes another command, or says why not.
-pub(super) fn become_command(call: &mut Call<'_, '_, '_>, command: &str, argv: &[Str], environment: &[(Str, Str)]) -> Begun {
-    let path = environment.iter().find(|(k, _)| k == "PATH").map_or(crate::container::image::DEFAULT_PATH, |(_, v)| v.as_str());
-    let loaded = call.sys.find_program(command, path).and_then(|file| call.sys.load_script(&file, argv, environment));
+pub(super) fn become_command(
+    call: &mut Call<'_, '_, '_>,
+    command: &str,
+    argv: &[Str],
+    environment: &[(Str, Str)],
+) -> Begun {
+    let path = environment
+        .iter()
+        .find(|(k, _)| k == "PATH")
+        .map_or(crate::container::image::DEFAULT_PATH, |(_, v)| v.as_str());
+    let loaded = call
+        .sys
+        .find_program(command, path)
+        .and_then(|file| call.sys.load_script(&file, argv, environment));
     match loaded {
         Ok(program) => {
             call.sys.flush();

@@ -99,7 +99,10 @@ impl Call<'_, '_, '_> {
 
     /// Prints a usage text and ends with this status.
     pub(crate) fn usage(&mut self, usage: &str, status: u8) -> Begun {
-        self.sys.err(&format!("BusyBox v1.36.1 () multi-call binary.\n\nUsage: {} {usage}\n", self.name));
+        self.sys.err(&format!(
+            "BusyBox v1.36.1 () multi-call binary.\n\nUsage: {} {usage}\n",
+            self.name
+        ));
         Begun::Exit(status)
     }
 
@@ -224,7 +227,11 @@ impl Waiting {
     fn resume(&mut self, sys: &mut Sys<'_, '_>) -> Step {
         match self {
             Self::Until(at, status) => {
-                if sys.now() >= *at { Step::Exit(*status) } else { Step::Block(Wait::Until(*at)) }
+                if sys.now() >= *at {
+                    Step::Exit(*status)
+                } else {
+                    Step::Block(Wait::Until(*at))
+                }
             }
             Self::Forever => Step::Block(Wait::Forever),
         }
@@ -338,19 +345,32 @@ enum State {
 impl Tool {
     /// A tool with its arguments, name first.
     pub(crate) fn new(name: &str, argv: &[Str], environment: &[(Str, Str)]) -> Self {
-        Self { name: name.into(), argv: argv.to_vec(), environment: environment.to_vec(), state: State::Fresh }
+        Self {
+            name: name.into(),
+            argv: argv.to_vec(),
+            environment: environment.to_vec(),
+            state: State::Fresh,
+        }
     }
 
     /// A program that has ended but for its output.
     pub(crate) fn ended(status: u8) -> Self {
-        Self { name: Str::default(), argv: Vec::new(), environment: Vec::new(), state: State::Ended(status) }
+        Self {
+            name: Str::default(),
+            argv: Vec::new(),
+            environment: Vec::new(),
+            state: State::Ended(status),
+        }
     }
 
     /// A program of an image that is not known: it is taken to run a second and to succeed.
     pub(crate) fn assumed(sys: &mut Sys<'_, '_>, name: &str) -> Self {
         let until = sys.now().saturating_add(super::planned::ASSUMED_COMMAND);
         sys.os.assumptions.push(super::planned::Assumption::Command { name: name.into() });
-        Self { state: State::Wait(Box::new(Waiting::Until(until, 0))), ..Self::new(name, &[name.into()], &[]) }
+        Self {
+            state: State::Wait(Box::new(Waiting::Until(until, 0))),
+            ..Self::new(name, &[name.into()], &[])
+        }
     }
 
     /// Whether a name is that of a tool.
@@ -373,7 +393,8 @@ impl Tool {
                         return Step::Exit(127);
                     };
                     let args = self.argv.get(1..).unwrap_or_default();
-                    let mut call = Call { name: &self.name, args, environment: &self.environment, sys };
+                    let mut call =
+                        Call { name: &self.name, args, environment: &self.environment, sys };
                     match (tool.start)(&mut call) {
                         Begun::Exit(status) => Step::Exit(status),
                         Begun::Filter(filter, inputs) => {

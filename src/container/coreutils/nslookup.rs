@@ -21,7 +21,11 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     let (mut a, mut aaaa) = (true, true);
     for arg in call.args {
         let lower = arg.to_ascii_lowercase();
-        if let Some(kind) = lower.strip_prefix("-type=").or_else(|| lower.strip_prefix("-querytype=")).or_else(|| lower.strip_prefix("-q=")) {
+        if let Some(kind) = lower
+            .strip_prefix("-type=")
+            .or_else(|| lower.strip_prefix("-querytype="))
+            .or_else(|| lower.strip_prefix("-q="))
+        {
             (a, aaaa) = (kind == "a" || kind == "any", kind == "aaaa" || kind == "any");
         } else if !arg.starts_with('-') {
             words.push(arg.to_string());
@@ -63,7 +67,11 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
 
 fn searched(call: &mut Call<'_, '_, '_>, name: &str) -> Vec<String> {
     let search = resolv_conf(call.sys).search;
-    if search.is_empty() { vec![name.to_owned()] } else { search.iter().map(|d| format!("{name}.{d}")).collect() }
+    if search.is_empty() {
+        vec![name.to_owned()]
+    } else {
+        search.iter().map(|d| format!("{name}.{d}")).collect()
+    }
 }
 
 /// Asks for A and AAAA of one name; true when something is missing.
@@ -75,7 +83,8 @@ fn ask(call: &Call<'_, '_, '_>, name: &str, a: bool, aaaa: bool, out: &mut Strin
         }
         match call.sys.world.network.ask(name) {
             DnsAnswer::Found(record) => {
-                let fitting: Vec<_> = record.addresses.iter().filter(|ip| ip.is_ipv4() == want_v4).collect();
+                let fitting: Vec<_> =
+                    record.addresses.iter().filter(|ip| ip.is_ipv4() == want_v4).collect();
                 if record.external {
                     out.push_str("Non-authoritative answer:\n");
                 }

@@ -42,11 +42,24 @@ const MAX_WIDTH: usize = 1 << 16;
 
 /// Formats arguments; the format is used again until all are used up.
 pub(crate) fn format(format: &str, args: &[Str], bash: bool, now: SimTime) -> Formatted {
-    let mut printer = Printer { args, next: 0, bash, now, out: String::new(), errors: Vec::new(), status: 0, stop: false };
+    let mut printer = Printer {
+        args,
+        next: 0,
+        bash,
+        now,
+        out: String::new(),
+        errors: Vec::new(),
+        status: 0,
+        stop: false,
+    };
     loop {
         let before = printer.next;
         printer.once(format);
-        if printer.stop || printer.next >= args.len() || printer.next == before || printer.out.len() > 1 << 26 {
+        if printer.stop
+            || printer.next >= args.len()
+            || printer.next == before
+            || printer.out.len() > 1 << 26
+        {
             break;
         }
     }
@@ -102,7 +115,9 @@ impl Printer<'_> {
             'x' => {
                 chars.next();
                 match escapes::number(chars, 16, 2) {
-                    Some(n) => self.out.push(crate::container::text::byte_char(escapes::low_byte(n))),
+                    Some(n) => {
+                        self.out.push(crate::container::text::byte_char(escapes::low_byte(n)))
+                    }
                     None => self.out.push_str("\\x"),
                 }
             }
@@ -155,14 +170,18 @@ impl Printer<'_> {
             spec.time = chars.by_ref().take_while(|c| *c != ')').collect();
         }
         match chars.next() {
-            Some(c) if "diouxXfFeEgGaAcsb".contains(c) || self.bash && matches!(c, 'q' | 'Q' | 'T') => {
+            Some(c)
+                if "diouxXfFeEgGaAcsb".contains(c) || self.bash && matches!(c, 'q' | 'Q' | 'T') =>
+            {
                 spec.conversion = c;
                 Some(spec)
             }
             other => {
                 text.extend(other);
                 let message = match (self.bash, other) {
-                    (true, None) => format!("`{}': missing format character", other.map_or('%', |c| c)),
+                    (true, None) => {
+                        format!("`{}': missing format character", other.map_or('%', |c| c))
+                    }
                     (true, Some(c)) => format!("`{c}': invalid format character"),
                     (false, _) => format!("{text}: invalid format"),
                 };
@@ -174,7 +193,12 @@ impl Printer<'_> {
         }
     }
 
-    fn size(&mut self, chars: &mut std::iter::Peekable<std::str::Chars<'_>>, text: &mut String, flags: &mut String) -> Option<usize> {
+    fn size(
+        &mut self,
+        chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+        text: &mut String,
+        flags: &mut String,
+    ) -> Option<usize> {
         if chars.peek() == Some(&'*') {
             chars.next();
             let n = self.take().and_then(|a| a.parse::<i64>().ok()).unwrap_or(0);
@@ -189,7 +213,11 @@ impl Printer<'_> {
             text.push(c);
             chars.next();
         }
-        if digits.is_empty() { None } else { Some(digits.parse().unwrap_or(MAX_WIDTH).min(MAX_WIDTH)) }
+        if digits.is_empty() {
+            None
+        } else {
+            Some(digits.parse().unwrap_or(MAX_WIDTH).min(MAX_WIDTH))
+        }
     }
 
     fn convert(&mut self, spec: &Spec) {
@@ -228,7 +256,11 @@ impl Printer<'_> {
     }
 
     fn bad_number(&mut self, text: &str) {
-        let message = if self.bash { format!("{text}: invalid number") } else { format!("invalid number '{text}'") };
+        let message = if self.bash {
+            format!("{text}: invalid number")
+        } else {
+            format!("invalid number '{text}'")
+        };
         self.errors.push(message);
         self.status = 1;
     }
@@ -244,7 +276,14 @@ impl Printer<'_> {
             self.bad_number(&text);
         }
         let negative = value < 0 && matches!(spec.conversion, 'd' | 'i');
-        let magnitude = if negative { value.unsigned_abs() } else { u128::from(u64::from_le_bytes(i64::try_from(value).map_or_else(|_| u64::try_from(value).unwrap_or(u64::MAX).to_le_bytes(), i64::to_le_bytes))) };
+        let magnitude = if negative {
+            value.unsigned_abs()
+        } else {
+            u128::from(u64::from_le_bytes(i64::try_from(value).map_or_else(
+                |_| u64::try_from(value).unwrap_or(u64::MAX).to_le_bytes(),
+                i64::to_le_bytes,
+            )))
+        };
         let mut digits = match spec.conversion {
             'o' => format!("{magnitude:o}"),
             'x' => format!("{magnitude:x}"),
@@ -252,7 +291,11 @@ impl Printer<'_> {
             _ => magnitude.to_string(),
         };
         if let Some(p) = spec.precision {
-            digits = if p == 0 && magnitude == 0 { String::new() } else { format!("{}{digits}", "0".repeat(p.saturating_sub(digits.len()))) };
+            digits = if p == 0 && magnitude == 0 {
+                String::new()
+            } else {
+                format!("{}{digits}", "0".repeat(p.saturating_sub(digits.len())))
+            };
         }
         let prefix = match spec.conversion {
             'd' | 'i' if negative => "-",
@@ -296,7 +339,8 @@ impl Printer<'_> {
                 0.0
             }
         };
-        let body = float_text(value.abs(), spec.conversion, spec.precision, spec.flags.contains('#'));
+        let body =
+            float_text(value.abs(), spec.conversion, spec.precision, spec.flags.contains('#'));
         let prefix = if value.is_sign_negative() {
             "-"
         } else if spec.flags.contains('+') {
@@ -340,13 +384,14 @@ fn parse_integer(text: &str) -> (i128, bool) {
         Some(d) => (true, d),
         None => (false, trimmed.strip_prefix('+').unwrap_or(trimmed)),
     };
-    let (radix, digits) = if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        (16, hex)
-    } else if digits.len() > 1 && digits.starts_with('0') {
-        (8, digits)
-    } else {
-        (10, digits)
-    };
+    let (radix, digits) =
+        if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+            (16, hex)
+        } else if digits.len() > 1 && digits.starts_with('0') {
+            (8, digits)
+        } else {
+            (10, digits)
+        };
     let len = digits.bytes().take_while(|b| char::from(*b).is_digit(radix)).count();
     let value = i128::from_str_radix(&digits[..len], radix).unwrap_or(0);
     let value = if negative { -value } else { value };
@@ -354,7 +399,12 @@ fn parse_integer(text: &str) -> (i128, bool) {
 }
 
 /// A number that is not negative, in one of C's floating-point formats.
-pub(crate) fn float_text(value: f64, conversion: char, precision: Option<usize>, keep_zeros: bool) -> String {
+pub(crate) fn float_text(
+    value: f64,
+    conversion: char,
+    precision: Option<usize>,
+    keep_zeros: bool,
+) -> String {
     let upper = conversion.is_ascii_uppercase();
     let text = if value.is_nan() {
         "nan".to_owned()
@@ -401,7 +451,8 @@ fn general(value: f64, precision: usize, keep_zeros: bool) -> String {
 
 /// `printf`
 pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
-    let rest = if call.args.first().is_some_and(|a| a == "--") { &call.args[1..] } else { call.args };
+    let rest =
+        if call.args.first().is_some_and(|a| a == "--") { &call.args[1..] } else { call.args };
     let Some(text) = rest.first() else { return call.usage("FORMAT [ARG]...", 1) };
     let result = format(text, &rest[1..], false, call.sys.now());
     call.sys.out(&result.bytes);
@@ -427,7 +478,10 @@ mod tests {
         check(&["%5d|%-5d|%05d|%+d\\n", "42", "42", "42", "42"], "   42|42   |00042|+42\n");
         check(&["%5.3s|", "abcdef"], "  abc|");
         check(&["%s=%s\\n", "a", "1", "b"], "a=1\nb=\n");
-        check(&["%.2f %5.1f %e %g", "3.14159", "2.5", "12345.678", "0.0001"], "3.14   2.5 1.234568e+04 0.0001");
+        check(
+            &["%.2f %5.1f %e %g", "3.14159", "2.5", "12345.678", "0.0001"],
+            "3.14   2.5 1.234568e+04 0.0001",
+        );
         check(&["%x %X %o %c %%", "255", "255", "8", "hello"], "ff FF 10 h %");
         check(&["%b", "a\\tb\\c", "never"], "a\tb");
         check(&["%g %g", "100000", "1000000"], "100000 1e+06");

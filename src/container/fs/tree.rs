@@ -155,13 +155,26 @@ impl Tree {
     ///
     /// # Errors
     /// When a part of the path is not a directory, or the path names one.
-    pub fn put(&mut self, path: &str, mode: u16, content: &[u8], at: SimTime) -> Result<(), TreeError> {
+    pub fn put(
+        &mut self,
+        path: &str,
+        mode: u16,
+        content: &[u8],
+        at: SimTime,
+    ) -> Result<(), TreeError> {
         let by = Stamp { at, uid: 0, gid: 0 };
-        self.put_as(path, mode, content, by).map_err(|cause| TreeError { path: path.to_owned(), cause })
+        self.put_as(path, mode, content, by)
+            .map_err(|cause| TreeError { path: path.to_owned(), cause })
     }
 
     /// As [`Tree::put`], for an owner.
-    pub(crate) fn put_as(&mut self, path: &str, mode: u16, content: &[u8], by: Stamp) -> Result<(), Errno> {
+    pub(crate) fn put_as(
+        &mut self,
+        path: &str,
+        mode: u16,
+        content: &[u8],
+        by: Stamp,
+    ) -> Result<(), Errno> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         let dir = self.make_dirs(dir, by)?;
         match self.child(dir, name)? {
@@ -214,7 +227,12 @@ impl Tree {
     }
 
     /// Calls `see` for every inode under `dir`, depth first in the order of names.
-    pub(crate) fn walk<'a>(&'a self, dir: Ino, path: &mut String, see: &mut impl FnMut(&str, &'a Inode)) {
+    pub(crate) fn walk<'a>(
+        &'a self,
+        dir: Ino,
+        path: &mut String,
+        see: &mut impl FnMut(&str, &'a Inode),
+    ) {
         let Kind::Dir(names) = &self.inode(dir).kind else { return };
         for (name, &ino) in names {
             let len = path.len();
@@ -274,7 +292,14 @@ impl Tree {
     }
 
     /// Makes a new inode and enters it into a directory under a name that is free.
-    pub(crate) fn add(&mut self, dir: Ino, name: &str, kind: Kind, mode: u16, by: Stamp) -> Result<Ino, Errno> {
+    pub(crate) fn add(
+        &mut self,
+        dir: Ino,
+        name: &str,
+        kind: Kind,
+        mode: u16,
+        by: Stamp,
+    ) -> Result<Ino, Errno> {
         if name.len() > 255 {
             return Err(Errno::NameTooLong);
         }
@@ -289,7 +314,13 @@ impl Tree {
     }
 
     /// Enters an existing inode under another name (a hard link, the second half of a rename).
-    pub(crate) fn enter(&mut self, dir: Ino, name: &str, ino: Ino, at: SimTime) -> Result<(), Errno> {
+    pub(crate) fn enter(
+        &mut self,
+        dir: Ino,
+        name: &str,
+        ino: Ino,
+        at: SimTime,
+    ) -> Result<(), Errno> {
         let inode = self.inode_mut(dir);
         let Kind::Dir(names) = &mut inode.kind else { return Err(Errno::NotDir) };
         names.insert(name.into(), ino);
@@ -317,12 +348,22 @@ impl Tree {
     }
 
     /// Replaces the content of a regular file.
-    pub(crate) fn set_content(&mut self, ino: Ino, content: Vec<u8>, at: SimTime) -> Result<(), Errno> {
+    pub(crate) fn set_content(
+        &mut self,
+        ino: Ino,
+        content: Vec<u8>,
+        at: SimTime,
+    ) -> Result<(), Errno> {
         self.edit(ino, at, |bytes| *bytes = content)
     }
 
     /// Changes the content of a regular file and keeps the books.
-    pub(crate) fn edit<T>(&mut self, ino: Ino, at: SimTime, change: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, Errno> {
+    pub(crate) fn edit<T>(
+        &mut self,
+        ino: Ino,
+        at: SimTime,
+        change: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> Result<T, Errno> {
         let inode = self.inode_mut(ino);
         if let Kind::Program(_) = inode.kind {
             inode.kind = Kind::File(Vec::new());

@@ -172,7 +172,11 @@ impl Files {
         id.volume.map_or(Some(&self.own), |v| volumes.get(v))
     }
 
-    pub(crate) fn tree_mut<'a>(&'a mut self, volumes: &'a mut Volumes, id: NodeId) -> Result<&'a mut Tree, Errno> {
+    pub(crate) fn tree_mut<'a>(
+        &'a mut self,
+        volumes: &'a mut Volumes,
+        id: NodeId,
+    ) -> Result<&'a mut Tree, Errno> {
         match id.volume {
             None => Ok(&mut self.own),
             Some(v) => volumes.get_mut(v).ok_or(Errno::NoEnt),
@@ -180,7 +184,11 @@ impl Files {
     }
 
     /// The inode behind an id.
-    pub(crate) fn inode<'a>(&'a self, volumes: &'a Volumes, id: NodeId) -> Result<&'a Inode, Errno> {
+    pub(crate) fn inode<'a>(
+        &'a self,
+        volumes: &'a Volumes,
+        id: NodeId,
+    ) -> Result<&'a Inode, Errno> {
         Ok(self.tree(volumes, id).ok_or(Errno::NoEnt)?.inode(id.ino))
     }
 
@@ -189,17 +197,31 @@ impl Files {
     }
 
     /// Follows a path. The last name need not exist; everything before it must.
-    pub(crate) fn place(&self, volumes: &Volumes, cwd: &str, path: &str, follow: bool, who: Who) -> Result<Place, Errno> {
+    pub(crate) fn place(
+        &self,
+        volumes: &Volumes,
+        cwd: &str,
+        path: &str,
+        follow: bool,
+        who: Who,
+    ) -> Result<Place, Errno> {
         if path.is_empty() {
             return Err(Errno::NoEnt);
         }
         let root = NodeId { volume: None, ino: ROOT };
-        let start = Place { dir: root, name: Str::default(), node: Some(root), path: String::new(), read_only: false };
+        let start = Place {
+            dir: root,
+            name: Str::default(),
+            node: Some(root),
+            path: String::new(),
+            read_only: false,
+        };
         let mut links = 0;
         let mut place = start.clone();
         let joined = join(cwd, path);
         let slash = joined.ends_with('/');
-        let mut todo: Vec<Str> = joined.split('/').rev().filter(|p| !p.is_empty() && *p != ".").map(Str::from).collect();
+        let mut todo: Vec<Str> =
+            joined.split('/').rev().filter(|p| !p.is_empty() && *p != ".").map(Str::from).collect();
         while let Some(name) = todo.pop() {
             let dir = place.node.ok_or(Errno::NoEnt)?;
             let inode = self.inode(volumes, dir)?;
@@ -211,7 +233,11 @@ impl Files {
             }
             if name == ".." {
                 let up = normalise(&format!("{}/..", place.path));
-                place = if up == "/" { start.clone() } else { self.place(volumes, "/", &up, false, Who { uid: 0, ..who })? };
+                place = if up == "/" {
+                    start.clone()
+                } else {
+                    self.place(volumes, "/", &up, false, Who { uid: 0, ..who })?
+                };
                 continue;
             }
             let next = self.step(volumes, &place, dir, &name)?;
@@ -224,7 +250,9 @@ impl Files {
                 if links > MAX_LINKS {
                     return Err(Errno::Loop);
                 }
-                todo.extend(to.split('/').rev().filter(|p| !p.is_empty() && *p != ".").map(Str::from));
+                todo.extend(
+                    to.split('/').rev().filter(|p| !p.is_empty() && *p != ".").map(Str::from),
+                );
                 if to.starts_with('/') {
                     place = start.clone();
                 }
@@ -232,18 +260,28 @@ impl Files {
             }
             place = next;
         }
-        if slash && let Some(node) = place.node && !self.inode(volumes, node)?.is_dir() {
+        if slash
+            && let Some(node) = place.node
+            && !self.inode(volumes, node)?.is_dir()
+        {
             return Err(Errno::NotDir);
         }
         Ok(place)
     }
 
-    fn step(&self, volumes: &Volumes, place: &Place, dir: NodeId, name: &Str) -> Result<Place, Errno> {
+    fn step(
+        &self,
+        volumes: &Volumes,
+        place: &Place,
+        dir: NodeId,
+        name: &Str,
+    ) -> Result<Place, Errno> {
         let path = format!("{}/{name}", place.path);
         if let Some(mount) = self.mounted(&path)
             && let Some(tree) = volumes.get(mount.volume)
         {
-            let node = tree.find(&mount.sub_path).map(|ino| NodeId { volume: Some(mount.volume), ino });
+            let node =
+                tree.find(&mount.sub_path).map(|ino| NodeId { volume: Some(mount.volume), ino });
             return Ok(Place { dir, name: name.clone(), node, path, read_only: mount.read_only });
         }
         let tree = self.tree(volumes, dir).ok_or(Errno::NoEnt)?;
@@ -252,7 +290,14 @@ impl Files {
     }
 
     /// The node at a path, which must exist.
-    pub(crate) fn resolve(&self, volumes: &Volumes, cwd: &str, path: &str, follow: bool, who: Who) -> Result<NodeId, Errno> {
+    pub(crate) fn resolve(
+        &self,
+        volumes: &Volumes,
+        cwd: &str,
+        path: &str,
+        follow: bool,
+        who: Who,
+    ) -> Result<NodeId, Errno> {
         self.place(volumes, cwd, path, follow, who)?.node.ok_or(Errno::NoEnt)
     }
 
@@ -280,12 +325,23 @@ impl Files {
     }
 
     /// Whether `who` may do `want` (4 read, 2 write, 1 execute or search) with the node.
-    pub(crate) fn may(&self, volumes: &Volumes, id: NodeId, who: Who, want: u16) -> Result<bool, Errno> {
+    pub(crate) fn may(
+        &self,
+        volumes: &Volumes,
+        id: NodeId,
+        who: Who,
+        want: u16,
+    ) -> Result<bool, Errno> {
         Ok(may(self.inode(volumes, id)?, who, want))
     }
 
     /// Fails unless entries of the directory of `place` may be changed.
-    pub(crate) fn writable_dir(&self, volumes: &Volumes, place: &Place, who: Who) -> Result<(), Errno> {
+    pub(crate) fn writable_dir(
+        &self,
+        volumes: &Volumes,
+        place: &Place,
+        who: Who,
+    ) -> Result<(), Errno> {
         if place.read_only {
             return Err(Errno::ReadOnly);
         }
@@ -293,7 +349,13 @@ impl Files {
     }
 
     /// Fails unless the node at `place` may be written to.
-    pub(crate) fn writable(&self, volumes: &Volumes, place: &Place, id: NodeId, who: Who) -> Result<(), Errno> {
+    pub(crate) fn writable(
+        &self,
+        volumes: &Volumes,
+        place: &Place,
+        id: NodeId,
+        who: Who,
+    ) -> Result<(), Errno> {
         if place.read_only {
             return Err(Errno::ReadOnly);
         }
@@ -301,18 +363,37 @@ impl Files {
     }
 
     /// Makes something new at a place where nothing is.
-    pub(crate) fn make(&mut self, volumes: &mut Volumes, place: &Place, kind: Kind, mode: u16, who: Who) -> Result<NodeId, Errno> {
+    pub(crate) fn make(
+        &mut self,
+        volumes: &mut Volumes,
+        place: &Place,
+        kind: Kind,
+        mode: u16,
+        who: Who,
+    ) -> Result<NodeId, Errno> {
         if place.node.is_some() || place.name.is_empty() {
             return Err(Errno::Exists);
         }
         self.writable_dir(volumes, place, who)?;
         let mode = if matches!(kind, Kind::Link(_)) { 0o777 } else { mode & !who.umask };
-        let ino = self.tree_mut(volumes, place.dir)?.add(place.dir.ino, &place.name, kind, mode, who.stamp())?;
+        let ino = self.tree_mut(volumes, place.dir)?.add(
+            place.dir.ino,
+            &place.name,
+            kind,
+            mode,
+            who.stamp(),
+        )?;
         Ok(NodeId { volume: place.dir.volume, ino })
     }
 
     /// Takes the name at `place` away (unlink, rmdir). Returns the node and whether it has no name left.
-    pub(crate) fn unlink(&mut self, volumes: &mut Volumes, place: &Place, dir: bool, who: Who) -> Result<(NodeId, bool), Errno> {
+    pub(crate) fn unlink(
+        &mut self,
+        volumes: &mut Volumes,
+        place: &Place,
+        dir: bool,
+        who: Who,
+    ) -> Result<(NodeId, bool), Errno> {
         let node = place.node.ok_or(Errno::NoEnt)?;
         if place.name.is_empty() || self.mounted(&place.path).is_some() {
             return Err(Errno::Busy);
@@ -333,7 +414,13 @@ impl Files {
     }
 
     /// Another name for a file.
-    pub(crate) fn link(&mut self, volumes: &mut Volumes, from: NodeId, to: &Place, who: Who) -> Result<(), Errno> {
+    pub(crate) fn link(
+        &mut self,
+        volumes: &mut Volumes,
+        from: NodeId,
+        to: &Place,
+        who: Who,
+    ) -> Result<(), Errno> {
         if to.node.is_some() {
             return Err(Errno::Exists);
         }
@@ -351,7 +438,13 @@ impl Files {
 
     /// Moves a name within one file system, over what is at the target. Returns the node that lost
     /// its last name by that.
-    pub(crate) fn rename(&mut self, volumes: &mut Volumes, from: &Place, to: &Place, who: Who) -> Result<Option<NodeId>, Errno> {
+    pub(crate) fn rename(
+        &mut self,
+        volumes: &mut Volumes,
+        from: &Place,
+        to: &Place,
+        who: Who,
+    ) -> Result<Option<NodeId>, Errno> {
         let node = from.node.ok_or(Errno::NoEnt)?;
         if node.volume != to.dir.volume || from.dir.volume != to.dir.volume {
             return Err(Errno::CrossDevice);
@@ -384,7 +477,12 @@ impl Files {
     }
 
     /// The names in a directory, in order.
-    pub(crate) fn list(&self, volumes: &Volumes, id: NodeId, path: &str) -> Result<Vec<Str>, Errno> {
+    pub(crate) fn list(
+        &self,
+        volumes: &Volumes,
+        id: NodeId,
+        path: &str,
+    ) -> Result<Vec<Str>, Errno> {
         let Kind::Dir(names) = &self.inode(volumes, id)?.kind else { return Err(Errno::NotDir) };
         let mut out: Vec<Str> = names.keys().cloned().collect();
         // Volumes in volumes: the mount point need not be an entry of the outer one.
@@ -433,15 +531,28 @@ mod tests {
         let mut config = Tree::new(0o755, SimTime::ZERO);
         config.put("/..data/key", 0o644, b"v", SimTime::ZERO).unwrap();
         volumes.insert(VolumeId(1), config);
-        let mount = Mount { path: "/etc/config".into(), volume: VolumeId(1), sub_path: Str::default(), read_only: true };
-        let mut files = Files::new(Tree::new(0o755, SimTime::ZERO), &[mount], &volumes, SimTime::ZERO);
-        let at = |files: &Files, volumes: &Volumes, path: &str| files.place(volumes, "/", path, true, ROOT_USER);
+        let mount = Mount {
+            path: "/etc/config".into(),
+            volume: VolumeId(1),
+            sub_path: Str::default(),
+            read_only: true,
+        };
+        let mut files =
+            Files::new(Tree::new(0o755, SimTime::ZERO), &[mount], &volumes, SimTime::ZERO);
+        let at = |files: &Files, volumes: &Volumes, path: &str| {
+            files.place(volumes, "/", path, true, ROOT_USER)
+        };
         let link = at(&files, &volumes, "/l").unwrap();
-        files.make(&mut volumes, &link, Kind::Link("/etc/config/..data".into()), 0o777, ROOT_USER).unwrap();
+        files
+            .make(&mut volumes, &link, Kind::Link("/etc/config/..data".into()), 0o777, ROOT_USER)
+            .unwrap();
         assert!(at(&files, &volumes, "/l/key").unwrap().node.is_some());
         assert_eq!(at(&files, &volumes, "/l/../../x").unwrap().path, "/etc/x");
         let new = at(&files, &volumes, "/etc/config/new").unwrap();
-        assert_eq!(files.make(&mut volumes, &new, Kind::Fifo, 0o644, ROOT_USER), Err(Errno::ReadOnly));
+        assert_eq!(
+            files.make(&mut volumes, &new, Kind::Fifo, 0o644, ROOT_USER),
+            Err(Errno::ReadOnly)
+        );
         assert!(matches!(at(&files, &volumes, "/etc/config/..data/key/x"), Err(Errno::NotDir)));
         assert_eq!(normalise("/a/./b/../c//"), "/a/c");
     }

@@ -63,8 +63,12 @@ pub(crate) struct ResolvConf {
 
 /// What /etc/resolv.conf of this container says.
 pub(crate) fn resolv_conf(sys: &mut Sys<'_, '_>) -> ResolvConf {
-    let mut conf = ResolvConf { server: sys.world.network.dns_server, search: Vec::new(), ndots: 1 };
-    let text = sys.content("/etc/resolv.conf").map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    let mut conf =
+        ResolvConf { server: sys.world.network.dns_server, search: Vec::new(), ndots: 1 };
+    let text = sys
+        .content("/etc/resolv.conf")
+        .map(|b| String::from_utf8_lossy(&b).into_owned())
+        .unwrap_or_default();
     for line in text.lines() {
         let mut words = line.split_whitespace();
         match words.next() {
@@ -75,7 +79,9 @@ pub(crate) fn resolv_conf(sys: &mut Sys<'_, '_>) -> ResolvConf {
             }
             Some("search") => conf.search = words.map(str::to_owned).collect(),
             Some("options") => {
-                conf.ndots = words.find_map(|w| w.strip_prefix("ndots:")?.parse().ok()).unwrap_or(conf.ndots);
+                conf.ndots = words
+                    .find_map(|w| w.strip_prefix("ndots:")?.parse().ok())
+                    .unwrap_or(conf.ndots);
             }
             Some(_) | None => {}
         }

@@ -34,7 +34,13 @@ pub struct HttpReply {
 
 impl Default for HttpReply {
     fn default() -> Self {
-        Self { status: 200, headers: Vec::new(), body: Vec::new(), echo_body: false, delay: Duration::ZERO }
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: Vec::new(),
+            echo_body: false,
+            delay: Duration::ZERO,
+        }
     }
 }
 
@@ -85,9 +91,16 @@ pub(crate) struct Received {
 
 /// The first whole request in `bytes`, with the bytes it takes.
 pub(crate) fn parse_request(bytes: &[u8]) -> Option<(Received, usize)> {
-    let split = |sep: &[u8]| bytes.windows(sep.len()).position(|w| w == sep).map(|i| (i, i + sep.len()));
+    let split =
+        |sep: &[u8]| bytes.windows(sep.len()).position(|w| w == sep).map(|i| (i, i + sep.len()));
     let (head_end, body_start) = match (split(b"\r\n\r\n"), split(b"\n\n")) {
-        (Some(a), Some(b)) => if a.0 < b.0 { a } else { b },
+        (Some(a), Some(b)) => {
+            if a.0 < b.0 {
+                a
+            } else {
+                b
+            }
+        }
         (a, b) => a.or(b)?,
     };
     let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
@@ -112,12 +125,16 @@ pub(crate) fn answer(rules: &[HttpRule], request: &Received) -> HttpReply {
         return HttpReply { body: b"ok\n".to_vec(), ..HttpReply::default() };
     }
     let matches = |rule: &&HttpRule| {
-        rule.path.as_ref().is_none_or(|p| *p == request.path || request.path.split('?').next() == Some(p))
+        rule.path
+            .as_ref()
+            .is_none_or(|p| *p == request.path || request.path.split('?').next() == Some(p))
             && rule.method.as_ref().is_none_or(|m| *m == request.method)
             && rule.header.as_ref().is_none_or(|h| request.head.contains(h.as_str()))
     };
     match rules.iter().rev().find(matches) {
-        Some(rule) if rule.reply.echo_body => HttpReply { body: request.body.clone(), ..rule.reply.clone() },
+        Some(rule) if rule.reply.echo_body => {
+            HttpReply { body: request.body.clone(), ..rule.reply.clone() }
+        }
         Some(rule) => rule.reply.clone(),
         None => HttpReply { status: 404, body: b"not found\n".to_vec(), ..HttpReply::default() },
     }
@@ -149,7 +166,10 @@ mod tests {
     #[test]
     fn the_last_rule_that_matches_wins() {
         let rules = [
-            HttpRule { reply: HttpReply { status: 503, ..HttpReply::default() }, ..HttpRule::default() },
+            HttpRule {
+                reply: HttpReply { status: 503, ..HttpReply::default() },
+                ..HttpRule::default()
+            },
             HttpRule { path: Some("/ok".into()), ..HttpRule::default() },
         ];
         let get = |path: &str| {

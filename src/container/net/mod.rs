@@ -197,7 +197,10 @@ mod tests {
         net.listen(at("10.96.0.20:80"), Listener::Forward(SmallVec::new()));
         assert!(matches!(net.reach(at("10.96.0.20:80"), 0), Reached::Refused));
         net.listen(at("10.244.1.2:8080"), Listener::Redis);
-        net.listen(at("10.96.0.20:80"), Listener::Forward(smallvec::smallvec![at("10.244.1.2:8080")]));
+        net.listen(
+            at("10.96.0.20:80"),
+            Listener::Forward(smallvec::smallvec![at("10.244.1.2:8080")]),
+        );
         assert!(matches!(net.reach(at("10.96.0.20:80"), 7), Reached::Open(Listener::Redis)));
         assert!(matches!(net.reach(at("10.97.4.4:80"), 0), Reached::Nothing));
         assert!(matches!(net.reach(at("10.96.0.21:80"), 0), Reached::Refused));

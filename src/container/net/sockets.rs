@@ -52,7 +52,8 @@ pub(crate) struct Remote {
 impl Remote {
     /// A connection that has just been accepted.
     pub(crate) fn new(to: SocketAddr, listener: Listener, now: SimTime) -> Self {
-        let mut remote = Self { to, listener, inbox: Vec::new(), outbox: VecDeque::new(), closes: None };
+        let mut remote =
+            Self { to, listener, inbox: Vec::new(), outbox: VecDeque::new(), closes: None };
         if let Listener::Tcp(server) = &remote.listener {
             if !server.banner.is_empty() {
                 remote.outbox.push_back((now, server.banner.clone()));
@@ -93,7 +94,12 @@ impl Remote {
         let reply = answer(rules, &request);
         let at = now.saturating_add(reply.delay);
         let body = (!request.body.is_empty()).then(|| request.body.clone());
-        requests.push(Request { at: now, to: self.to, line: format!("{} {}", request.method, request.path), body });
+        requests.push(Request {
+            at: now,
+            to: self.to,
+            line: format!("{} {}", request.method, request.path),
+            body,
+        });
         self.outbox.push_back((at, render(&reply, request.method == "HEAD")));
         self.closes = Some(at);
         self.inbox.clear();

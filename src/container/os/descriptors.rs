@@ -191,16 +191,14 @@ impl Os {
                 }
                 self.pipe_end_closed(p);
             }
-            Target::Socket(s) => {
-                match self.sockets.remove(&s) {
-                    Some(Socket::Local { from, to }) => {
-                        self.release_socket_end(from, true);
-                        self.release_socket_end(to, false);
-                    }
-                    Some(Socket::Listening { port }) => self.stop_listening(port),
-                    Some(Socket::Remote(_)) | None => {}
+            Target::Socket(s) => match self.sockets.remove(&s) {
+                Some(Socket::Local { from, to }) => {
+                    self.release_socket_end(from, true);
+                    self.release_socket_end(to, false);
                 }
-            }
+                Some(Socket::Listening { port }) => self.stop_listening(port),
+                Some(Socket::Remote(_)) | None => {}
+            },
             Target::Node(_) | Target::Bytes(_) | Target::Sink(..) => {}
         }
     }
@@ -273,7 +271,11 @@ impl Os {
                 }
                 Phase::Blocked(Wait::Fifo) => true,
                 Phase::Blocked(
-                    Wait::Until(_) | Wait::Child(_) | Wait::Network(_) | Wait::Forever | Wait::Spinning,
+                    Wait::Until(_)
+                    | Wait::Child(_)
+                    | Wait::Network(_)
+                    | Wait::Forever
+                    | Wait::Spinning,
                 )
                 | Phase::Ready
                 | Phase::Zombie(_) => false,
@@ -299,7 +301,12 @@ impl Os {
     }
 
     /// Writes as much as goes; returns how much, or why not.
-    fn write_file(&mut self, file: FileId, bytes: &[u8], world: &mut World<'_>) -> Result<usize, Errno> {
+    fn write_file(
+        &mut self,
+        file: FileId,
+        bytes: &[u8],
+        world: &mut World<'_>,
+    ) -> Result<usize, Errno> {
         let open = self.open.get_mut(&file).ok_or(Errno::BadFd)?;
         if !open.access.write {
             return Err(Errno::BadFd);
@@ -329,7 +336,13 @@ impl Os {
         }
     }
 
-    fn put_output(&mut self, sink: SinkId, stream: OutputStream, bytes: &[u8], at: SimTime) -> Result<usize, Errno> {
+    fn put_output(
+        &mut self,
+        sink: SinkId,
+        stream: OutputStream,
+        bytes: &[u8],
+        at: SimTime,
+    ) -> Result<usize, Errno> {
         if bytes.is_empty() {
             return Ok(0);
         }
@@ -346,7 +359,9 @@ impl Os {
         self.output_len += bytes.len();
         let out = self.outputs.entry(sink).or_default();
         match out.last_mut() {
-            Some(last) if last.at == at && last.stream == stream => last.bytes.extend_from_slice(bytes),
+            Some(last) if last.at == at && last.stream == stream => {
+                last.bytes.extend_from_slice(bytes)
+            }
             _ => out.push(Output { at, stream, bytes: bytes.to_vec() }),
         }
         Ok(bytes.len())
@@ -366,7 +381,12 @@ impl Os {
         Ok(n)
     }
 
-    fn write_socket(&mut self, s: u32, bytes: &[u8], world: &mut World<'_>) -> Result<usize, Errno> {
+    fn write_socket(
+        &mut self,
+        s: u32,
+        bytes: &[u8],
+        world: &mut World<'_>,
+    ) -> Result<usize, Errno> {
         match self.sockets.get_mut(&s) {
             Some(Socket::Local { to, .. }) => {
                 let to = *to;
@@ -380,18 +400,29 @@ impl Os {
         }
     }
 
-    fn write_node(&mut self, node: NodeId, offset: usize, append: bool, bytes: &[u8], world: &mut World<'_>) -> Result<usize, Errno> {
+    fn write_node(
+        &mut self,
+        node: NodeId,
+        offset: usize,
+        append: bool,
+        bytes: &[u8],
+        world: &mut World<'_>,
+    ) -> Result<usize, Errno> {
         match self.files.inode(world.volumes, node)?.kind {
             Kind::Device(Device::Full) if !bytes.is_empty() => return Err(Errno::NoSpace),
             Kind::Device(Device::Tty) => return Err(Errno::NoDevice),
             Kind::Device(_) => return Ok(offset),
             Kind::File(_) => {}
-            Kind::Program(_) | Kind::Dir(_) | Kind::Link(_) | Kind::Fifo => return Err(Errno::Inval),
+            Kind::Program(_) | Kind::Dir(_) | Kind::Link(_) | Kind::Fifo => {
+                return Err(Errno::Inval);
+            }
         }
         let limit = self.limits.file_bytes;
         let tree = self.files.tree_mut(world.volumes, node)?;
         if tree.bytes() + bytes.len() as u64 > limit {
-            let text = format!("files of the container hold {limit} bytes (file_bytes); the write failed as on a full disk");
+            let text = format!(
+                "files of the container hold {limit} bytes (file_bytes); the write failed as on a full disk"
+            );
             if self.complaints.last() != Some(&text) {
                 self.complaints.push(text);
             }
@@ -437,7 +468,12 @@ impl Os {
         }
     }
 
-    fn read_file(&mut self, file: FileId, max: usize, world: &mut World<'_>) -> Result<Read, Errno> {
+    fn read_file(
+        &mut self,
+        file: FileId,
+        max: usize,
+        world: &mut World<'_>,
+    ) -> Result<Read, Errno> {
         let open = self.open.get_mut(&file).ok_or(Errno::BadFd)?;
         if !open.access.read {
             return Err(Errno::BadFd);
@@ -473,7 +509,11 @@ impl Os {
     fn read_pipe(&mut self, p: PipeId, max: usize) -> Read {
         let Some(pipe) = self.pipes.get_mut(&p) else { return Read::End };
         if pipe.bytes.is_empty() {
-            return if pipe.writers == 0 && pipe.had_writer { Read::End } else { Read::Later(None) };
+            return if pipe.writers == 0 && pipe.had_writer {
+                Read::End
+            } else {
+                Read::Later(None)
+            };
         }
         let n = max.min(pipe.bytes.len());
         let data: Vec<u8> = pipe.bytes.drain(..n).collect();
@@ -497,7 +537,13 @@ impl Os {
         }
     }
 
-    fn read_node(&mut self, node: NodeId, offset: usize, max: usize, world: &mut World<'_>) -> Result<Vec<u8>, Errno> {
+    fn read_node(
+        &mut self,
+        node: NodeId,
+        offset: usize,
+        max: usize,
+        world: &mut World<'_>,
+    ) -> Result<Vec<u8>, Errno> {
         match &self.files.inode(world.volumes, node)?.kind {
             Kind::File(bytes) => {
                 let from = offset.min(bytes.len());
@@ -570,7 +616,10 @@ impl Sys<'_, '_> {
     pub(crate) fn seek(&mut self, fd: Fd, offset: usize, from_end: bool) -> Result<usize, Errno> {
         let file = self.me().fds.get(&fd).ok_or(Errno::BadFd)?.file;
         let len = match &self.os.open.get(&file).ok_or(Errno::BadFd)?.target {
-            Target::Node(node) => usize::try_from(self.os.files.inode(self.world.volumes, *node)?.size()).unwrap_or(usize::MAX),
+            Target::Node(node) => {
+                usize::try_from(self.os.files.inode(self.world.volumes, *node)?.size())
+                    .unwrap_or(usize::MAX)
+            }
             Target::Bytes(b) => b.len(),
             Target::PipeOut(_) | Target::PipeIn(_) | Target::Sink(..) | Target::Socket(_) => {
                 return Err(Errno::IllegalSeek);
@@ -630,7 +679,12 @@ impl Sys<'_, '_> {
     }
 
     /// Duplicates a descriptor to a free one not below `least`, which exec closes if asked.
-    pub(crate) fn dup_above(&mut self, from: Fd, least: Fd, close_on_exec: bool) -> Result<Fd, Errno> {
+    pub(crate) fn dup_above(
+        &mut self,
+        from: Fd,
+        least: Fd,
+        close_on_exec: bool,
+    ) -> Result<Fd, Errno> {
         let handle = *self.me().fds.get(&from).ok_or(Errno::BadFd)?;
         self.os.retain(handle.file);
         let fd = self.free_fd(least);
@@ -650,7 +704,8 @@ impl Sys<'_, '_> {
         match self.target(fd) {
             Some(Target::PipeIn(p)) => self.os.pipes.get(p).is_some_and(|p| p.had_reader),
             Some(Target::PipeOut(p)) => self.os.pipes.get(p).is_some_and(|p| p.had_writer),
-            Some(Target::Node(_) | Target::Bytes(_) | Target::Sink(..) | Target::Socket(_)) | None => true,
+            Some(Target::Node(_) | Target::Bytes(_) | Target::Sink(..) | Target::Socket(_))
+            | None => true,
         }
     }
 
@@ -664,8 +719,10 @@ impl Sys<'_, '_> {
                 p
             }
         };
-        let target = if access.write && !access.read { Target::PipeIn(p) } else { Target::PipeOut(p) };
-        if access.write && access.read
+        let target =
+            if access.write && !access.read { Target::PipeIn(p) } else { Target::PipeOut(p) };
+        if access.write
+            && access.read
             && let Some(pipe) = self.os.pipes.get_mut(&p)
         {
             pipe.had_writer = true;

@@ -23,12 +23,21 @@ impl Sys<'_, '_> {
             if !mode.create || path.ends_with('/') {
                 return Err(if mode.create { Errno::IsDir } else { Errno::NoEnt });
             }
-            let node = self.os.files.make(self.world.volumes, &place, Kind::File(Vec::new()), mode.mode, who)?;
+            let node = self.os.files.make(
+                self.world.volumes,
+                &place,
+                Kind::File(Vec::new()),
+                mode.mode,
+                who,
+            )?;
             return Ok(self.install(Target::Node(node), access, least));
         };
         let inode = self.os.files.inode(self.world.volumes, node)?;
-        let (is_dir, is_fifo, is_file) =
-            (inode.is_dir(), matches!(inode.kind, Kind::Fifo), matches!(inode.kind, Kind::File(_) | Kind::Program(_)));
+        let (is_dir, is_fifo, is_file) = (
+            inode.is_dir(),
+            matches!(inode.kind, Kind::Fifo),
+            matches!(inode.kind, Kind::File(_) | Kind::Program(_)),
+        );
         if mode.exclusive && is_file {
             return Err(Errno::Exists);
         }
@@ -45,7 +54,11 @@ impl Sys<'_, '_> {
             return Ok(self.open_fifo(node, access, least));
         }
         if mode.truncate && access.write && is_file {
-            self.os.files.tree_mut(self.world.volumes, node)?.set_content(node.ino, Vec::new(), who.at)?;
+            self.os.files.tree_mut(self.world.volumes, node)?.set_content(
+                node.ino,
+                Vec::new(),
+                who.at,
+            )?;
         }
         Ok(self.install(Target::Node(node), access, least))
     }
@@ -57,7 +70,10 @@ impl Sys<'_, '_> {
             "/dev/stdin" => Some(0),
             "/dev/stdout" => Some(1),
             "/dev/stderr" => Some(2),
-            p => p.strip_prefix("/dev/fd/").or_else(|| p.strip_prefix("/proc/self/fd/")).and_then(|n| n.parse().ok()),
+            p => p
+                .strip_prefix("/dev/fd/")
+                .or_else(|| p.strip_prefix("/proc/self/fd/"))
+                .and_then(|n| n.parse().ok()),
         };
         let (pid, fd) = match own {
             Some(fd) => (self.pid, fd),
@@ -81,11 +97,19 @@ impl Sys<'_, '_> {
                 if mode.truncate {
                     let now = self.world.now;
                     // Devices have nothing to cut.
-                    let _cut = self.os.files.tree_mut(self.world.volumes, node)?.set_content(node.ino, Vec::new(), now);
+                    let _cut = self.os.files.tree_mut(self.world.volumes, node)?.set_content(
+                        node.ino,
+                        Vec::new(),
+                        now,
+                    );
                 }
                 self.install(Target::Node(node), mode.access, least)
             }
-            Target::Bytes(_) | Target::PipeIn(_) | Target::PipeOut(_) | Target::Sink(..) | Target::Socket(_) => {
+            Target::Bytes(_)
+            | Target::PipeIn(_)
+            | Target::PipeOut(_)
+            | Target::Sink(..)
+            | Target::Socket(_) => {
                 if pid == self.pid {
                     self.dup_above(fd, least, false)?
                 } else {
@@ -101,7 +125,11 @@ impl Sys<'_, '_> {
             return Err(if self.proc_file(path).is_some() { Errno::Access } else { Errno::NoEnt });
         }
         if let Some(bytes) = self.proc_file(path) {
-            return Ok(self.install(Target::Bytes(bytes), Access { read: true, ..Access::default() }, least));
+            return Ok(self.install(
+                Target::Bytes(bytes),
+                Access { read: true, ..Access::default() },
+                least,
+            ));
         }
         Err(if self.proc_dir(path).is_some() { Errno::IsDir } else { Errno::NoEnt })
     }
@@ -138,7 +166,9 @@ impl Sys<'_, '_> {
         match self.target(fd).ok_or(Errno::NoEnt)? {
             Target::Node(node) => self.os.files.stat(self.world.volumes, *node),
             Target::Bytes(b) => Ok(self.made_up_stat('-', b.len() as u64)),
-            Target::PipeIn(_) | Target::PipeOut(_) | Target::Sink(..) => Ok(self.made_up_stat('p', 0)),
+            Target::PipeIn(_) | Target::PipeOut(_) | Target::Sink(..) => {
+                Ok(self.made_up_stat('p', 0))
+            }
             Target::Socket(_) => Ok(self.made_up_stat('s', 0)),
         }
     }
@@ -146,7 +176,17 @@ impl Sys<'_, '_> {
     pub(super) fn made_up_stat(&self, kind: char, size: u64) -> Stat {
         let id = NodeId { volume: None, ino: crate::container::fs::Ino(0) };
         let mode = if kind == 'd' { 0o555 } else { 0o644 };
-        Stat { id, mode, uid: 0, gid: 0, size, mtime: self.world.now, ctime: self.world.now, links: 1, kind }
+        Stat {
+            id,
+            mode,
+            uid: 0,
+            gid: 0,
+            size,
+            mtime: self.world.now,
+            ctime: self.world.now,
+            links: 1,
+            kind,
+        }
     }
 
     /// The node at a path.
@@ -159,7 +199,8 @@ impl Sys<'_, '_> {
         if self.absolute(path).starts_with("/proc/") {
             return self.stat(path, true).map(|s| s.mode >> 6 & want == want);
         }
-        let place = self.os.files.place(self.world.volumes, &self.me().cwd, path, true, self.who())?;
+        let place =
+            self.os.files.place(self.world.volumes, &self.me().cwd, path, true, self.who())?;
         let node = place.node.ok_or(Errno::NoEnt)?;
         if want & 0o2 != 0 && Files::read_only(&place) {
             return Ok(false);
@@ -199,7 +240,8 @@ impl Sys<'_, '_> {
         if let Some(names) = self.proc_dir(&absolute) {
             return Ok(names);
         }
-        let place = self.os.files.place(self.world.volumes, &self.me().cwd, path, true, self.who())?;
+        let place =
+            self.os.files.place(self.world.volumes, &self.me().cwd, path, true, self.who())?;
         let node = place.node.ok_or(Errno::NoEnt)?;
         if !self.os.files.may(self.world.volumes, node, self.who(), 0o4)? {
             return Err(Errno::Access);
@@ -210,7 +252,8 @@ impl Sys<'_, '_> {
 
     /// The absolute path of what is at `path`, without links.
     pub(crate) fn real_path(&self, path: &str) -> Result<String, Errno> {
-        let place = self.os.files.place(self.world.volumes, &self.me().cwd, path, true, self.who())?;
+        let place =
+            self.os.files.place(self.world.volumes, &self.me().cwd, path, true, self.who())?;
         place.node.ok_or(Errno::NoEnt)?;
         Ok(if place.path.is_empty() { "/".to_owned() } else { place.path })
     }
@@ -228,7 +271,9 @@ impl Sys<'_, '_> {
         let node = self.node(path, false)?;
         match &self.os.files.inode(self.world.volumes, node)?.kind {
             Kind::Link(to) => Ok(to.clone()),
-            Kind::File(_) | Kind::Program(_) | Kind::Dir(_) | Kind::Fifo | Kind::Device(_) => Err(Errno::Inval),
+            Kind::File(_) | Kind::Program(_) | Kind::Dir(_) | Kind::Fifo | Kind::Device(_) => {
+                Err(Errno::Inval)
+            }
         }
     }
 
@@ -236,7 +281,13 @@ impl Sys<'_, '_> {
     pub(crate) fn unlink(&mut self, path: &str, dir: bool) -> Result<(), Errno> {
         let who = self.who();
         let cwd = self.cwd();
-        let place = self.os.files.place(self.world.volumes, &cwd, path.trim_end_matches('/'), false, who)?;
+        let place = self.os.files.place(
+            self.world.volumes,
+            &cwd,
+            path.trim_end_matches('/'),
+            false,
+            who,
+        )?;
         let (node, last) = self.os.files.unlink(self.world.volumes, &place, dir, who)?;
         if last {
             self.forget(node);
@@ -264,8 +315,15 @@ impl Sys<'_, '_> {
     pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<(), Errno> {
         let who = self.who();
         let cwd = self.cwd();
-        let from = self.os.files.place(self.world.volumes, &cwd, from.trim_end_matches('/'), false, who)?;
-        let to = self.os.files.place(self.world.volumes, &cwd, to.trim_end_matches('/'), false, who)?;
+        let from = self.os.files.place(
+            self.world.volumes,
+            &cwd,
+            from.trim_end_matches('/'),
+            false,
+            who,
+        )?;
+        let to =
+            self.os.files.place(self.world.volumes, &cwd, to.trim_end_matches('/'), false, who)?;
         if let Some(lost) = self.os.files.rename(self.world.volumes, &from, &to, who)? {
             self.forget(lost);
         }

@@ -36,11 +36,11 @@ use super::shell::Shell;
 use crate::base::Str;
 use crate::base::rng::Stream;
 use crate::base::time::SimTime;
+pub(crate) use descriptors::PipeId;
 pub(crate) use descriptors::{Access, OpenMode, Read, Target};
+use descriptors::{FileId, OpenFile, Pipe};
 pub(crate) use file_calls::Change;
 pub(crate) use proc_calls::FdPlan;
-pub(crate) use descriptors::PipeId;
-use descriptors::{FileId, OpenFile, Pipe};
 
 /// A descriptor of a process: which open file, and whether exec closes it.
 #[derive(Clone, Copy, Debug)]
@@ -371,7 +371,13 @@ impl Os {
 
     /// Sends a signal. `outside` is the container runtime, for which PID 1's protection against
     /// KILL does not hold.
-    pub(crate) fn signal(&mut self, pid: Pid, signal: Signal, outside: bool, world: &mut World<'_>) {
+    pub(crate) fn signal(
+        &mut self,
+        pid: Pid,
+        signal: Signal,
+        outside: bool,
+        world: &mut World<'_>,
+    ) {
         let Some(proc) = self.procs.get_mut(&pid) else { return };
         if matches!(proc.phase, Phase::Zombie(_)) {
             return;
@@ -417,7 +423,8 @@ impl Os {
         for handle in fds.values() {
             self.release(handle.file);
         }
-        let orphans: Vec<Pid> = self.procs.iter().filter(|(_, p)| p.parent == pid).map(|(&c, _)| c).collect();
+        let orphans: Vec<Pid> =
+            self.procs.iter().filter(|(_, p)| p.parent == pid).map(|(&c, _)| c).collect();
         for child in orphans {
             if matches!(self.procs[&child].phase, Phase::Zombie(_)) {
                 self.procs.remove(&child);
@@ -483,7 +490,12 @@ impl Os {
             };
             format!("{pid}: {what}{wait}")
         };
-        self.procs.iter().filter(|(_, p)| !matches!(p.phase, Phase::Zombie(_))).map(one).collect::<Vec<_>>().join("; ")
+        self.procs
+            .iter()
+            .filter(|(_, p)| !matches!(p.phase, Phase::Zombie(_)))
+            .map(one)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// Ports that processes listen on.
@@ -548,5 +560,4 @@ impl Sys<'_, '_> {
     pub(crate) fn complain(&mut self, text: String) {
         self.os.complaints.push(text);
     }
-
 }

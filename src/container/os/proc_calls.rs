@@ -21,7 +21,11 @@ const MAX_INTERPRETERS: u32 = 4;
 impl Os {
     /// Starts a process from outside the container: PID 1, a probe, a hook. Its output goes to a
     /// sink of its own, named by its pid.
-    pub(crate) fn launch(&mut self, launch: &Launch<'_>, world: &mut World<'_>) -> Result<Pid, ExecError> {
+    pub(crate) fn launch(
+        &mut self,
+        launch: &Launch<'_>,
+        world: &mut World<'_>,
+    ) -> Result<Pid, ExecError> {
         let pid = self.next_pid;
         self.next_pid += 1;
         let proc = Proc {
@@ -50,10 +54,18 @@ impl Os {
         let stdin = Target::Bytes(launch.stdin.to_vec());
         sys.install(stdin, Access { read: true, ..Access::default() }, 0);
         for stream in [OutputStream::Stdout, OutputStream::Stderr] {
-            sys.install(Target::Sink(SinkId(pid), stream), Access { write: true, read: true, append: true }, 1);
+            sys.install(
+                Target::Sink(SinkId(pid), stream),
+                Access { write: true, read: true, append: true },
+                1,
+            );
         }
         let name = launch.argv.first().map_or("", Str::as_str);
-        let path = launch.env.iter().find(|(k, _)| k == "PATH").map_or(super::super::image::DEFAULT_PATH, |(_, v)| v);
+        let path = launch
+            .env
+            .iter()
+            .find(|(k, _)| k == "PATH")
+            .map_or(super::super::image::DEFAULT_PATH, |(_, v)| v);
         let found = sys.find_program(name, path);
         let loaded = found.and_then(|file| sys.load(&file, launch.argv, launch.env));
         match loaded {
@@ -71,7 +83,8 @@ impl Os {
 
     /// A command from outside that the image is assumed to have.
     pub(crate) fn launch_assumed(&mut self, name: &str, world: &mut World<'_>) -> Option<Pid> {
-        let launch = Launch { argv: &["true".into()], env: &[], cwd: "/", uid: 0, gid: 0, stdin: b"" };
+        let launch =
+            Launch { argv: &["true".into()], env: &[], cwd: "/", uid: 0, gid: 0, stdin: b"" };
         let pid = self.launch(&launch, world).ok()?;
         let mut sys = Sys { os: self, world, pid, slice: super::SLICE };
         let tool = Tool::assumed(&mut sys, name);
@@ -109,13 +122,24 @@ impl Sys<'_, '_> {
     }
 
     /// The program in a file, ready to run with these arguments.
-    pub(crate) fn load(&mut self, file: &str, argv: &[Str], env: &[(Str, Str)]) -> Result<Program, ExecError> {
+    pub(crate) fn load(
+        &mut self,
+        file: &str,
+        argv: &[Str],
+        env: &[(Str, Str)],
+    ) -> Result<Program, ExecError> {
         let mut file = file.to_owned();
         let mut argv = argv.to_vec();
         for _ in 0..MAX_INTERPRETERS {
             let node = self.node(&file, true).map_err(ExecError::File)?;
             let inode = self.os.files.inode(self.world.volumes, node).map_err(ExecError::File)?;
-            if inode.is_dir() || !self.os.files.may(self.world.volumes, node, self.who(), 0o1).map_err(ExecError::File)? {
+            if inode.is_dir()
+                || !self
+                    .os
+                    .files
+                    .may(self.world.volumes, node, self.who(), 0o1)
+                    .map_err(ExecError::File)?
+            {
                 return Err(ExecError::File(Errno::Access));
             }
             let line = match &inode.kind {
@@ -132,7 +156,8 @@ impl Sys<'_, '_> {
                     return Err(ExecError::File(Errno::Access));
                 }
             };
-            let (interpreter, argument) = line.trim().split_once([' ', '\t']).unwrap_or((line.trim(), ""));
+            let (interpreter, argument) =
+                line.trim().split_once([' ', '\t']).unwrap_or((line.trim(), ""));
             let mut new: Vec<Str> = vec![interpreter.into()];
             if !argument.trim().is_empty() {
                 new.push(argument.trim().into());
@@ -149,7 +174,12 @@ impl Sys<'_, '_> {
     }
 
     /// The same; a file without `#!` is a script of the image's /bin/sh, as `execvp` has it.
-    pub(crate) fn load_script(&mut self, file: &str, argv: &[Str], env: &[(Str, Str)]) -> Result<Program, ExecError> {
+    pub(crate) fn load_script(
+        &mut self,
+        file: &str,
+        argv: &[Str],
+        env: &[(Str, Str)],
+    ) -> Result<Program, ExecError> {
         match self.load(file, argv, env) {
             Err(ExecError::File(Errno::NoExec)) => {
                 let mut arguments: Vec<Str> = vec!["sh".into(), file.into()];
@@ -162,11 +192,17 @@ impl Sys<'_, '_> {
 
     fn program(&mut self, name: &str, argv: &[Str], env: &[(Str, Str)]) -> Program {
         match name {
-            "sh" | "ash" | "dash" => Program::Shell(Box::new(Shell::new(self.os.image.sh, argv, env))),
+            "sh" | "ash" | "dash" => {
+                Program::Shell(Box::new(Shell::new(self.os.image.sh, argv, env)))
+            }
             "bash" => Program::Shell(Box::new(Shell::new(Dialect::Bash, argv, env))),
             "busybox" => match argv.get(1).map(Str::as_str) {
-                Some("sh" | "ash") => Program::Shell(Box::new(Shell::new(Dialect::Ash, &argv[1..], env))),
-                Some(applet) if Tool::is_known(applet) => Program::Tool(Box::new(Tool::new(applet, &argv[1..], env))),
+                Some("sh" | "ash") => {
+                    Program::Shell(Box::new(Shell::new(Dialect::Ash, &argv[1..], env)))
+                }
+                Some(applet) if Tool::is_known(applet) => {
+                    Program::Tool(Box::new(Tool::new(applet, &argv[1..], env)))
+                }
                 _ => Program::Tool(Box::new(Tool::new("busybox", argv, env))),
             },
             _ => Program::Tool(Box::new(Tool::new(name, argv, env))),
@@ -180,7 +216,8 @@ impl Sys<'_, '_> {
         me.caught = SignalSet::default();
         me.pending = SignalSet::default();
         me.stdio.clear();
-        let closing: Vec<Fd> = me.fds.iter().filter(|(_, h)| h.close_on_exec).map(|(&fd, _)| fd).collect();
+        let closing: Vec<Fd> =
+            me.fds.iter().filter(|(_, h)| h.close_on_exec).map(|(&fd, _)| fd).collect();
         for fd in closing {
             self.close(fd);
         }
@@ -190,15 +227,22 @@ impl Sys<'_, '_> {
     /// exec resets is reset in it.
     pub(crate) fn fork(&mut self, program: Program, exec: Option<&[Str]>) -> Result<Pid, Errno> {
         if self.os.procs.len() >= self.os.limits.processes {
-            let text = format!("the container has {} processes (processes); fork failed", self.os.limits.processes);
+            let text = format!(
+                "the container has {} processes (processes); fork failed",
+                self.os.limits.processes
+            );
             self.complain(text);
             return Err(Errno::Again);
         }
         let pid = self.os.next_pid;
         self.os.next_pid += 1;
         let me = self.me();
-        let fds: std::collections::BTreeMap<Fd, Handle> =
-            me.fds.iter().filter(|(_, h)| exec.is_none() || !h.close_on_exec).map(|(&fd, &h)| (fd, h)).collect();
+        let fds: std::collections::BTreeMap<Fd, Handle> = me
+            .fds
+            .iter()
+            .filter(|(_, h)| exec.is_none() || !h.close_on_exec)
+            .map(|(&fd, &h)| (fd, h))
+            .collect();
         let child = Proc {
             parent: self.pid,
             group: me.group,
@@ -231,7 +275,12 @@ impl Sys<'_, '_> {
     }
 
     /// A forked copy of this process with its descriptors changed.
-    pub(crate) fn fork_with(&mut self, program: Program, plan: &FdPlan, caught: SignalSet) -> Result<Pid, Errno> {
+    pub(crate) fn fork_with(
+        &mut self,
+        program: Program,
+        plan: &FdPlan,
+        caught: SignalSet,
+    ) -> Result<Pid, Errno> {
         let pid = self.fork(program, None)?;
         let parent = std::mem::replace(&mut self.pid, pid);
         for &(from, to) in &plan.moves {
@@ -258,12 +307,14 @@ impl Sys<'_, '_> {
 
     /// The home directory of a user by number.
     pub(crate) fn home_of(&mut self, uid: u32) -> Option<String> {
-        self.passwd(|fields| fields.get(2).and_then(|f| f.parse().ok()) == Some(uid)).and_then(|f| f.get(5).cloned())
+        self.passwd(|fields| fields.get(2).and_then(|f| f.parse().ok()) == Some(uid))
+            .and_then(|f| f.get(5).cloned())
     }
 
     /// The home directory of a user by name.
     pub(crate) fn home_of_user(&mut self, name: &str) -> Option<String> {
-        self.passwd(|fields| fields.first().is_some_and(|f| f == name)).and_then(|f| f.get(5).cloned())
+        self.passwd(|fields| fields.first().is_some_and(|f| f == name))
+            .and_then(|f| f.get(5).cloned())
     }
 
     /// The fields of the first line of /etc/passwd that fits.
@@ -285,7 +336,9 @@ impl Sys<'_, '_> {
     pub(crate) fn reap(&mut self, pid: Option<Pid>) -> Option<(Pid, Ended)> {
         let me = self.pid;
         let found = self.os.procs.iter().find_map(|(&p, proc)| match proc.phase {
-            Phase::Zombie(ended) if proc.parent == me && pid.is_none_or(|want| want == p) => Some((p, ended)),
+            Phase::Zombie(ended) if proc.parent == me && pid.is_none_or(|want| want == p) => {
+                Some((p, ended))
+            }
             Phase::Zombie(_) | Phase::Ready | Phase::Blocked(_) => None,
         });
         if let Some((pid, _)) = found {
@@ -314,7 +367,8 @@ impl Sys<'_, '_> {
 
     /// Sends a signal to all processes of a group.
     pub(crate) fn kill_group(&mut self, group: Pid, signal: Option<Signal>) -> Result<(), Errno> {
-        let members: Vec<Pid> = self.os.procs.iter().filter(|(_, p)| p.group == group).map(|(&pid, _)| pid).collect();
+        let members: Vec<Pid> =
+            self.os.procs.iter().filter(|(_, p)| p.group == group).map(|(&pid, _)| pid).collect();
         if members.is_empty() {
             return Err(Errno::NoProcess);
         }
@@ -372,7 +426,11 @@ impl Sys<'_, '_> {
     }
 
     /// Reads everything there is now; true at the end of the input.
-    pub(crate) fn read_available(&mut self, fd: Fd, out: &mut Vec<u8>) -> Result<Option<Wait>, Errno> {
+    pub(crate) fn read_available(
+        &mut self,
+        fd: Fd,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Wait>, Errno> {
         loop {
             match self.read(fd, 1 << 16)? {
                 Read::Data(d) => out.extend_from_slice(&d),

@@ -51,7 +51,10 @@ impl Sys<'_, '_> {
                 }
                 out
             }
-            "status" => format!("Name:\t{comm}\nState:\tS (sleeping)\nPid:\t{pid}\nPPid:\t{parent}\nUid:\t{0}\t{0}\t{0}\t{0}\nGid:\t{1}\t{1}\t{1}\t{1}\n", proc.uid, proc.gid),
+            "status" => format!(
+                "Name:\t{comm}\nState:\tS (sleeping)\nPid:\t{pid}\nPPid:\t{parent}\nUid:\t{0}\t{0}\t{0}\t{0}\nGid:\t{1}\t{1}\t{1}\t{1}\n",
+                proc.uid, proc.gid
+            ),
             "stat" => format!("{pid} ({comm}) S {parent} {} {} 0 -1 0\n", proc.group, proc.group),
             "statm" => "256 64 64 0 0 0 0\n".to_owned(),
             "cgroup" => "0::/\n".to_owned(),

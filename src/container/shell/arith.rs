@@ -38,7 +38,12 @@ pub(crate) fn evaluate<N: Names>(text: &str, names: &mut N, bash: bool) -> Resul
     eval_nested(text, names, bash, 0)
 }
 
-fn eval_nested<N: Names>(text: &str, names: &mut N, bash: bool, depth: usize) -> Result<i64, ArithError> {
+fn eval_nested<N: Names>(
+    text: &str,
+    names: &mut N,
+    bash: bool,
+    depth: usize,
+) -> Result<i64, ArithError> {
     if depth > MAX_DEPTH {
         return Err(ArithError::Deep);
     }
@@ -108,7 +113,9 @@ impl<N: Names> Calc<'_, N> {
 
     fn trailing(&self) -> ArithError {
         let rest = self.rest();
-        let text = if rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$' || c == '\'' || c == '"') {
+        let text = if rest.starts_with(|c: char| {
+            c.is_ascii_alphanumeric() || c == '_' || c == '$' || c == '\'' || c == '"'
+        }) {
             "syntax error in expression"
         } else if rest.starts_with(['.', '#', '@', ';', '{', '}', '`', '\\']) {
             "syntax error: invalid arithmetic operator"
@@ -182,7 +189,9 @@ impl<N: Names> Calc<'_, N> {
         loop {
             self.blanks();
             let rest = self.rest();
-            let Some(op) = ops.iter().find(|op| is_operator(rest, op)).copied() else { return Ok(left) };
+            let Some(op) = ops.iter().find(|op| is_operator(rest, op)).copied() else {
+                return Ok(left);
+            };
             self.at += op.len();
             let live = self.live;
             self.live = live
@@ -246,7 +255,9 @@ impl<N: Names> Calc<'_, N> {
                 self.at = before;
             }
         }
-        let Some(c) = self.rest().bytes().next() else { return self.error("syntax error: operand expected") };
+        let Some(c) = self.rest().bytes().next() else {
+            return self.error("syntax error: operand expected");
+        };
         self.at += 1;
         match c {
             b'!' => Ok(i64::from(self.unary()? == 0)),
@@ -271,7 +282,9 @@ impl<N: Names> Calc<'_, N> {
         if self.rest().starts_with(|c: char| c.is_ascii_digit()) {
             return self.number();
         }
-        let Some(place) = self.place()? else { return self.error("syntax error: operand expected") };
+        let Some(place) = self.place()? else {
+            return self.error("syntax error: operand expected");
+        };
         let value = self.value_of(&place)?;
         for (token, by) in [("++", 1i64), ("--", -1)] {
             if self.take(token) {
@@ -284,7 +297,10 @@ impl<N: Names> Calc<'_, N> {
 
     fn number(&mut self) -> Result<i64, ArithError> {
         let rest = self.rest();
-        let len = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'#' || *b == b'@').count();
+        let len = rest
+            .bytes()
+            .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'#' || *b == b'@')
+            .count();
         let text = &rest[..len];
         let parsed = if let Some((base, digits)) = text.split_once('#') {
             base.parse().ok().filter(|b| (2..=64).contains(b)).and_then(|b: u32| in_base(digits, b))

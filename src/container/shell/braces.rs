@@ -133,9 +133,18 @@ fn sequence(text: &str) -> Option<Vec<String>> {
     };
     let step = usize::try_from(step.unsigned_abs().max(1)).ok()?;
     if let (Ok(a), Ok(b)) = (first.parse::<i64>(), last.parse::<i64>()) {
-        let padded = |t: &str| t.trim_start_matches(['-', '+']).starts_with('0') && t.trim_start_matches(['-', '+']).len() > 1;
+        let padded = |t: &str| {
+            t.trim_start_matches(['-', '+']).starts_with('0')
+                && t.trim_start_matches(['-', '+']).len() > 1
+        };
         let width = if padded(first) || padded(last) { first.len().max(last.len()) } else { 0 };
-        let show = |n: i64| if n < 0 { format!("-{:0w$}", n.unsigned_abs(), w = width.saturating_sub(1)) } else { format!("{n:0width$}") };
+        let show = |n: i64| {
+            if n < 0 {
+                format!("-{:0w$}", n.unsigned_abs(), w = width.saturating_sub(1))
+            } else {
+                format!("{n:0width$}")
+            }
+        };
         let out = if a <= b {
             (a..=b).step_by(step).take(MAX_WORDS).map(show).collect()
         } else {
@@ -143,7 +152,8 @@ fn sequence(text: &str) -> Option<Vec<String>> {
         };
         return Some(out);
     }
-    let letter = |t: &str| Some(t.chars().next()?).filter(|c| t.len() == 1 && c.is_ascii_alphabetic());
+    let letter =
+        |t: &str| Some(t.chars().next()?).filter(|c| t.len() == 1 && c.is_ascii_alphabetic());
     let (a, b) = (letter(first)?, letter(last)?);
     let out = if a <= b {
         (a..=b).step_by(step).map(String::from).collect()

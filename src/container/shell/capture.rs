@@ -53,14 +53,22 @@ impl Shell {
             self.capture_status = Some(0);
             return Flow::Go;
         };
-        let body = if self.dialect.is_bash() { whole_file(body).unwrap_or_else(|| Arc::clone(body)) } else { Arc::clone(body) };
+        let body = if self.dialect.is_bash() {
+            whole_file(body).unwrap_or_else(|| Arc::clone(body))
+        } else {
+            Arc::clone(body)
+        };
         let (out, into) = sys.pipe();
         let mut child = self.subshell(Some(body));
         if self.dialect.is_bash() && !self.options.inherit_errexit && !self.options.posix {
             child.options.errexit = false;
         }
         let plan = FdPlan { moves: vec![(into, 1)], close: vec![out, into] };
-        let forked = sys.fork_with(Program::Shell(Box::new(child)), &plan, self.traps.child_caught(self.dialect));
+        let forked = sys.fork_with(
+            Program::Shell(Box::new(child)),
+            &plan,
+            self.traps.child_caught(self.dialect),
+        );
         sys.close(into);
         match forked {
             Ok(pid) => {
@@ -77,7 +85,11 @@ impl Shell {
     }
 
     /// Reads the output of a substitution and waits for its end.
-    pub(super) fn step_capture(&mut self, sys: &mut Sys<'_, '_>, mut capture: Box<Capture>) -> Flow {
+    pub(super) fn step_capture(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut capture: Box<Capture>,
+    ) -> Flow {
         if !capture.ended {
             match sys.read_available(capture.fd, &mut capture.bytes) {
                 Ok(Some(wait)) => {
@@ -86,7 +98,10 @@ impl Shell {
                 }
                 Ok(None) => {}
                 Err(Errno::TooBig) => {
-                    let text = format!("a command substitution gave more than {} bytes (memory_bytes)", sys.os.limits.memory_bytes);
+                    let text = format!(
+                        "a command substitution gave more than {} bytes (memory_bytes)",
+                        sys.os.limits.memory_bytes
+                    );
                     sys.complain(text);
                 }
                 Err(_) => {}
@@ -110,12 +125,21 @@ impl Shell {
         Flow::Go
     }
 
-    fn start_process_substitution(&mut self, sys: &mut Sys<'_, '_>, sub: &Arc<CommandSub>, write: bool) -> Flow {
+    fn start_process_substitution(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        sub: &Arc<CommandSub>,
+        write: bool,
+    ) -> Flow {
         let (out, into) = sys.pipe();
         let (mine, theirs, at) = if write { (into, out, 0) } else { (out, into, 1) };
         let child = self.subshell(sub.body.clone());
         let plan = FdPlan { moves: vec![(theirs, at)], close: vec![out, into] };
-        let forked = sys.fork_with(Program::Shell(Box::new(child)), &plan, self.traps.child_caught(self.dialect));
+        let forked = sys.fork_with(
+            Program::Shell(Box::new(child)),
+            &plan,
+            self.traps.child_caught(self.dialect),
+        );
         sys.close(theirs);
         match forked {
             Ok(pid) => {

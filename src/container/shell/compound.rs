@@ -35,7 +35,14 @@ pub(super) struct CaseRun {
 
 impl CaseRun {
     pub(super) fn new(node: &NodeRef) -> Self {
-        Self { node: Arc::clone(node), memo: Vec::new(), subject: None, item: 0, pattern: 0, fall_through: false }
+        Self {
+            node: Arc::clone(node),
+            memo: Vec::new(),
+            subject: None,
+            item: 0,
+            pattern: 0,
+            fall_through: false,
+        }
     }
 }
 
@@ -60,7 +67,13 @@ pub(super) struct Call {
 }
 
 impl Shell {
-    pub(super) fn step_if(&mut self, sys: &mut Sys<'_, '_>, node: &NodeRef, tested: bool, last: bool) -> Flow {
+    pub(super) fn step_if(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: &NodeRef,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         let NodeKind::If(_, then, other) = &node.kind else { return Flow::Go };
         if self.status == 0 {
             return self.eval(sys, then, tested, last);
@@ -75,11 +88,22 @@ impl Shell {
         }
     }
 
-    pub(super) fn step_while(&mut self, sys: &mut Sys<'_, '_>, node: NodeRef, phase: LoopPhase, result: u8, tested: bool) -> Flow {
+    pub(super) fn step_while(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: NodeRef,
+        phase: LoopPhase,
+        result: u8,
+        tested: bool,
+    ) -> Flow {
         let NodeKind::While { cond, body, until } = &node.kind else { return Flow::Go };
         let (cond, body, until) = (Arc::clone(cond), Arc::clone(body), *until);
         let push = |shell: &mut Self, phase, result| {
-            shell.frames.push(Frame { kind: FrameKind::While(node, phase, result), tested, last: false });
+            shell.frames.push(Frame {
+                kind: FrameKind::While(node, phase, result),
+                tested,
+                last: false,
+            });
         };
         match phase {
             LoopPhase::Start | LoopPhase::Body => {
@@ -100,8 +124,13 @@ impl Shell {
 
     pub(super) fn begin_for(&mut self, node: &NodeRef, words: bool, tested: bool) {
         if words {
-            let run = ForWords { node: Arc::clone(node), word: 0, fields: Vec::new(), memo: Vec::new() };
-            self.frames.push(Frame { kind: FrameKind::ForWords(Box::new(run)), tested, last: false });
+            let run =
+                ForWords { node: Arc::clone(node), word: 0, fields: Vec::new(), memo: Vec::new() };
+            self.frames.push(Frame {
+                kind: FrameKind::ForWords(Box::new(run)),
+                tested,
+                last: false,
+            });
         } else {
             let items = Arc::clone(&self.params);
             self.push_for(node, items, tested);
@@ -117,9 +146,16 @@ impl Shell {
         self.frames.push(Frame { kind, tested, last: false });
     }
 
-    pub(super) fn step_for_words(&mut self, sys: &mut Sys<'_, '_>, mut run: Box<ForWords>, tested: bool) -> Flow {
+    pub(super) fn step_for_words(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut run: Box<ForWords>,
+        tested: bool,
+    ) -> Flow {
         let node = Arc::clone(&run.node);
-        let (NodeKind::For { words: Some(words), .. } | NodeKind::Select { words: Some(words), .. }) = &node.kind else {
+        let (NodeKind::For { words: Some(words), .. }
+        | NodeKind::Select { words: Some(words), .. }) = &node.kind
+        else {
             return Flow::Go;
         };
         if let Some(memo) = self.captured.take() {
@@ -145,7 +181,14 @@ impl Shell {
         Flow::Go
     }
 
-    pub(super) fn step_for(&mut self, sys: &mut Sys<'_, '_>, node: NodeRef, items: Arc<Vec<Str>>, next: usize, tested: bool) -> Flow {
+    pub(super) fn step_for(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: NodeRef,
+        items: Arc<Vec<Str>>,
+        next: usize,
+        tested: bool,
+    ) -> Flow {
         let NodeKind::For { name, words, body } = &node.kind else { return Flow::Go };
         let Some(item) = items.get(next) else { return Flow::Go };
         if self.options.xtrace && self.dialect.is_bash() {
@@ -160,11 +203,22 @@ impl Shell {
             return Flow::Go;
         }
         let body = Arc::clone(body);
-        self.frames.push(Frame { kind: FrameKind::For(node, items, next + 1), tested, last: false });
+        self.frames.push(Frame {
+            kind: FrameKind::For(node, items, next + 1),
+            tested,
+            last: false,
+        });
         self.eval(sys, &body, tested, false)
     }
 
-    pub(super) fn step_arith_for(&mut self, sys: &mut Sys<'_, '_>, node: NodeRef, phase: u8, mut memo: Vec<Memo>, tested: bool) -> Flow {
+    pub(super) fn step_arith_for(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: NodeRef,
+        phase: u8,
+        mut memo: Vec<Memo>,
+        tested: bool,
+    ) -> Flow {
         let NodeKind::ArithFor { init, cond, step, body } = &node.kind else { return Flow::Go };
         if let Some(new) = self.captured.take() {
             memo.push(new);
@@ -175,14 +229,19 @@ impl Shell {
             _ => step,
         };
         let mut expander = Expander::new(self, sys, &memo);
-        let value = if phase == 1 && word.raw.trim().is_empty() { Ok(1) } else { expander.arith(word) };
+        let value =
+            if phase == 1 && word.raw.trim().is_empty() { Ok(1) } else { expander.arith(word) };
         let value = match value {
             Ok(value) => {
                 self.vars = expander.vars;
                 value
             }
             Err(stop) => {
-                self.frames.push(Frame { kind: FrameKind::ArithFor(Arc::clone(&node), phase, memo), tested, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::ArithFor(Arc::clone(&node), phase, memo),
+                    tested,
+                    last: false,
+                });
                 return self.serve(sys, stop);
             }
         };
@@ -191,17 +250,31 @@ impl Shell {
                 return Flow::Go;
             }
             let body = Arc::clone(body);
-            self.frames.push(Frame { kind: FrameKind::ArithFor(node, 2, Vec::new()), tested, last: false });
+            self.frames.push(Frame {
+                kind: FrameKind::ArithFor(node, 2, Vec::new()),
+                tested,
+                last: false,
+            });
             return self.eval(sys, &body, tested, false);
         }
         if phase == 0 {
             self.status = 0;
         }
-        self.frames.push(Frame { kind: FrameKind::ArithFor(node, 1, Vec::new()), tested, last: false });
+        self.frames.push(Frame {
+            kind: FrameKind::ArithFor(node, 1, Vec::new()),
+            tested,
+            last: false,
+        });
         Flow::Go
     }
 
-    pub(super) fn step_select(&mut self, sys: &mut Sys<'_, '_>, node: NodeRef, items: Arc<Vec<Str>>, tested: bool) -> Flow {
+    pub(super) fn step_select(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: NodeRef,
+        items: Arc<Vec<Str>>,
+        tested: bool,
+    ) -> Flow {
         let NodeKind::Select { name, body, .. } = &node.kind else { return Flow::Go };
         let mut menu = String::new();
         for (i, item) in items.iter().enumerate() {
@@ -217,14 +290,22 @@ impl Shell {
             }
             Ok(None) => {}
             Ok(Some(wait)) => {
-                self.frames.push(Frame { kind: FrameKind::Select(node, items), tested, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::Select(node, items),
+                    tested,
+                    last: false,
+                });
                 return Flow::Wait(wait);
             }
             Err(_) => return Flow::Go,
         }
         let text = crate::container::text::decode(&line);
         let text = text.trim();
-        let choice = text.parse::<usize>().ok().and_then(|n| items.get(n.wrapping_sub(1)).cloned()).unwrap_or_default();
+        let choice = text
+            .parse::<usize>()
+            .ok()
+            .and_then(|n| items.get(n.wrapping_sub(1)).cloned())
+            .unwrap_or_default();
         // A read-only loop variable keeps its value.
         let _set = self.vars.set("REPLY", text);
         let _set = self.vars.set(name, choice);
@@ -233,7 +314,13 @@ impl Shell {
         self.eval(sys, &body, tested, false)
     }
 
-    pub(super) fn step_case(&mut self, sys: &mut Sys<'_, '_>, mut run: Box<CaseRun>, tested: bool, last: bool) -> Flow {
+    pub(super) fn step_case(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut run: Box<CaseRun>,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         let node = Arc::clone(&run.node);
         let NodeKind::Case { word, items } = &node.kind else { return Flow::Go };
         if let Some(memo) = self.captured.take() {
@@ -259,11 +346,17 @@ impl Shell {
                     if item.end != CaseEnd::Leave {
                         let fall_through = item.end == CaseEnd::FallThrough;
                         let next = CaseRun { item: run.item + 1, pattern: 0, fall_through, ..*run };
-                        self.frames.push(Frame { kind: FrameKind::Case(Box::new(next)), tested, last });
+                        self.frames.push(Frame {
+                            kind: FrameKind::Case(Box::new(next)),
+                            tested,
+                            last,
+                        });
                     }
                     self.status = 0;
                     return match &item.body {
-                        Some(body) => self.eval(sys, body, tested, last && item.end == CaseEnd::Leave),
+                        Some(body) => {
+                            self.eval(sys, body, tested, last && item.end == CaseEnd::Leave)
+                        }
                         None => Flow::Go,
                     };
                 }
@@ -281,7 +374,12 @@ impl Shell {
         Flow::Go
     }
 
-    fn case_matches(&mut self, sys: &mut Sys<'_, '_>, run: &mut CaseRun, patterns: &[super::ast::Word]) -> Expanded<bool> {
+    fn case_matches(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        run: &mut CaseRun,
+        patterns: &[super::ast::Word],
+    ) -> Expanded<bool> {
         if std::mem::take(&mut run.fall_through) {
             return Ok(true);
         }
@@ -292,7 +390,8 @@ impl Shell {
             self.vars = expander.vars;
             run.memo.clear();
             run.pattern += 1;
-            let fold = |t: &str| if self.options.nocasematch { t.to_lowercase() } else { t.to_owned() };
+            let fold =
+                |t: &str| if self.options.nocasematch { t.to_lowercase() } else { t.to_owned() };
             if Pattern::new(&fold(&text), self.options.extglob).matches(&fold(&subject)) {
                 return Ok(true);
             }
@@ -300,7 +399,13 @@ impl Shell {
         Ok(false)
     }
 
-    pub(super) fn step_arith(&mut self, sys: &mut Sys<'_, '_>, node: NodeRef, mut memo: Vec<Memo>, tested: bool) -> Flow {
+    pub(super) fn step_arith(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: NodeRef,
+        mut memo: Vec<Memo>,
+        tested: bool,
+    ) -> Flow {
         let NodeKind::Arith(word) = &node.kind else { return Flow::Go };
         if let Some(new) = self.captured.take() {
             memo.push(new);
@@ -324,13 +429,23 @@ impl Shell {
                 Flow::Go
             }
             Err(stop) => {
-                self.frames.push(Frame { kind: FrameKind::Arith(Arc::clone(&node), memo), tested, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::Arith(Arc::clone(&node), memo),
+                    tested,
+                    last: false,
+                });
                 self.serve(sys, stop)
             }
         }
     }
 
-    pub(super) fn step_cond(&mut self, sys: &mut Sys<'_, '_>, node: NodeRef, mut memo: Vec<Memo>, tested: bool) -> Flow {
+    pub(super) fn step_cond(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: NodeRef,
+        mut memo: Vec<Memo>,
+        tested: bool,
+    ) -> Flow {
         let NodeKind::Cond(cond) = &node.kind else { return Flow::Go };
         if let Some(new) = self.captured.take() {
             memo.push(new);
@@ -342,18 +457,28 @@ impl Shell {
                 Flow::Go
             }
             Err(stop) => {
-                self.frames.push(Frame { kind: FrameKind::Cond(Arc::clone(&node), memo), tested, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::Cond(Arc::clone(&node), memo),
+                    tested,
+                    last: false,
+                });
                 self.serve(sys, stop)
             }
         }
     }
 
     /// The status of `[[ ]]`, with its traces.
-    fn evaluate_condition(&mut self, sys: &mut Sys<'_, '_>, cond: &Cond, memo: &[Memo]) -> Expanded<u8> {
+    fn evaluate_condition(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        cond: &Cond,
+        memo: &[Memo],
+    ) -> Expanded<u8> {
         let mut expander = Expander::new(self, sys, memo);
         let mut traces = Vec::new();
         let mut groups = None;
-        let result = super::builtins::conditional::evaluate(&mut expander, cond, &mut traces, &mut groups);
+        let result =
+            super::builtins::conditional::evaluate(&mut expander, cond, &mut traces, &mut groups);
         let vars = expander.vars;
         let status = match result {
             Ok(true) => 0,
@@ -366,7 +491,8 @@ impl Shell {
         };
         self.vars = vars;
         if let Some(groups) = groups {
-            self.vars.edit_itself("BASH_REMATCH").value = Value::Array((0i64..).zip(groups).collect());
+            self.vars.edit_itself("BASH_REMATCH").value =
+                Value::Array((0i64..).zip(groups).collect());
         }
         if self.options.xtrace {
             for line in traces {
@@ -376,13 +502,26 @@ impl Shell {
         Ok(status)
     }
 
-    pub(super) fn step_timed(&mut self, sys: &mut Sys<'_, '_>, start: SimTime, posix: bool) -> Flow {
+    pub(super) fn step_timed(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        start: SimTime,
+        posix: bool,
+    ) -> Flow {
         let took = sys.now().since(start);
         let text = if posix {
-            format!("real {}.{:02}\nuser 0.00\nsys 0.00\n", took.as_secs(), took.subsec_millis() / 10)
+            format!(
+                "real {}.{:02}\nuser 0.00\nsys 0.00\n",
+                took.as_secs(),
+                took.subsec_millis() / 10
+            )
         } else {
             let minutes = took.as_secs() / 60;
-            format!("\nreal\t{minutes}m{}.{:03}s\nuser\t0m0.000s\nsys\t0m0.000s\n", took.as_secs() % 60, took.subsec_millis())
+            format!(
+                "\nreal\t{minutes}m{}.{:03}s\nuser\t0m0.000s\nsys\t0m0.000s\n",
+                took.as_secs() % 60,
+                took.subsec_millis()
+            )
         };
         sys.err(&text);
         Flow::Go
@@ -390,17 +529,36 @@ impl Shell {
 
     /// Defines a function.
     pub(super) fn define(&mut self, name: &Str, body: &NodeRef) {
-        let source = self.calls.last().map_or_else(|| if self.origin == super::Origin::File { self.name.clone() } else { "environment".into() }, |c| c.source.clone());
+        let source = self.calls.last().map_or_else(
+            || {
+                if self.origin == super::Origin::File {
+                    self.name.clone()
+                } else {
+                    "environment".into()
+                }
+            },
+            |c| c.source.clone(),
+        );
         let function = Function { body: Arc::clone(body), source };
         Arc::make_mut(&mut self.functions).insert(name.clone(), function);
         self.status = 0;
     }
 
     /// Begins a function with these arguments.
-    pub(super) fn call(&mut self, sys: &mut Sys<'_, '_>, name: &Str, arguments: Vec<Str>, tested: bool) -> Flow {
+    pub(super) fn call(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        name: &Str,
+        arguments: Vec<Str>,
+        tested: bool,
+    ) -> Flow {
         let Some(function) = self.functions.get(name).cloned() else { return Flow::Go };
         let params = std::mem::replace(&mut self.params, Arc::new(arguments));
-        self.calls.push(CallInfo { function: Some(name.clone()), source: function.source, line: self.line });
+        self.calls.push(CallInfo {
+            function: Some(name.clone()),
+            source: function.source,
+            line: self.line,
+        });
         let call = Call { params, locals: Vec::new(), line: self.line };
         self.frames.push(Frame { kind: FrameKind::Call(Box::new(call)), tested, last: false });
         self.eval(sys, &function.body, tested, false)

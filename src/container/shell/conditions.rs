@@ -87,7 +87,9 @@ impl Lexer<'_> {
                 Some(op) if BINARY.contains(&op) => op.into(),
                 _ => return Ok(Cond::Word(first)),
             },
-            Tok::Op(_) | Tok::IoNumber(_) | Tok::IoVar(_) | Tok::Newline | Tok::End => return Ok(Cond::Word(first)),
+            Tok::Op(_) | Tok::IoNumber(_) | Tok::IoVar(_) | Tok::Newline | Tok::End => {
+                return Ok(Cond::Word(first));
+            }
         };
         self.next()?;
         let right = match op.as_str() {

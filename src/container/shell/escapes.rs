@@ -21,10 +21,12 @@ pub(crate) fn ansi(raw: &str, bash: bool) -> String {
                 let n = more_digits(&mut chars, first, 8, 2);
                 out.push(byte_char(low_byte(n)));
             }
-            Some(u @ ('u' | 'U')) if bash => match number(&mut chars, 16, if u == 'u' { 4 } else { 8 }) {
-                Some(n) => out.push(char::from_u32(n).unwrap_or('\u{FFFD}')),
-                None => out.extend(['\\', u]),
-            },
+            Some(u @ ('u' | 'U')) if bash => {
+                match number(&mut chars, 16, if u == 'u' { 4 } else { 8 }) {
+                    Some(n) => out.push(char::from_u32(n).unwrap_or('\u{FFFD}')),
+                    None => out.extend(['\\', u]),
+                }
+            }
             Some('c') if bash => {
                 if let Some(c) = chars.next() {
                     out.push(char::from(u8::try_from(c).unwrap_or(b'?') & 0x1f));
@@ -71,10 +73,12 @@ pub(crate) fn echo(raw: &str, bare_octal: bool, bash: bool) -> Escaped {
                 Some(n) => out.push(byte_char(low_byte(n))),
                 None => out.push_str("\\x"),
             },
-            Some(u @ ('u' | 'U')) if bash => match number(&mut chars, 16, if u == 'u' { 4 } else { 8 }) {
-                Some(n) => out.push(char::from_u32(n).unwrap_or('\u{FFFD}')),
-                None => out.extend(['\\', u]),
-            },
+            Some(u @ ('u' | 'U')) if bash => {
+                match number(&mut chars, 16, if u == 'u' { 4 } else { 8 }) {
+                    Some(n) => out.push(char::from_u32(n).unwrap_or('\u{FFFD}')),
+                    None => out.extend(['\\', u]),
+                }
+            }
             Some('e' | 'E') => out.push('\x1b'),
             Some(c) => match simple(c) {
                 Some(plain) => out.push(plain),

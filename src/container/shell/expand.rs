@@ -147,7 +147,9 @@ impl<'e, 's, 'w> Expander<'e, 's, 'w> {
                 match super::glob::expand(self.shell, self.sys, &field.pattern) {
                     Some(names) => out.extend(names),
                     None if self.shell.options.nullglob => {}
-                    None if self.shell.options.failglob => return Err(Stop::Fail(Failure::NoMatch(field.text))),
+                    None if self.shell.options.failglob => {
+                        return Err(Stop::Fail(Failure::NoMatch(field.text)));
+                    }
                     None => out.push(field.text.into()),
                 }
             } else {
@@ -243,7 +245,11 @@ impl<'e, 's, 'w> Expander<'e, 's, 'w> {
                 Part::Param(param) => self.param(param, ctx, &mut out)?,
                 Part::Command(sub) => {
                     let text = self.output_of(sub)?;
-                    out.push(if ctx.quoted { Seg::Quoted(text.to_string()) } else { Seg::Split(text.to_string()) });
+                    out.push(if ctx.quoted {
+                        Seg::Quoted(text.to_string())
+                    } else {
+                        Seg::Split(text.to_string())
+                    });
                 }
                 Part::Arith(word) => {
                     let value = self.arith(word)?.to_string();
@@ -316,7 +322,7 @@ impl<'e, 's, 'w> Expander<'e, 's, 'w> {
                 None if self.shell.dialect.is_bash() => {
                     let uid = self.sys.me().uid;
                     self.sys.home_of(uid)?
-                },
+                }
                 None => return None,
             },
             "+" if self.shell.dialect.is_bash() => self.vars.text("PWD")?.to_string(),
@@ -329,7 +335,13 @@ impl<'e, 's, 'w> Expander<'e, 's, 'w> {
     /// Splits segments into fields.
     pub(super) fn split(&self, segs: Vec<Seg>) -> Vec<Field> {
         let ifs = self.vars.text("IFS").map_or(" \t\n", |s| s.as_str());
-        let mut splitter = Splitter { ifs, out: Vec::new(), now: Field::default(), open: false, after_blank: false };
+        let mut splitter = Splitter {
+            ifs,
+            out: Vec::new(),
+            now: Field::default(),
+            open: false,
+            after_blank: false,
+        };
         for seg in segs {
             match seg {
                 Seg::Quoted(t) => splitter.quoted(&t),
@@ -350,7 +362,12 @@ fn is_all_params(parts: &[Part]) -> bool {
     !parts.is_empty()
         && parts.iter().all(|p| match p {
             Part::Param(p) => p.name == "@" || matches!(p.index, Some(super::ast::Index::At)),
-            Part::Lit(_) | Part::Quoted(_) | Part::Double(_) | Part::Command(_) | Part::Arith(_) | Part::Process(..) => false,
+            Part::Lit(_)
+            | Part::Quoted(_)
+            | Part::Double(_)
+            | Part::Command(_)
+            | Part::Arith(_)
+            | Part::Process(..) => false,
         })
 }
 
@@ -427,7 +444,8 @@ impl Splitter<'_> {
 
 /// A random number, if the name is RANDOM and nothing has been assigned to it.
 pub(super) fn draw(vars: &Vars, sys: &mut Sys<'_, '_>, name: &str) -> Option<Str> {
-    (name == "RANDOM" && vars.get_itself(name).is_none()).then(|| sys.os.random.below(32_768).to_string().into())
+    (name == "RANDOM" && vars.get_itself(name).is_none())
+        .then(|| sys.os.random.below(32_768).to_string().into())
 }
 
 /// The variables of an expansion, for arithmetic.
@@ -445,7 +463,12 @@ impl Names for Scratch<'_, '_, '_> {
         self.shell.element(self.vars, self.sys, name, key)
     }
 
-    fn assign(&mut self, name: &str, key: Option<Key>, value: i64) -> std::result::Result<(), ArithError> {
+    fn assign(
+        &mut self,
+        name: &str,
+        key: Option<Key>,
+        value: i64,
+    ) -> std::result::Result<(), ArithError> {
         let text = Str::from(value.to_string());
         let done = match key {
             None => self.vars.set(name, text),

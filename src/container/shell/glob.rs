@@ -42,7 +42,14 @@ fn split_path(pattern: &str) -> Vec<&str> {
     parts
 }
 
-fn step(shell: &Shell, sys: &Sys<'_, '_>, base: &str, part: &str, last: bool, out: &mut Vec<String>) {
+fn step(
+    shell: &Shell,
+    sys: &Sys<'_, '_>,
+    base: &str,
+    part: &str,
+    last: bool,
+    out: &mut Vec<String>,
+) {
     let at = if base.is_empty() { "." } else { base };
     if part.is_empty() {
         if sys.stat(at, true).is_ok_and(|s| s.kind == 'd') {
@@ -60,7 +67,11 @@ fn step(shell: &Shell, sys: &Sys<'_, '_>, base: &str, part: &str, last: bool, ou
     }
     if !is_pattern(part) {
         let path = format!("{base}{}", unescape(part));
-        let there = if last { sys.stat(&path, false).is_ok() } else { sys.stat(&path, true).is_ok_and(|s| s.kind == 'd') };
+        let there = if last {
+            sys.stat(&path, false).is_ok()
+        } else {
+            sys.stat(&path, true).is_ok_and(|s| s.kind == 'd')
+        };
         if there {
             out.push(format!("{path}{end}"));
         }
@@ -72,7 +83,9 @@ fn step(shell: &Shell, sys: &Sys<'_, '_>, base: &str, part: &str, last: bool, ou
         names.extend([Str::from("."), Str::from("..")]);
     }
     for name in names {
-        let hidden = name.starts_with('.') && !part.starts_with('.') && !(shell.options.dotglob && name != "." && name != "..");
+        let hidden = name.starts_with('.')
+            && !part.starts_with('.')
+            && !(shell.options.dotglob && name != "." && name != "..");
         if hidden || !compiled.matches(&name) {
             continue;
         }

@@ -53,7 +53,8 @@ const MAX_DONE: usize = 64;
 impl Jobs {
     /// Enters a job under the next number.
     pub(super) fn add(&mut self, pids: &[Pid], text: Str, background: bool) -> u32 {
-        let done: Vec<u32> = self.all.iter().filter(|(_, j)| j.is_done()).map(|(&n, _)| n).collect();
+        let done: Vec<u32> =
+            self.all.iter().filter(|(_, j)| j.is_done()).map(|(&n, _)| n).collect();
         if done.len() > MAX_DONE {
             for number in &done[..done.len() - MAX_DONE] {
                 self.all.remove(number);
@@ -114,7 +115,11 @@ impl Jobs {
 
     /// A background job that has ended and that `wait -n` has not told of.
     pub(super) fn next_done(&mut self) -> Option<Job> {
-        let number = self.all.iter().find(|(_, j)| j.background && j.is_done() && !j.told).map(|(&n, _)| n)?;
+        let number = self
+            .all
+            .iter()
+            .find(|(_, j)| j.background && j.is_done() && !j.told)
+            .map(|(&n, _)| n)?;
         self.all.remove(&number)
     }
 
@@ -134,12 +139,19 @@ impl Shell {
 
     /// Says that no process could be made.
     pub(super) fn fork_failed(&mut self, sys: &mut Sys<'_, '_>, e: Errno) {
-        let text = if self.dialect.is_bash() { format!("fork: {e}") } else { format!("can't fork: {e}") };
+        let text =
+            if self.dialect.is_bash() { format!("fork: {e}") } else { format!("can't fork: {e}") };
         self.complain(sys, &text);
         self.status = if self.dialect.is_bash() { 254 } else { 2 };
     }
 
-    pub(super) fn start_pipeline(&mut self, sys: &mut Sys<'_, '_>, node: &NodeRef, nodes: &[NodeRef], tested: bool) -> Flow {
+    pub(super) fn start_pipeline(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: &NodeRef,
+        nodes: &[NodeRef],
+        tested: bool,
+    ) -> Flow {
         let mut pids = Vec::new();
         let mut input = None;
         let lastpipe = self.dialect.is_bash() && self.options.lastpipe;
@@ -163,7 +175,11 @@ impl Shell {
             if let Some(frame) = child.frames.last_mut() {
                 frame.tested = tested;
             }
-            let forked = sys.fork_with(Program::Shell(Box::new(child)), &plan, self.traps.child_caught(self.dialect));
+            let forked = sys.fork_with(
+                Program::Shell(Box::new(child)),
+                &plan,
+                self.traps.child_caught(self.dialect),
+            );
             if let Some(fd) = input.take() {
                 sys.close(fd);
             }
@@ -188,14 +204,26 @@ impl Shell {
     }
 
     /// `lastpipe`: the last command runs in this shell, its input from the pipe.
-    fn run_last_of_pipe(&mut self, sys: &mut Sys<'_, '_>, fd: i32, command: &NodeRef, tested: bool) -> Flow {
+    fn run_last_of_pipe(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        fd: i32,
+        command: &NodeRef,
+        tested: bool,
+    ) -> Flow {
         use super::redirect::Saved;
         let saved = Saved::stdin_from(sys, fd);
         self.frames.push(Frame { kind: FrameKind::Restore(saved), tested, last: false });
         self.eval(sys, command, true, false)
     }
 
-    pub(super) fn start_subshell(&mut self, sys: &mut Sys<'_, '_>, inner: &NodeRef, tested: bool, last: bool) -> Flow {
+    pub(super) fn start_subshell(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        inner: &NodeRef,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         if last && self.traps.are_empty() {
             self.subshells += 1;
             return self.eval(sys, inner, tested, true);
@@ -204,7 +232,11 @@ impl Shell {
         if let Some(frame) = child.frames.last_mut() {
             frame.tested = tested;
         }
-        match sys.fork_with(Program::Shell(Box::new(child)), &FdPlan::default(), self.traps.child_caught(self.dialect)) {
+        match sys.fork_with(
+            Program::Shell(Box::new(child)),
+            &FdPlan::default(),
+            self.traps.child_caught(self.dialect),
+        ) {
             Ok(pid) => {
                 let job = self.jobs.add(&[pid], super::print::command(inner).into(), false);
                 self.frames.push(Frame { kind: FrameKind::WaitJob(job), tested, last: false });
@@ -220,8 +252,13 @@ impl Shell {
             child.traps.inherit_ignored(signal);
         }
         let null = sys.open("/dev/null", OpenMode::READ, 3).ok();
-        let plan = null.map_or_else(FdPlan::default, |fd| FdPlan { moves: vec![(fd, 0)], close: vec![fd] });
-        let forked = sys.fork_with(Program::Shell(Box::new(child)), &plan, self.traps.child_caught(self.dialect));
+        let plan = null
+            .map_or_else(FdPlan::default, |fd| FdPlan { moves: vec![(fd, 0)], close: vec![fd] });
+        let forked = sys.fork_with(
+            Program::Shell(Box::new(child)),
+            &plan,
+            self.traps.child_caught(self.dialect),
+        );
         if let Some(fd) = null {
             sys.close(fd);
         }
@@ -240,8 +277,15 @@ impl Shell {
         let (in_out, in_into) = sys.pipe();
         let (out_out, out_into) = sys.pipe();
         let child = self.subshell(Some(Arc::clone(body)));
-        let plan = FdPlan { moves: vec![(in_out, 0), (out_into, 1)], close: vec![in_out, in_into, out_out, out_into] };
-        let forked = sys.fork_with(Program::Shell(Box::new(child)), &plan, self.traps.child_caught(self.dialect));
+        let plan = FdPlan {
+            moves: vec![(in_out, 0), (out_into, 1)],
+            close: vec![in_out, in_into, out_out, out_into],
+        };
+        let forked = sys.fork_with(
+            Program::Shell(Box::new(child)),
+            &plan,
+            self.traps.child_caught(self.dialect),
+        );
         sys.close(in_out);
         sys.close(out_into);
         match forked {
@@ -264,7 +308,12 @@ impl Shell {
     }
 
     /// Waits for a foreground job.
-    pub(super) fn step_wait_job(&mut self, sys: &mut Sys<'_, '_>, number: u32, tested: bool) -> Flow {
+    pub(super) fn step_wait_job(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        number: u32,
+        tested: bool,
+    ) -> Flow {
         self.reap(sys);
         let Some(job) = self.jobs.all.get(&number) else { return Flow::Go };
         if !job.is_done() {
@@ -294,7 +343,13 @@ impl Shell {
             return;
         }
         if self.dialect.is_bash() {
-            let text = format!("{}{:>6} {:<23} {}\n", self.prefix(), job.last_pid(), signal.description(), job.text);
+            let text = format!(
+                "{}{:>6} {:<23} {}\n",
+                self.prefix(),
+                job.last_pid(),
+                signal.description(),
+                job.text
+            );
             sys.err(&text);
         } else {
             sys.err(&format!("{}\n", signal.description()));

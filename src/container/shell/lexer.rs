@@ -98,8 +98,8 @@ pub(crate) enum Tok {
 
 /// Operators, longest first.
 const OPERATORS: [&str; 22] = [
-    "<<-", "<<<", "&>>", ";;&", "&&", "||", ";;", ";&", "|&", "&>", "<<", "<&", "<>", ">>", ">&", ">|", "&", "|", ";",
-    "(", ")", "<",
+    "<<-", "<<<", "&>>", ";;&", "&&", "||", ";;", ";&", "|&", "&>", "<<", "<&", "<>", ">>", ">&",
+    ">|", "&", "|", ";", "(", ")", "<",
 ];
 const BASH_ONLY: [&str; 5] = ["<<<", "&>>", ";;&", ";&", "|&"];
 
@@ -211,10 +211,17 @@ impl<'g> Lexer<'g> {
         self.fail_at(kind, self.line, None)
     }
 
-    pub(super) fn fail_at<T>(&self, kind: SyntaxKind, line: u32, expecting: Option<&'static str>) -> Result<T, SyntaxError> {
+    pub(super) fn fail_at<T>(
+        &self,
+        kind: SyntaxKind,
+        line: u32,
+        expecting: Option<&'static str>,
+    ) -> Result<T, SyntaxError> {
         let line = match kind {
             // Both shells count the line after the last.
-            SyntaxKind::End | SyntaxKind::Unclosed(')') if self.is_bash() || self.text.ends_with('\n') => {
+            SyntaxKind::End | SyntaxKind::Unclosed(')')
+                if self.is_bash() || self.text.ends_with('\n') =>
+            {
                 line + u32::from(!self.text.ends_with('\n'))
             }
             _ => line,
@@ -297,11 +304,10 @@ impl<'g> Lexer<'g> {
 
     /// Whether the next word follows an alias text that ends with a blank, so that it is looked up too.
     pub(super) fn after_alias_blank(&mut self) -> bool {
-        self.alias_next.is_some_and(|at| self.token_start >= at)
-            && {
-                self.alias_next = None;
-                true
-            }
+        self.alias_next.is_some_and(|at| self.token_start >= at) && {
+            self.alias_next = None;
+            true
+        }
     }
 
     fn read_token(&mut self) -> Result<Tok, SyntaxError> {
@@ -356,7 +362,9 @@ impl<'g> Lexer<'g> {
         if self.is_bash() && rest.starts_with('{') {
             let end = rest.find('}')?;
             let name = &rest[1..end];
-            if super::vars::is_name(name) && matches!(rest.as_bytes().get(end + 1), Some(b'<' | b'>')) {
+            if super::vars::is_name(name)
+                && matches!(rest.as_bytes().get(end + 1), Some(b'<' | b'>'))
+            {
                 let name = name.into();
                 self.pos += end + 1;
                 return Some(Tok::IoVar(name));

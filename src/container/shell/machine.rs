@@ -235,10 +235,14 @@ impl Shell {
             }
             FrameKind::Timed(start, posix) => self.step_timed(sys, start, posix),
             FrameKind::If(node) => self.step_if(sys, &node, tested, last),
-            FrameKind::While(node, phase, result) => self.step_while(sys, node, phase, result, tested),
+            FrameKind::While(node, phase, result) => {
+                self.step_while(sys, node, phase, result, tested)
+            }
             FrameKind::ForWords(run) => self.step_for_words(sys, run, tested),
             FrameKind::For(node, items, next) => self.step_for(sys, node, items, next, tested),
-            FrameKind::ArithFor(node, phase, memo) => self.step_arith_for(sys, node, phase, memo, tested),
+            FrameKind::ArithFor(node, phase, memo) => {
+                self.step_arith_for(sys, node, phase, memo, tested)
+            }
             FrameKind::Select(node, items) => self.step_select(sys, node, items, tested),
             FrameKind::Case(run) => self.step_case(sys, run, tested, last),
             FrameKind::Simple(run) => self.step_simple(sys, run, tested, last),
@@ -270,7 +274,13 @@ impl Shell {
     }
 
     /// Begins a command.
-    pub(super) fn eval(&mut self, sys: &mut Sys<'_, '_>, node: &NodeRef, tested: bool, last: bool) -> Flow {
+    pub(super) fn eval(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: &NodeRef,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         let push = |shell: &mut Self, kind| shell.frames.push(Frame { kind, tested, last });
         match &node.kind {
             NodeKind::Simple(_) => {
@@ -300,18 +310,24 @@ impl Shell {
                 push(self, FrameKind::If(Arc::clone(node)));
                 return self.eval(sys, cond, true, false);
             }
-            NodeKind::While { .. } => push(self, FrameKind::While(Arc::clone(node), LoopPhase::Start, 0)),
+            NodeKind::While { .. } => {
+                push(self, FrameKind::While(Arc::clone(node), LoopPhase::Start, 0))
+            }
             NodeKind::For { words, .. } | NodeKind::Select { words, .. } => {
                 self.line = node.line;
                 self.begin_for(node, words.is_some(), tested);
             }
-            NodeKind::ArithFor { .. } => push(self, FrameKind::ArithFor(Arc::clone(node), 0, Vec::new())),
+            NodeKind::ArithFor { .. } => {
+                push(self, FrameKind::ArithFor(Arc::clone(node), 0, Vec::new()))
+            }
             NodeKind::Case { .. } => {
                 self.line = node.line;
                 push(self, FrameKind::Case(Box::new(CaseRun::new(node))));
             }
             NodeKind::Function { name, body } => self.define(name, body),
-            NodeKind::Redirected(_, _) => push(self, FrameKind::Redirect(Arc::clone(node), Box::default())),
+            NodeKind::Redirected(_, _) => {
+                push(self, FrameKind::Redirect(Arc::clone(node), Box::default()))
+            }
             NodeKind::Arith(_) => {
                 self.begin_conditional(node);
                 push(self, FrameKind::Arith(Arc::clone(node), Vec::new()));
@@ -330,7 +346,14 @@ impl Shell {
         self.current = Some(Arc::clone(node));
     }
 
-    fn step_list(&mut self, sys: &mut Sys<'_, '_>, node: NodeRef, next: usize, tested: bool, last: bool) -> Flow {
+    fn step_list(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: NodeRef,
+        next: usize,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         let NodeKind::List(items) = &node.kind else { return Flow::Go };
         let Some(item) = items.get(next).cloned() else {
             if items.is_empty() {
@@ -340,12 +363,22 @@ impl Shell {
         };
         let at_end = next + 1 == items.len();
         if !at_end {
-            self.frames.push(Frame { kind: FrameKind::List(Arc::clone(&node), next + 1), tested, last });
+            self.frames.push(Frame {
+                kind: FrameKind::List(Arc::clone(&node), next + 1),
+                tested,
+                last,
+            });
         }
         self.eval(sys, &item, tested, last && at_end)
     }
 
-    fn step_reader(&mut self, sys: &mut Sys<'_, '_>, mut reader: Box<Reader>, tested: bool, last: bool) -> Flow {
+    fn step_reader(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut reader: Box<Reader>,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         if reader.kind == ReaderKind::Stdin {
             return self.step_stdin(sys, reader);
         }
@@ -370,7 +403,14 @@ impl Shell {
         }
     }
 
-    fn run_parsed(&mut self, sys: &mut Sys<'_, '_>, node: &NodeRef, tested: bool, last: bool, verbose: bool) -> Flow {
+    fn run_parsed(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: &NodeRef,
+        tested: bool,
+        last: bool,
+        verbose: bool,
+    ) -> Flow {
         if verbose {
             sys.err(&format!("{}\n", super::print::command(node)));
         }
@@ -403,7 +443,9 @@ impl Shell {
                 Ok(None) if line.is_empty() => reader.ended = true,
                 Ok(None) => {}
                 Ok(Some(wait)) => {
-                    reader.source.text = format!("{}{}", reader.source.text, crate::container::text::decode(&line)).into();
+                    reader.source.text =
+                        format!("{}{}", reader.source.text, crate::container::text::decode(&line))
+                            .into();
                     self.frames.push(Frame::new(FrameKind::Read(reader)));
                     return Flow::Wait(wait);
                 }
@@ -423,7 +465,9 @@ impl Shell {
             return;
         }
         let exit = self.options.errexit;
-        if let Some(action) = self.traps.error_action(self.inside_function_or_subshell(), self.options.errtrace) {
+        if let Some(action) =
+            self.traps.error_action(self.inside_function_or_subshell(), self.options.errtrace)
+        {
             if exit {
                 self.start_exit(sys, self.status);
             }
@@ -488,7 +532,8 @@ impl Shell {
 
     /// Whether there is a frame that `leave` can stop at. Loops around a function call do not count.
     fn has_target(&self, leave: Leave) -> bool {
-        let within = |f: &&Frame| matches!(leave, Leave::Return) || !matches!(f.kind, FrameKind::Call(_));
+        let within =
+            |f: &&Frame| matches!(leave, Leave::Return) || !matches!(f.kind, FrameKind::Call(_));
         self.frames.iter().rev().take_while(within).any(|f| is_target(&f.kind, leave))
     }
 
@@ -529,9 +574,14 @@ impl Shell {
 fn is_target(kind: &FrameKind, leave: Leave) -> bool {
     match leave {
         Leave::Break(_) | Leave::Continue(_) => {
-            matches!(kind, FrameKind::While(..) | FrameKind::For(..) | FrameKind::ArithFor(..) | FrameKind::Select(..))
+            matches!(
+                kind,
+                FrameKind::While(..)
+                    | FrameKind::For(..)
+                    | FrameKind::ArithFor(..)
+                    | FrameKind::Select(..)
+            )
         }
         Leave::Return => matches!(kind, FrameKind::Call(_) | FrameKind::Sourced(_)),
     }
 }
-

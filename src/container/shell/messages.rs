@@ -74,7 +74,12 @@ impl Shell {
     }
 
     /// Prints a syntax error and does what follows from it.
-    pub(super) fn syntax_error(&mut self, sys: &mut Sys<'_, '_>, error: &SyntaxError, kind: ReaderKind) {
+    pub(super) fn syntax_error(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        error: &SyntaxError,
+        kind: ReaderKind,
+    ) {
         let bash = self.dialect.is_bash();
         let prefix = if bash {
             let from = match (kind, self.origin) {
@@ -108,26 +113,45 @@ impl Shell {
                 self.status = 1;
                 return;
             }
-            _ => if bash { 1 } else { 2 },
+            _ => {
+                if bash {
+                    1
+                } else {
+                    2
+                }
+            }
         };
         self.start_exit(sys, status);
     }
 
     /// The status with which bash ends for an unset variable: 127 from `-c`, 1 otherwise.
     fn unset_status(&self) -> u8 {
-        if self.origin == Origin::CommandString && self.subshells == 0 && !self.options.errexit { 127 } else { 1 }
+        if self.origin == Origin::CommandString && self.subshells == 0 && !self.options.errexit {
+            127
+        } else {
+            1
+        }
     }
 
     /// Prints why an expansion failed.
-    pub(super) fn report_failure(&mut self, sys: &mut Sys<'_, '_>, failure: &Failure, command: Option<&str>) {
+    pub(super) fn report_failure(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        failure: &Failure,
+        command: Option<&str>,
+    ) {
         let bash = self.dialect.is_bash();
         let text = match failure {
             Failure::BadSubstitution(raw) if bash => format!("{raw}: bad substitution"),
             Failure::BadSubstitution(_) => "syntax error: bad substitution".to_owned(),
             Failure::Unset { name, message, colon } => match message {
                 Some(message) => format!("{name}: {message}"),
-                None if bash => format!("{name}: parameter {}not set", if *colon { "null or " } else { "" }),
-                None => format!("{name}: parameter not set{}", if *colon { " or null" } else { "" }),
+                None if bash => {
+                    format!("{name}: parameter {}not set", if *colon { "null or " } else { "" })
+                }
+                None => {
+                    format!("{name}: parameter not set{}", if *colon { " or null" } else { "" })
+                }
             },
             Failure::Unbound(name) if bash => format!("{name}: unbound variable"),
             Failure::Unbound(name) => format!("{name}: parameter not set"),
@@ -151,21 +175,31 @@ impl Shell {
                 ArithError::Zero(_) => "divide by zero".to_owned(),
                 ArithError::ReadOnly(name) => format!("{name}: is read only"),
                 ArithError::Deep => "expression recursion loop detected".to_owned(),
-                ArithError::Syntax(..) | ArithError::Unbound(_) => "arithmetic syntax error".to_owned(),
+                ArithError::Syntax(..) | ArithError::Unbound(_) => {
+                    "arithmetic syntax error".to_owned()
+                }
             };
         }
         let begin = command.map(|c| format!("{c}: ")).unwrap_or_default();
         let text = text.trim_start();
         match error {
-            ArithError::Zero(rest) => format!("{begin}{text}: division by 0 (error token is \"{rest}\")"),
+            ArithError::Zero(rest) => {
+                format!("{begin}{text}: division by 0 (error token is \"{rest}\")")
+            }
             ArithError::Syntax(why, rest) => {
                 // bash shows the inner expression when a variable's value is at fault.
-                let shown = if text.ends_with(rest.as_str()) { text.to_owned() } else { self.expression_with(text, rest) };
+                let shown = if text.ends_with(rest.as_str()) {
+                    text.to_owned()
+                } else {
+                    self.expression_with(text, rest)
+                };
                 format!("{begin}{shown}: {why} (error token is \"{rest}\")")
             }
             ArithError::Unbound(name) => format!("{name}: unbound variable"),
             ArithError::ReadOnly(name) => format!("{name}: readonly variable"),
-            ArithError::Deep => format!("{begin}{text}: expression recursion level exceeded (error token is \"{text}\")"),
+            ArithError::Deep => format!(
+                "{begin}{text}: expression recursion level exceeded (error token is \"{text}\")"
+            ),
         }
     }
 
@@ -179,7 +213,11 @@ impl Shell {
     }
 
     fn read_only_message(&mut self, sys: &mut Sys<'_, '_>, name: &str) {
-        let text = if self.dialect.is_bash() { format!("{name}: readonly variable") } else { format!("{name}: is read only") };
+        let text = if self.dialect.is_bash() {
+            format!("{name}: readonly variable")
+        } else {
+            format!("{name}: is read only")
+        };
         self.complain(sys, &text);
     }
 

@@ -51,12 +51,12 @@ use crate::base::Str;
 use crate::base::time::SimTime;
 pub(crate) use builtins::test_expr::{TestWorld, evaluate as evaluate_test};
 pub(crate) use dialect::Dialect;
-pub(crate) use quoting::backslashes as backslash_quoted;
 use dialect::Origin;
 use expand::Memo;
 use jobs::Jobs;
 use machine::Frame;
 use options::Options;
+pub(crate) use quoting::backslashes as backslash_quoted;
 use traps::Traps;
 use vars::Vars;
 
@@ -146,8 +146,14 @@ impl Shell {
     }
 
     fn grammar(&self) -> parser::Grammar<'_> {
-        let aliases = (!self.dialect.is_bash() || self.options.expand_aliases).then_some(&*self.aliases);
-        parser::Grammar { dialect: self.dialect, extglob: self.options.extglob, aliases, max_depth: 200 }
+        let aliases =
+            (!self.dialect.is_bash() || self.options.expand_aliases).then_some(&*self.aliases);
+        parser::Grammar {
+            dialect: self.dialect,
+            extglob: self.options.extglob,
+            aliases,
+            max_depth: 200,
+        }
     }
 
     /// Names of the functions being called, innermost first, as `FUNCNAME` has them.
@@ -155,8 +161,12 @@ impl Shell {
         if !self.calls.iter().any(|c| c.function.is_some()) {
             return Vec::new();
         }
-        let mut names: Vec<Str> =
-            self.calls.iter().rev().map(|c| c.function.clone().unwrap_or_else(|| "source".into())).collect();
+        let mut names: Vec<Str> = self
+            .calls
+            .iter()
+            .rev()
+            .map(|c| c.function.clone().unwrap_or_else(|| "source".into()))
+            .collect();
         if self.origin == Origin::File {
             names.push("main".into());
         }

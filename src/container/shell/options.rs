@@ -49,7 +49,13 @@ pub(super) struct OptionEntry {
 
 macro_rules! option {
     ($letter:expr, $name:literal, $ash:literal, $field:ident) => {
-        OptionEntry { letter: $letter, name: $name, ash: $ash, get: |o| o.$field, set: |o, on| o.$field = on }
+        OptionEntry {
+            letter: $letter,
+            name: $name,
+            ash: $ash,
+            get: |o| o.$field,
+            set: |o, on| o.$field = on,
+        }
     };
 }
 

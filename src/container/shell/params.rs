@@ -22,7 +22,13 @@ enum Held {
 
 impl Shell {
     /// The text of a parameter, variable or array element.
-    pub(super) fn element(&self, vars: &Vars, sys: &Sys<'_, '_>, name: &str, key: Option<&Key>) -> Option<Str> {
+    pub(super) fn element(
+        &self,
+        vars: &Vars,
+        sys: &Sys<'_, '_>,
+        name: &str,
+        key: Option<&Key>,
+    ) -> Option<Str> {
         let Some(key) = key else { return self.lookup(vars, sys, name) };
         if let Some(list) = self.dynamic_array(sys, name) {
             let Key::Number(n) = key else { return None };
@@ -45,7 +51,9 @@ impl Shell {
         if let Some(text) = self.special(vars, sys, name) {
             return text;
         }
-        if vars.get_itself(name).is_none() || vars.get_itself(name).is_some_and(|v| v.value == Value::Unset) {
+        if vars.get_itself(name).is_none()
+            || vars.get_itself(name).is_some_and(|v| v.value == Value::Unset)
+        {
             if let Some(text) = self.dynamic(sys, name) {
                 return Some(text);
             }
@@ -89,7 +97,9 @@ impl Shell {
             // Drawn where it is expanded; here it only counts as set.
             "RANDOM" => "0".to_owned(),
             "EPOCHSECONDS" => now.as_secs().to_string(),
-            "EPOCHREALTIME" => format!("{}.{:06}", now.as_secs(), now.as_nanos() / 1000 % 1_000_000),
+            "EPOCHREALTIME" => {
+                format!("{}.{:06}", now.as_secs(), now.as_nanos() / 1000 % 1_000_000)
+            }
             "SECONDS" if bash => now.since(self.started).as_secs().to_string(),
             "UID" | "EUID" if bash => sys.me().uid.to_string(),
             "BASHPID" if bash => sys.pid.to_string(),
@@ -127,11 +137,20 @@ pub(super) fn separator(vars: &Vars) -> String {
 impl Expander<'_, '_, '_> {
     /// Expands one parameter.
     pub(super) fn param(&mut self, param: &Param, ctx: Ctx, out: &mut Vec<Seg>) -> Result<()> {
-        let (name, index) = if param.indirect { self.indirect(param)? } else { (param.name.clone(), param.index.clone()) };
+        let (name, index) = if param.indirect {
+            self.indirect(param)?
+        } else {
+            (param.name.clone(), param.index.clone())
+        };
         match &param.op {
             ParamOp::Bad => return Err(Stop::Fail(Failure::BadSubstitution(param.raw.clone()))),
             ParamOp::Names { at } => {
-                let names: Vec<Str> = self.vars.iter().map(|(k, _)| k.clone()).filter(|k| k.starts_with(name.as_str())).collect();
+                let names: Vec<Str> = self
+                    .vars
+                    .iter()
+                    .map(|(k, _)| k.clone())
+                    .filter(|k| k.starts_with(name.as_str()))
+                    .collect();
                 self.emit(Held::Many(names, !at), ctx, out);
                 return Ok(());
             }
@@ -168,8 +187,10 @@ impl Expander<'_, '_, '_> {
             }
             ParamOp::Error { colon, word } => {
                 if is_missing(&held, *colon) {
-                    let message = if word.parts.is_empty() { None } else { Some(self.text(word, ctx)?) };
-                    let failure = Failure::Unset { name: display_name(param), message, colon: *colon };
+                    let message =
+                        if word.parts.is_empty() { None } else { Some(self.text(word, ctx)?) };
+                    let failure =
+                        Failure::Unset { name: display_name(param), message, colon: *colon };
                     return Err(Stop::Fail(failure));
                 }
                 held
@@ -195,7 +216,13 @@ impl Expander<'_, '_, '_> {
         Ok(())
     }
 
-    fn transform(&mut self, param: &Param, name: &str, index: Option<&Index>, held: Held) -> Result<Held> {
+    fn transform(
+        &mut self,
+        param: &Param,
+        name: &str,
+        index: Option<&Index>,
+        held: Held,
+    ) -> Result<Held> {
         match &param.op {
             ParamOp::Length => Ok(Held::One(self.length(&held))),
             ParamOp::Slice { offset, length } => self.slice(name, held, offset, length.as_ref()),
@@ -218,7 +245,8 @@ impl Expander<'_, '_, '_> {
             }
             ParamOp::Case { upper, all, pattern } => {
                 let source = self.pattern(pattern)?;
-                let pattern = (!source.is_empty()).then(|| Pattern::new(&source, self.shell.options.extglob));
+                let pattern =
+                    (!source.is_empty()).then(|| Pattern::new(&source, self.shell.options.extglob));
                 Ok(map(held, |t| change_case(t, *upper, *all, pattern.as_ref()).into()))
             }
             ParamOp::Transform(op) => Ok(self.at_operator(*op, name, index, held)),
@@ -235,7 +263,10 @@ impl Expander<'_, '_, '_> {
             'E' => map(held, |t| super::escapes::ansi(t, true).into()),
             'a' => Held::One(self.vars.get(name).map(attributes).unwrap_or_default().into()),
             'A' => {
-                let line = self.vars.get(name).map(|v| super::builtins::declare::definition(name, v, index.is_some()));
+                let line = self
+                    .vars
+                    .get(name)
+                    .map(|v| super::builtins::declare::definition(name, v, index.is_some()));
                 line.map_or(Held::Unset, |l| Held::One(l.into()))
             }
             _ => held,
@@ -273,8 +304,14 @@ impl Expander<'_, '_, '_> {
             };
             return Ok((name.into(), Some(index)));
         }
-        let ok = super::vars::is_name(&target) || target.bytes().all(|b| b.is_ascii_digit()) || matches!(target.as_str(), "@" | "*" | "#" | "?" | "$" | "!");
-        if ok && !target.is_empty() { Ok((target, None)) } else { Err(Stop::Fail(Failure::BadIndirect(target))) }
+        let ok = super::vars::is_name(&target)
+            || target.bytes().all(|b| b.is_ascii_digit())
+            || matches!(target.as_str(), "@" | "*" | "#" | "?" | "$" | "!");
+        if ok && !target.is_empty() {
+            Ok((target, None))
+        } else {
+            Err(Stop::Fail(Failure::BadIndirect(target)))
+        }
     }
 
     /// The key that a subscript means.
@@ -310,7 +347,9 @@ impl Expander<'_, '_, '_> {
             Some(Value::Array(a)) => a.values().cloned().collect(),
             Some(Value::Assoc(a)) => a.values().cloned().collect(),
             Some(Value::Text(t)) => vec![t.clone()],
-            Some(Value::Unset) | None => self.shell.lookup(&self.vars, self.sys, name).into_iter().collect(),
+            Some(Value::Unset) | None => {
+                self.shell.lookup(&self.vars, self.sys, name).into_iter().collect()
+            }
         }
     }
 
@@ -351,7 +390,13 @@ impl Expander<'_, '_, '_> {
         n.to_string().into()
     }
 
-    fn slice(&mut self, name: &str, held: Held, offset: &Word, length: Option<&Word>) -> Result<Held> {
+    fn slice(
+        &mut self,
+        name: &str,
+        held: Held,
+        offset: &Word,
+        length: Option<&Word>,
+    ) -> Result<Held> {
         let from = self.arith(offset)?;
         let len = match length {
             Some(word) => Some(self.arith(word)?),
@@ -362,7 +407,8 @@ impl Expander<'_, '_, '_> {
             Held::Unset => Ok(Held::Unset),
             Held::One(text) => {
                 let chars: Vec<char> = text.chars().collect();
-                let (a, b) = bounds(chars.len(), from, len).ok_or_else(|| Stop::Fail(Failure::NegativeLength(raw)))?;
+                let (a, b) = bounds(chars.len(), from, len)
+                    .ok_or_else(|| Stop::Fail(Failure::NegativeLength(raw)))?;
                 Ok(Held::One(chars[a..b].iter().collect::<String>().into()))
             }
             Held::Many(items, star) => {
@@ -373,14 +419,17 @@ impl Expander<'_, '_, '_> {
                     items
                 };
                 // A slice of positional parameters that begins at 1 or later leaves $0 out.
-                let (a, b) = bounds(all.len(), from, len).ok_or_else(|| Stop::Fail(Failure::NegativeLength(raw)))?;
+                let (a, b) = bounds(all.len(), from, len)
+                    .ok_or_else(|| Stop::Fail(Failure::NegativeLength(raw)))?;
                 Ok(Held::Many(all[a..b].to_vec(), star))
             }
         }
     }
 
     fn emit(&self, held: Held, ctx: Ctx, out: &mut Vec<Seg>) {
-        let seg = |t: Str| if ctx.quoted { Seg::Quoted(t.to_string()) } else { Seg::Split(t.to_string()) };
+        let seg = |t: Str| {
+            if ctx.quoted { Seg::Quoted(t.to_string()) } else { Seg::Split(t.to_string()) }
+        };
         match held {
             Held::Unset => {
                 if ctx.quoted {
@@ -453,8 +502,12 @@ fn bounds(len: usize, offset: i64, length: Option<i64>) -> Option<(usize, usize)
 
 fn replace(text: &str, pattern: &Pattern, with: &str, anchor: Anchor) -> String {
     match anchor {
-        Anchor::Start => pattern.prefix(text, true).map_or_else(|| text.to_owned(), |n| format!("{with}{}", &text[n..])),
-        Anchor::End => pattern.suffix(text, true).map_or_else(|| text.to_owned(), |n| format!("{}{with}", &text[..n])),
+        Anchor::Start => pattern
+            .prefix(text, true)
+            .map_or_else(|| text.to_owned(), |n| format!("{with}{}", &text[n..])),
+        Anchor::End => pattern
+            .suffix(text, true)
+            .map_or_else(|| text.to_owned(), |n| format!("{}{with}", &text[..n])),
         Anchor::First | Anchor::All => {
             let mut out = String::new();
             let mut at = 0;

@@ -7,7 +7,8 @@
 use std::sync::{Arc, OnceLock};
 
 use super::ast::{
-    Assign, AssignValue, CaseEnd, CaseItem, HereTag, Node, NodeKind, NodeRef, Redirect, RedirectKind, Simple, Word,
+    Assign, AssignValue, CaseEnd, CaseItem, HereTag, Node, NodeKind, NodeRef, Redirect,
+    RedirectKind, Simple, Word,
 };
 pub(crate) use super::lexer::{Grammar, Source, SyntaxError, SyntaxKind};
 use super::lexer::{Lexer, Tok};
@@ -241,7 +242,11 @@ impl Lexer<'_> {
             self.next()?;
             if both {
                 let last = nodes.pop().expect("a pipeline has a command before its operator");
-                let redirect = Redirect { fd: Some(2), var: None, kind: RedirectKind::DupOut(Word::literal("1")) };
+                let redirect = Redirect {
+                    fd: Some(2),
+                    var: None,
+                    kind: RedirectKind::DupOut(Word::literal("1")),
+                };
                 nodes.push(add_redirect(last, redirect));
             }
             self.newlines()?;
@@ -284,10 +289,14 @@ impl Lexer<'_> {
                     NodeKind::Cond(self.cond_or()?)
                 }
                 "coproc" if bash => return self.coprocess(),
-                t if RESERVED.contains(&t) && t != "in" && t != "]]" => return self.unexpected_keyword(None),
+                t if RESERVED.contains(&t) && t != "in" && t != "]]" => {
+                    return self.unexpected_keyword(None);
+                }
                 _ => return self.simple(),
             },
-            Tok::Op(op) if op.starts_with(['<', '>']) || *op == "&>" || *op == "&>>" => return self.simple(),
+            Tok::Op(op) if op.starts_with(['<', '>']) || *op == "&>" || *op == "&>>" => {
+                return self.simple();
+            }
             Tok::IoNumber(_) | Tok::IoVar(_) => return self.simple(),
             Tok::Op(_) | Tok::Newline | Tok::End => return self.unexpected_keyword(None),
         };
@@ -417,8 +426,16 @@ impl Lexer<'_> {
             None
         };
         self.newlines()?;
-        let body = if self.is_bash() && self.next_is("{")? { self.brace_body()? } else { self.do_group()? };
-        Ok(if select { NodeKind::Select { name, words, body } } else { NodeKind::For { name, words, body } })
+        let body = if self.is_bash() && self.next_is("{")? {
+            self.brace_body()?
+        } else {
+            self.do_group()?
+        };
+        Ok(if select {
+            NodeKind::Select { name, words, body }
+        } else {
+            NodeKind::For { name, words, body }
+        })
     }
 
     fn brace_body(&mut self) -> Result<NodeRef> {
@@ -541,7 +558,9 @@ impl Lexer<'_> {
         let mut name: Str = "COPROC".into();
         // `coproc NAME { ... }`: a name only before a compound command.
         let candidate = match self.peek_command()? {
-            Tok::Word(w) if w.as_literal().is_some_and(is_name) && !is_keyword(&w.raw) => Some(w.raw.clone()),
+            Tok::Word(w) if w.as_literal().is_some_and(is_name) && !is_keyword(&w.raw) => {
+                Some(w.raw.clone())
+            }
             _ => None,
         };
         if let Some(candidate) = candidate {
@@ -573,7 +592,9 @@ impl Lexer<'_> {
                 Tok::Word(_) => {
                     line.get_or_insert(token_line);
                     let Tok::Word(word) = self.next()? else { break };
-                    if (first || self.is_bash()) && let Some(assign) = self.assignment(&word)? {
+                    if (first || self.is_bash())
+                        && let Some(assign) = self.assignment(&word)?
+                    {
                         if first {
                             simple.assigns.push(assign);
                         } else if matches!(assign.value, AssignValue::Array(_)) {
@@ -587,7 +608,11 @@ impl Lexer<'_> {
                         simple.words.push(word);
                     }
                 }
-                Tok::Op("(") if simple.words.len() == 1 && simple.assigns.is_empty() && simple.redirects.is_empty() => {
+                Tok::Op("(")
+                    if simple.words.len() == 1
+                        && simple.assigns.is_empty()
+                        && simple.redirects.is_empty() =>
+                {
                     let name = simple.words[0].raw.clone();
                     return self.function(line.unwrap_or(self.line), name);
                 }
@@ -645,7 +670,8 @@ impl Lexer<'_> {
                 Tok::Newline => {}
                 Tok::Op(")") => return Ok(items),
                 Tok::Word(word) => {
-                    let key = word.raw.starts_with('[').then(|| closing_bracket(&word.raw)).flatten();
+                    let key =
+                        word.raw.starts_with('[').then(|| closing_bracket(&word.raw)).flatten();
                     match key {
                         Some(end) if word.raw[end + 1..].starts_with('=') => {
                             let key = parse_arith(&word.raw[1..end], self.grammar)?;
@@ -657,7 +683,8 @@ impl Lexer<'_> {
                 }
                 Tok::End => return self.fail(SyntaxKind::Unclosed(')')),
                 Tok::Op(op) => {
-                    let kind = SyntaxKind::Unexpected { ash: format!("\"{op}\""), bash: op.to_owned() };
+                    let kind =
+                        SyntaxKind::Unexpected { ash: format!("\"{op}\""), bash: op.to_owned() };
                     return self.fail(kind);
                 }
                 Tok::IoNumber(n) => items.push((None, Word::literal(&n.to_string()))),
@@ -744,8 +771,22 @@ fn closing_bracket(text: &str) -> Option<usize> {
 pub(crate) fn is_keyword(word: &str) -> bool {
     matches!(
         word,
-        "!" | "case" | "do" | "done" | "elif" | "else" | "esac" | "fi" | "for" | "function" | "if" | "in" | "then"
-            | "until" | "while" | "{" | "}"
+        "!" | "case"
+            | "do"
+            | "done"
+            | "elif"
+            | "else"
+            | "esac"
+            | "fi"
+            | "for"
+            | "function"
+            | "if"
+            | "in"
+            | "then"
+            | "until"
+            | "while"
+            | "{"
+            | "}"
     )
 }
 

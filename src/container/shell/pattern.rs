@@ -34,7 +34,8 @@ pub(crate) fn unescape(pattern: &str) -> String {
 /// A text as a pattern that matches only itself.
 pub(crate) fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '(' | ')' | '|' | '@' | '+' | '!' | '-' | '^') {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '(' | ')' | '|' | '@' | '+' | '!' | '-' | '^')
+        {
             out.push('\\');
         }
         out.push(c);
@@ -52,7 +53,10 @@ enum Item {
     Char(char),
     Any,
     Star,
-    Set { negated: bool, ranges: Vec<Range> },
+    Set {
+        negated: bool,
+        ranges: Vec<Range>,
+    },
     /// `?(..)`, `*(..)`, `+(..)`, `@(..)`, `!(..)`.
     Group(char, Vec<Vec<Item>>),
 }
@@ -81,14 +85,22 @@ impl Pattern {
     pub(crate) fn prefix(&self, text: &str, longest: bool) -> Option<usize> {
         let ends = boundaries(text);
         let fits = |&&end: &&usize| self.matches(&text[..end]);
-        if longest { ends.iter().rev().find(fits).copied() } else { ends.iter().find(fits).copied() }
+        if longest {
+            ends.iter().rev().find(fits).copied()
+        } else {
+            ends.iter().find(fits).copied()
+        }
     }
 
     /// The byte position of the shortest or longest end of `text` that matches.
     pub(crate) fn suffix(&self, text: &str, longest: bool) -> Option<usize> {
         let starts = boundaries(text);
         let fits = |&&start: &&usize| self.matches(&text[start..]);
-        if longest { starts.iter().find(fits).copied() } else { starts.iter().rev().find(fits).copied() }
+        if longest {
+            starts.iter().find(fits).copied()
+        } else {
+            starts.iter().rev().find(fits).copied()
+        }
     }
 
     /// The first longest match at or after a byte position.
@@ -114,7 +126,11 @@ fn items(chars: &[char], at: &mut usize, extended: bool, in_group: bool) -> Vec<
             break;
         }
         *at += 1;
-        if extended && matches!(c, '?' | '*' | '+' | '@' | '!') && chars.get(*at) == Some(&'(') && closes(chars, *at) {
+        if extended
+            && matches!(c, '?' | '*' | '+' | '@' | '!')
+            && chars.get(*at) == Some(&'(')
+            && closes(chars, *at)
+        {
             *at += 1;
             let mut alternatives = vec![items(chars, at, extended, true)];
             while chars.get(*at) == Some(&'|') {
@@ -189,7 +205,8 @@ fn set(chars: &[char], at: &mut usize) -> Option<Item> {
         if c == ']' && i > start {
             break;
         }
-        if c == '[' && chars.get(i + 1) == Some(&':')
+        if c == '['
+            && chars.get(i + 1) == Some(&':')
             && let Some(len) = chars[i + 2..].windows(2).position(|w| w == [':', ']'])
         {
             let name: String = chars[i + 2..i + 2 + len].iter().collect();
@@ -242,20 +259,30 @@ fn run(items: &[Item], text: &[char], steps: &mut usize) -> bool {
     }
 }
 
-fn group(kind: char, alternatives: &[Vec<Item>], rest: &[Item], text: &[char], steps: &mut usize) -> bool {
-    let one = |len: usize, steps: &mut usize| {
-        alternatives.iter().any(|a| run(a, &text[..len], steps))
-    };
+fn group(
+    kind: char,
+    alternatives: &[Vec<Item>],
+    rest: &[Item],
+    text: &[char],
+    steps: &mut usize,
+) -> bool {
+    let one =
+        |len: usize, steps: &mut usize| alternatives.iter().any(|a| run(a, &text[..len], steps));
     match kind {
         '!' => (0..=text.len()).any(|n| !one(n, steps) && run(rest, &text[n..], steps)),
         '@' => (0..=text.len()).any(|n| one(n, steps) && run(rest, &text[n..], steps)),
-        '?' => run(rest, text, steps) || (1..=text.len()).any(|n| one(n, steps) && run(rest, &text[n..], steps)),
+        '?' => {
+            run(rest, text, steps)
+                || (1..=text.len()).any(|n| one(n, steps) && run(rest, &text[n..], steps))
+        }
         _ => {
             if kind == '*' && run(rest, text, steps) {
                 return true;
             }
             (1..=text.len()).any(|n| {
-                one(n, steps) && (run(rest, &text[n..], steps) || group('+', alternatives, rest, &text[n..], steps))
+                one(n, steps)
+                    && (run(rest, &text[n..], steps)
+                        || group('+', alternatives, rest, &text[n..], steps))
             })
         }
     }

@@ -1,7 +1,8 @@
 //! Commands as text again: for `BASH_COMMAND`, `jobs`, `declare -f`, and "blocked at `sleep 3`".
 
 use super::ast::{
-    Assign, AssignValue, CaseEnd, Cond, Node, NodeKind, NodeRef, Redirect, RedirectKind, Simple, Word,
+    Assign, AssignValue, CaseEnd, Cond, Node, NodeKind, NodeRef, Redirect, RedirectKind, Simple,
+    Word,
 };
 use crate::container::text::push;
 
@@ -33,7 +34,13 @@ fn words(words: &[Word]) -> String {
 
 fn simple(simple: &Simple, out: &mut String) {
     let mut parts: Vec<String> = Vec::new();
-    parts.extend(simple.assigns.iter().filter(|a| simple.words.is_empty() || !matches!(a.value, AssignValue::Array(_))).map(assign));
+    parts.extend(
+        simple
+            .assigns
+            .iter()
+            .filter(|a| simple.words.is_empty() || !matches!(a.value, AssignValue::Array(_)))
+            .map(assign),
+    );
     if !simple.words.is_empty() {
         parts.push(words(&simple.words));
     }
@@ -49,7 +56,10 @@ fn assign(a: &Assign) -> String {
         AssignValue::Array(items) => {
             let items: Vec<String> = items
                 .iter()
-                .map(|(k, v)| k.as_ref().map_or_else(|| v.raw.to_string(), |k| format!("[{}]={}", k.raw, v.raw)))
+                .map(|(k, v)| {
+                    k.as_ref()
+                        .map_or_else(|| v.raw.to_string(), |k| format!("[{}]={}", k.raw, v.raw))
+                })
                 .collect();
             format!("{}{sign}({})", a.name, items.join(" "))
         }
@@ -57,7 +67,10 @@ fn assign(a: &Assign) -> String {
 }
 
 fn redirect(r: &Redirect) -> String {
-    let fd = r.fd.map(|n| n.to_string()).or_else(|| r.var.as_ref().map(|v| format!("{{{v}}}"))).unwrap_or_default();
+    let fd =
+        r.fd.map(|n| n.to_string())
+            .or_else(|| r.var.as_ref().map(|v| format!("{{{v}}}")))
+            .unwrap_or_default();
     match &r.kind {
         RedirectKind::Read(w) => format!("{fd}< {}", w.raw),
         RedirectKind::Write(w) => format!("{fd}> {}", w.raw),
@@ -67,7 +80,9 @@ fn redirect(r: &Redirect) -> String {
         RedirectKind::DupIn(w) => format!("{}<&{}", if fd.is_empty() { "0" } else { &fd }, w.raw),
         RedirectKind::DupOut(w) => format!("{}>&{}", if fd.is_empty() { "1" } else { &fd }, w.raw),
         RedirectKind::Both(w, append) => format!("&>{} {}", if *append { ">" } else { "" }, w.raw),
-        RedirectKind::Here(_, tag) => format!("{fd}<<{}{}", if tag.strip_tabs { "-" } else { "" }, tag.word),
+        RedirectKind::Here(_, tag) => {
+            format!("{fd}<<{}{}", if tag.strip_tabs { "-" } else { "" }, tag.word)
+        }
         RedirectKind::HereString(w) => format!("{fd}<<< {}", w.raw),
     }
 }
@@ -153,8 +168,12 @@ fn inline(node: &Node, out: &mut String) {
             push(out, format_args!("coproc {name} "));
             inline(n, out);
         }
-        NodeKind::If(..) | NodeKind::While { .. } | NodeKind::For { .. } | NodeKind::ArithFor { .. }
-        | NodeKind::Select { .. } | NodeKind::Case { .. } => inline_loop(node, out),
+        NodeKind::If(..)
+        | NodeKind::While { .. }
+        | NodeKind::For { .. }
+        | NodeKind::ArithFor { .. }
+        | NodeKind::Select { .. }
+        | NodeKind::Case { .. } => inline_loop(node, out),
     }
 }
 
@@ -178,8 +197,15 @@ fn inline_loop(node: &Node, out: &mut String) {
             body(inner, out);
             out.push_str("done");
         }
-        NodeKind::For { name, words: list, body: inner } | NodeKind::Select { name, words: list, body: inner } => {
-            push(out, format_args!("{} {name}", if matches!(node.kind, NodeKind::For { .. }) { "for" } else { "select" }));
+        NodeKind::For { name, words: list, body: inner }
+        | NodeKind::Select { name, words: list, body: inner } => {
+            push(
+                out,
+                format_args!(
+                    "{} {name}",
+                    if matches!(node.kind, NodeKind::For { .. }) { "for" } else { "select" }
+                ),
+            );
             if let Some(list) = list {
                 push(out, format_args!(" in {}", words(list)));
             }
@@ -239,7 +265,8 @@ impl Printer {
     /// The commands of a list, one per line; with a semicolon after the last where asked.
     fn block(&mut self, node: &Node, last_semicolon: bool) {
         let single = [std::sync::Arc::new(node.clone())];
-        let items: &[NodeRef] = if let NodeKind::List(items) = &node.kind { items } else { &single };
+        let items: &[NodeRef] =
+            if let NodeKind::List(items) = &node.kind { items } else { &single };
         for (i, item) in items.iter().enumerate() {
             self.line(item);
             let last = i + 1 == items.len();
@@ -280,7 +307,13 @@ impl Printer {
                 self.out.push_str("done");
             }
             NodeKind::For { name, words: list, body } => {
-                push(&mut self.out, format_args!("for {name} in {};\n", list.as_ref().map_or("\"$@\"".to_owned(), |l| words(l))));
+                push(
+                    &mut self.out,
+                    format_args!(
+                        "for {name} in {};\n",
+                        list.as_ref().map_or("\"$@\"".to_owned(), |l| words(l))
+                    ),
+                );
                 self.start();
                 self.out.push_str("do\n");
                 self.nested(body);

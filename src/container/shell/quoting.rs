@@ -10,7 +10,9 @@ pub(crate) fn unquote(word: &Word) -> String {
                 Part::Lit(t) | Part::Quoted(t) => out.push_str(t),
                 Part::Double(inner) => add(inner, out),
                 Part::Param(p) => out.push_str(&p.raw),
-                Part::Command(c) => crate::container::text::push(out, format_args!("$({})", c.text)),
+                Part::Command(c) => {
+                    crate::container::text::push(out, format_args!("$({})", c.text))
+                }
                 Part::Arith(w) => crate::container::text::push(out, format_args!("$(({}))", w.raw)),
                 Part::Process(c, write) => {
                     let sign = if *write { '>' } else { '<' };
@@ -72,15 +74,39 @@ pub(crate) fn bash_trace(text: &str) -> String {
     if needs_ansi(text) {
         return ansi(text);
     }
-    if text.chars().any(is_bash_special) || text.starts_with(['~', '#']) { single(text) } else { text.to_owned() }
+    if text.chars().any(is_bash_special) || text.starts_with(['~', '#']) {
+        single(text)
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Whether bash quotes this character in a trace.
 fn is_bash_special(c: char) -> bool {
     matches!(
         c,
-        ' ' | '\t' | '\n' | '\'' | '"' | '\\' | '|' | '&' | ';' | '(' | ')' | '<' | '>' | '!' | '{' | '}' | '*' | '[' | '?'
-            | ']' | '^' | '$' | '`'
+        ' ' | '\t'
+            | '\n'
+            | '\''
+            | '"'
+            | '\\'
+            | '|'
+            | '&'
+            | ';'
+            | '('
+            | ')'
+            | '<'
+            | '>'
+            | '!'
+            | '{'
+            | '}'
+            | '*'
+            | '['
+            | '?'
+            | ']'
+            | '^'
+            | '$'
+            | '`'
     )
 }
 
@@ -103,7 +129,9 @@ fn ansi(text: &str) -> String {
             '\x1b' => out.push_str("\\E"),
             '\'' => out.push_str("\\'"),
             '\\' => out.push_str("\\\\"),
-            c if c.is_ascii_control() => crate::container::text::push(&mut out, format_args!("\\{:03o}", u32::from(c))),
+            c if c.is_ascii_control() => {
+                crate::container::text::push(&mut out, format_args!("\\{:03o}", u32::from(c)))
+            }
             c => match crate::container::text::escaped_byte(c) {
                 Some(b) => crate::container::text::push(&mut out, format_args!("\\{b:03o}")),
                 None => out.push(c),

@@ -105,7 +105,13 @@ impl RedirectRun {
 
 impl Shell {
     /// A compound command with redirections: makes them, then runs the command.
-    pub(super) fn step_redirect(&mut self, sys: &mut Sys<'_, '_>, node: NodeRef, mut run: Box<RedirectRun>, tested: bool) -> Flow {
+    pub(super) fn step_redirect(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        node: NodeRef,
+        mut run: Box<RedirectRun>,
+        tested: bool,
+    ) -> Flow {
         let NodeKind::Redirected(body, redirects) = &node.kind else { return Flow::Go };
         if let Some(memo) = self.captured.take() {
             run.remember(memo);
@@ -113,7 +119,11 @@ impl Shell {
         self.line = node.line;
         match self.make_redirects(sys, redirects, &mut run) {
             Made::Done => {
-                self.frames.push(Frame { kind: FrameKind::Restore(run.saved), tested, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::Restore(run.saved),
+                    tested,
+                    last: false,
+                });
                 self.eval(sys, body, tested, false)
             }
             Made::Failed => {
@@ -123,18 +133,31 @@ impl Shell {
                 Flow::Go
             }
             Made::Stop(stop) => {
-                self.frames.push(Frame { kind: FrameKind::Redirect(Arc::clone(&node), run), tested, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::Redirect(Arc::clone(&node), run),
+                    tested,
+                    last: false,
+                });
                 self.serve(sys, stop)
             }
             Made::Fifo => {
-                self.frames.push(Frame { kind: FrameKind::Redirect(Arc::clone(&node), run), tested, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::Redirect(Arc::clone(&node), run),
+                    tested,
+                    last: false,
+                });
                 Flow::Wait(Wait::Fifo)
             }
         }
     }
 
     /// Makes redirections from where `run` is.
-    pub(super) fn make_redirects(&mut self, sys: &mut Sys<'_, '_>, redirects: &[Redirect], run: &mut RedirectRun) -> Made {
+    pub(super) fn make_redirects(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        redirects: &[Redirect],
+        run: &mut RedirectRun,
+    ) -> Made {
         while let Some(redirect) = redirects.get(run.next) {
             if let Some(fd) = run.waiting {
                 if !sys.fifo_connected(fd) {
@@ -168,7 +191,12 @@ impl Shell {
         Made::Done
     }
 
-    fn redirect_text(&mut self, sys: &mut Sys<'_, '_>, redirect: &Redirect, memo: &[Memo]) -> Result<String, Stop> {
+    fn redirect_text(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        redirect: &Redirect,
+        memo: &[Memo],
+    ) -> Result<String, Stop> {
         let empty = Word::default();
         let word = match &redirect.kind {
             RedirectKind::Here(slot, _) => slot.get().unwrap_or(&empty),
@@ -189,7 +217,13 @@ impl Shell {
     }
 
     /// Makes one redirection. True when a named pipe has to wait for its other end.
-    fn make(&mut self, sys: &mut Sys<'_, '_>, redirect: &Redirect, text: &str, run: &mut RedirectRun) -> Result<bool, String> {
+    fn make(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        redirect: &Redirect,
+        text: &str,
+        run: &mut RedirectRun,
+    ) -> Result<bool, String> {
         let (mode, creates) = match &redirect.kind {
             RedirectKind::Read(_) => (OpenMode::READ, false),
             RedirectKind::Write(_) | RedirectKind::Both(_, false) => {
@@ -198,13 +232,19 @@ impl Shell {
             RedirectKind::Clobber(_) => (OpenMode::WRITE, true),
             RedirectKind::Append(_) | RedirectKind::Both(_, true) => (OpenMode::APPEND, true),
             RedirectKind::Update(_) => (OpenMode::UPDATE, true),
-            RedirectKind::DupIn(w) | RedirectKind::DupOut(w) => return self.duplicate(sys, redirect, text, &w.raw.clone(), run),
+            RedirectKind::DupIn(w) | RedirectKind::DupOut(w) => {
+                return self.duplicate(sys, redirect, text, &w.raw.clone(), run);
+            }
             RedirectKind::Here(..) | RedirectKind::HereString(_) => {
                 let mut bytes = encode(text);
                 if matches!(redirect.kind, RedirectKind::HereString(_)) {
                     bytes.push(b'\n');
                 }
-                let fd = sys.install(Target::Bytes(bytes), Access { read: true, ..Access::default() }, SAVE_AT);
+                let fd = sys.install(
+                    Target::Bytes(bytes),
+                    Access { read: true, ..Access::default() },
+                    SAVE_AT,
+                );
                 self.place(sys, redirect, fd, run);
                 return Ok(false);
             }
@@ -212,14 +252,32 @@ impl Shell {
         self.open(sys, redirect, text, mode, creates, run)
     }
 
-    fn open(&mut self, sys: &mut Sys<'_, '_>, redirect: &Redirect, text: &str, mode: OpenMode, creates: bool, run: &mut RedirectRun) -> Result<bool, String> {
+    fn open(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        redirect: &Redirect,
+        text: &str,
+        mode: OpenMode,
+        creates: bool,
+        run: &mut RedirectRun,
+    ) -> Result<bool, String> {
         let network = self.dialect.is_bash().then(|| text.strip_prefix("/dev/tcp/")).flatten();
         let opened = match network {
-            Some(address) => return self.open_tcp(sys, redirect, address, text, run).map(|()| false),
+            Some(address) => {
+                return self.open_tcp(sys, redirect, address, text, run).map(|()| false);
+            }
             None => sys.open(text, mode, SAVE_AT),
         };
         let fd = opened.map_err(|e| self.open_message(text, e, creates))?;
-        if !sys.fifo_connected(fd) && matches!(redirect.kind, RedirectKind::Read(_) | RedirectKind::Write(_) | RedirectKind::Append(_) | RedirectKind::Clobber(_)) {
+        if !sys.fifo_connected(fd)
+            && matches!(
+                redirect.kind,
+                RedirectKind::Read(_)
+                    | RedirectKind::Write(_)
+                    | RedirectKind::Append(_)
+                    | RedirectKind::Clobber(_)
+            )
+        {
             run.waiting = Some(fd);
             return Ok(true);
         }
@@ -227,7 +285,14 @@ impl Shell {
         Ok(false)
     }
 
-    fn open_tcp(&mut self, sys: &mut Sys<'_, '_>, redirect: &Redirect, address: &str, text: &str, run: &mut RedirectRun) -> Result<(), String> {
+    fn open_tcp(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        redirect: &Redirect,
+        address: &str,
+        text: &str,
+        run: &mut RedirectRun,
+    ) -> Result<(), String> {
         let (host, port) = address.split_once('/').unwrap_or((address, ""));
         let fd = sys.connect_now(host, port, SAVE_AT).map_err(|e| match e {
             Errno::NoEnt => format!(
@@ -265,8 +330,16 @@ impl Shell {
             return;
         }
         let default = match &redirect.kind {
-            RedirectKind::Read(_) | RedirectKind::Update(_) | RedirectKind::DupIn(_) | RedirectKind::Here(..) | RedirectKind::HereString(_) => 0,
-            RedirectKind::Write(_) | RedirectKind::Clobber(_) | RedirectKind::Append(_) | RedirectKind::DupOut(_) | RedirectKind::Both(..) => 1,
+            RedirectKind::Read(_)
+            | RedirectKind::Update(_)
+            | RedirectKind::DupIn(_)
+            | RedirectKind::Here(..)
+            | RedirectKind::HereString(_) => 0,
+            RedirectKind::Write(_)
+            | RedirectKind::Clobber(_)
+            | RedirectKind::Append(_)
+            | RedirectKind::DupOut(_)
+            | RedirectKind::Both(..) => 1,
         };
         let to = redirect.fd.unwrap_or(default);
         run.saved.keep(sys, to);
@@ -282,7 +355,14 @@ impl Shell {
     }
 
     /// `>&n`, `<&n`, `>&-`, and bash's `>&file`.
-    fn duplicate(&mut self, sys: &mut Sys<'_, '_>, redirect: &Redirect, text: &str, raw: &str, run: &mut RedirectRun) -> Result<bool, String> {
+    fn duplicate(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        redirect: &Redirect,
+        text: &str,
+        raw: &str,
+        run: &mut RedirectRun,
+    ) -> Result<bool, String> {
         let output = matches!(redirect.kind, RedirectKind::DupOut(_));
         let to = redirect.fd.unwrap_or(i32::from(output));
         let (digits, moves) = match text.strip_suffix('-') {
@@ -302,7 +382,11 @@ impl Shell {
         }
         let Ok(from) = digits.parse::<Fd>() else {
             if output && redirect.fd.is_none_or(|fd| fd == 1) {
-                let both = Redirect { fd: None, var: None, kind: RedirectKind::Both(Word::literal(text), false) };
+                let both = Redirect {
+                    fd: None,
+                    var: None,
+                    kind: RedirectKind::Both(Word::literal(text), false),
+                };
                 return self.open(sys, &both, text, OpenMode::WRITE, true, run);
             }
             let prefix = self.prefix();

@@ -70,11 +70,21 @@ impl SimpleRun {
 }
 
 impl Shell {
-    pub(super) fn step_simple(&mut self, sys: &mut Sys<'_, '_>, mut run: Box<SimpleRun>, tested: bool, last: bool) -> Flow {
+    pub(super) fn step_simple(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut run: Box<SimpleRun>,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         let node = Arc::clone(&run.node);
         let NodeKind::Simple(simple) = &node.kind else { return Flow::Go };
         if let Some(memo) = self.captured.take() {
-            if run.stage == Stage::Redirects { run.redirects.remember(memo) } else { run.memo.push(memo) }
+            if run.stage == Stage::Redirects {
+                run.redirects.remember(memo)
+            } else {
+                run.memo.push(memo)
+            }
         }
         if run.stage == Stage::Words {
             if run.word == 0 && run.memo.is_empty() {
@@ -111,7 +121,14 @@ impl Shell {
         Flow::Go
     }
 
-    fn suspend(&mut self, sys: &mut Sys<'_, '_>, run: Box<SimpleRun>, stop: Stop, tested: bool, last: bool) -> Flow {
+    fn suspend(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        run: Box<SimpleRun>,
+        stop: Stop,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         self.frames.push(Frame { kind: FrameKind::Simple(run), tested, last });
         self.serve(sys, stop)
     }
@@ -142,9 +159,17 @@ impl Shell {
         self.put_back(sys, run);
     }
 
-    fn expand_words(&mut self, sys: &mut Sys<'_, '_>, run: &mut SimpleRun, simple: &Simple) -> Expanded<()> {
+    fn expand_words(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        run: &mut SimpleRun,
+        simple: &Simple,
+    ) -> Expanded<()> {
         while let Some(word) = simple.words.get(run.word) {
-            let declares = run.fields.first().is_some_and(|f| builtins::is_declaration(f, self.dialect.is_bash()));
+            let declares = run
+                .fields
+                .first()
+                .is_some_and(|f| builtins::is_declaration(f, self.dialect.is_bash()));
             let mut expander = Expander::new(self, sys, &run.memo);
             if declares && is_assignment(word) {
                 let text = expander.text(word, Ctx::ASSIGN)?;
@@ -161,17 +186,32 @@ impl Shell {
         Ok(())
     }
 
-    fn assign_all(&mut self, sys: &mut Sys<'_, '_>, run: &mut SimpleRun, simple: &Simple) -> Expanded<()> {
+    fn assign_all(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        run: &mut SimpleRun,
+        simple: &Simple,
+    ) -> Expanded<()> {
         let command = run.fields.first().cloned();
         while let Some(assign) = simple.assigns.get(run.assign) {
-            let declares = command.as_ref().is_some_and(|f| builtins::is_declaration(f, self.dialect.is_bash()));
+            let declares = command
+                .as_ref()
+                .is_some_and(|f| builtins::is_declaration(f, self.dialect.is_bash()));
             if let (true, AssignValue::Array(items)) = (declares, &assign.value) {
                 let items = self.array_items(sys, &run.memo, items)?;
-                run.arrays.push(ArrayValue { name: assign.name.clone(), append: assign.append, items });
+                run.arrays.push(ArrayValue {
+                    name: assign.name.clone(),
+                    append: assign.append,
+                    items,
+                });
             } else {
                 let keeps = match &command {
                     None => true,
-                    Some(c) => !self.dialect.is_bash() && builtins::is_special(c) && !self.functions.contains_key(c),
+                    Some(c) => {
+                        !self.dialect.is_bash()
+                            && builtins::is_special(c)
+                            && !self.functions.contains_key(c)
+                    }
                 };
                 let old = self.vars.get_itself(&assign.name).cloned();
                 self.assign_one(sys, &run.memo, assign, &mut run.assigned)?;
@@ -189,7 +229,13 @@ impl Shell {
     }
 
     /// Makes one assignment.
-    fn assign_one(&mut self, sys: &mut Sys<'_, '_>, memo: &[Memo], assign: &Assign, assigned: &mut Vec<(String, String)>) -> Expanded<()> {
+    fn assign_one(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        memo: &[Memo],
+        assign: &Assign,
+        assigned: &mut Vec<(String, String)>,
+    ) -> Expanded<()> {
         let word = match &assign.value {
             AssignValue::Word(word) => word,
             AssignValue::Array(items) => {
@@ -219,7 +265,14 @@ impl Shell {
     }
 
     /// The text to assign, after `+=` and the integer attribute.
-    pub(super) fn appended(&mut self, sys: &mut Sys<'_, '_>, name: &str, key: Option<&Key>, append: bool, text: String) -> Expanded<String> {
+    pub(super) fn appended(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        name: &str,
+        key: Option<&Key>,
+        append: bool,
+        text: String,
+    ) -> Expanded<String> {
         let integer = self.vars.get(name).is_some_and(|v| v.integer);
         if !append && !integer {
             return Ok(text);
@@ -237,7 +290,12 @@ impl Shell {
         Ok(value.to_string())
     }
 
-    fn array_items(&mut self, sys: &mut Sys<'_, '_>, memo: &[Memo], items: &[(Option<Word>, Word)]) -> Expanded<Vec<(Option<String>, Str)>> {
+    fn array_items(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        memo: &[Memo],
+        items: &[(Option<Word>, Word)],
+    ) -> Expanded<Vec<(Option<String>, Str)>> {
         let mut expander = Expander::new(self, sys, memo);
         let mut out = Vec::new();
         for (key, word) in items {
@@ -255,14 +313,22 @@ impl Shell {
     }
 
     /// Assigns a whole array.
-    pub(super) fn assign_array(&mut self, sys: &mut Sys<'_, '_>, array: ArrayValue) -> Expanded<()> {
+    pub(super) fn assign_array(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        array: ArrayValue,
+    ) -> Expanded<()> {
         let var = self.vars.edit(&array.name);
         if var.readonly {
             return Err(super::vars::ReadOnly(array.name).into());
         }
         let assoc = matches!(var.value, Value::Assoc(_));
         if !array.append {
-            var.value = if assoc { Value::Assoc(Default::default()) } else { Value::Array(Default::default()) };
+            var.value = if assoc {
+                Value::Assoc(Default::default())
+            } else {
+                Value::Array(Default::default())
+            };
         } else if let Value::Text(t) = &var.value {
             var.value = Value::Array([(0, t.clone())].into_iter().collect());
         } else if var.value == Value::Unset {
@@ -329,7 +395,13 @@ impl Shell {
         }
     }
 
-    fn run_simple(&mut self, sys: &mut Sys<'_, '_>, mut run: Box<SimpleRun>, tested: bool, last: bool) -> Flow {
+    fn run_simple(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut run: Box<SimpleRun>,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         run.stage = Stage::After;
         if run.fields.is_empty() {
             self.status = self.capture_status.unwrap_or(0);
@@ -350,7 +422,15 @@ impl Shell {
     }
 
     /// Runs a command by its name: a function, a built-in, a program.
-    pub(super) fn dispatch(&mut self, sys: &mut Sys<'_, '_>, fields: Vec<Str>, arrays: Vec<ArrayValue>, functions: bool, tested: bool, last: bool) -> Flow {
+    pub(super) fn dispatch(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        fields: Vec<Str>,
+        arrays: Vec<ArrayValue>,
+        functions: bool,
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         let Some(name) = fields.first().cloned() else {
             self.status = 0;
             return Flow::Go;
@@ -359,14 +439,21 @@ impl Shell {
             return self.call(sys, &name, fields[1..].to_vec(), tested);
         }
         if let Some(builtin) = builtins::find(&name, self.dialect) {
-            let done = (builtin.run)(self, sys, &builtins::Args { words: &fields, arrays, tested, last });
+            let done =
+                (builtin.run)(self, sys, &builtins::Args { words: &fields, arrays, tested, last });
             return self.builtin_done(sys, done, builtin.special, tested);
         }
         self.run_program(sys, &fields, last)
     }
 
     /// Does what a built-in asks for.
-    pub(super) fn builtin_done(&mut self, sys: &mut Sys<'_, '_>, done: Done, special: bool, tested: bool) -> Flow {
+    pub(super) fn builtin_done(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        done: Done,
+        special: bool,
+        tested: bool,
+    ) -> Flow {
         match done {
             Done::Status(status) => {
                 self.status = status;
@@ -399,7 +486,11 @@ impl Shell {
                 Flow::Go
             }
             Done::Pause(pause) => {
-                self.frames.push(Frame { kind: FrameKind::Pause(Box::new(pause)), tested, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::Pause(Box::new(pause)),
+                    tested,
+                    last: false,
+                });
                 Flow::Go
             }
             Done::Flow(flow) => flow,
@@ -417,7 +508,8 @@ impl Shell {
                 return Flow::Go;
             }
         };
-        if last && self.traps.are_empty() && !self.jobs.any_running() && self.process_fds.is_empty() {
+        if last && self.traps.are_empty() && !self.jobs.any_running() && self.process_fds.is_empty()
+        {
             self.reset_for_exec(sys);
             sys.prepare_exec(fields);
             return Flow::Become(Box::new(program));
@@ -425,7 +517,11 @@ impl Shell {
         match sys.fork(program, Some(fields)) {
             Ok(pid) => {
                 let job = self.jobs.add(&[pid], fields.join(" ").into(), false);
-                self.frames.push(Frame { kind: FrameKind::WaitJob(job), tested: true, last: false });
+                self.frames.push(Frame {
+                    kind: FrameKind::WaitJob(job),
+                    tested: true,
+                    last: false,
+                });
             }
             Err(e) => self.fork_failed(sys, e),
         }
@@ -433,7 +529,12 @@ impl Shell {
     }
 
     /// Finds the program of a command, or says why not and returns the status.
-    fn find_and_load(&mut self, sys: &mut Sys<'_, '_>, fields: &[Str], env: &[(Str, Str)]) -> Result<Program, u8> {
+    fn find_and_load(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        fields: &[Str],
+        env: &[(Str, Str)],
+    ) -> Result<Program, u8> {
         let name = &fields[0];
         let path = self.vars.text("PATH").cloned().unwrap_or_default();
         let bash_empty_path = self.dialect.is_bash() && path.is_empty() && !name.contains('/');
@@ -472,19 +573,31 @@ impl Shell {
         Some(Program::Tool(Box::new(crate::container::coreutils::Tool::assumed(sys, name))))
     }
 
-    fn not_found(&mut self, sys: &mut Sys<'_, '_>, name: &str, error: &ExecError, empty_path: bool) -> u8 {
+    fn not_found(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        name: &str,
+        error: &ExecError,
+        empty_path: bool,
+    ) -> u8 {
         let bash = self.dialect.is_bash();
         let (text, status) = match error {
-            ExecError::File(Errno::NoEnt | Errno::NotDir) if !bash => (format!("{name}: not found"), 127),
+            ExecError::File(Errno::NoEnt | Errno::NotDir) if !bash => {
+                (format!("{name}: not found"), 127)
+            }
             ExecError::File(Errno::NoEnt) if name.contains('/') || empty_path => {
                 (format!("{name}: {}", Errno::NoEnt), 127)
             }
             ExecError::File(Errno::NoEnt) => (format!("{name}: command not found"), 127),
-            ExecError::File(Errno::Access) if bash && sys.stat(name, true).is_ok_and(|s| s.kind == 'd') => {
+            ExecError::File(Errno::Access)
+                if bash && sys.stat(name, true).is_ok_and(|s| s.kind == 'd') =>
+            {
                 (format!("{name}: Is a directory"), 126)
             }
             ExecError::File(e) => (format!("{name}: {e}"), 126),
-            ExecError::Interpreter(_) if bash => (format!("{name}: cannot execute: required file not found"), 127),
+            ExecError::Interpreter(_) if bash => {
+                (format!("{name}: cannot execute: required file not found"), 127)
+            }
             ExecError::Interpreter(_) => (format!("{name}: not found"), 127),
         };
         self.complain(sys, &text);
@@ -503,7 +616,14 @@ impl Shell {
     }
 
     /// `exec`: with a command, becomes it; without, the redirections stay.
-    fn run_exec(&mut self, sys: &mut Sys<'_, '_>, mut run: Box<SimpleRun>, rest: &[Str], tested: bool, last: bool) -> Flow {
+    fn run_exec(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut run: Box<SimpleRun>,
+        rest: &[Str],
+        tested: bool,
+        last: bool,
+    ) -> Flow {
         let mut rest = rest;
         let mut name = None;
         let mut clean = false;
@@ -531,15 +651,20 @@ impl Shell {
             self.frames.push(Frame { kind: FrameKind::Simple(run), tested, last });
             return Flow::Go;
         }
-        let env = if clean { Vec::new() } else { self.vars.environment_with(&self.functions, self.dialect) };
+        let env = if clean {
+            Vec::new()
+        } else {
+            self.vars.environment_with(&self.functions, self.dialect)
+        };
         let path = self.vars.text("PATH").cloned().unwrap_or_default();
-        let loaded = sys.find_program(&rest[0], &path).and_then(|file| match sys.load(&file, rest, &env) {
-            Err(ExecError::File(Errno::NoExec)) => {
-                let shell = self.become_script(sys, &file, rest, &env);
-                Ok(Program::Shell(Box::new(shell)))
-            }
-            loaded => loaded,
-        });
+        let loaded =
+            sys.find_program(&rest[0], &path).and_then(|file| match sys.load(&file, rest, &env) {
+                Err(ExecError::File(Errno::NoExec)) => {
+                    let shell = self.become_script(sys, &file, rest, &env);
+                    Ok(Program::Shell(Box::new(shell)))
+                }
+                loaded => loaded,
+            });
         let loaded = match loaded {
             Err(error) => self.assume(sys, &rest[0], &error).ok_or(error),
             ok => ok,
@@ -555,7 +680,8 @@ impl Shell {
                 Flow::Become(Box::new(program))
             }
             Err(error) => {
-                let status = if matches!(error, ExecError::File(Errno::Access)) { 126 } else { 127 };
+                let status =
+                    if matches!(error, ExecError::File(Errno::Access)) { 126 } else { 127 };
                 let text = match &error {
                     ExecError::File(Errno::NoEnt) => "not found".to_owned(),
                     ExecError::File(e) => e.to_string(),

@@ -24,11 +24,14 @@ impl Shell {
         let mut vars = Vars::default();
         let mut functions = BTreeMap::new();
         for (name, value) in env {
-            if let Some(function) = name.strip_prefix("BASH_FUNC_").and_then(|n| n.strip_suffix("%%")) {
+            if let Some(function) =
+                name.strip_prefix("BASH_FUNC_").and_then(|n| n.strip_suffix("%%"))
+            {
                 if dialect.is_bash()
                     && let Some(body) = imported_function(function, value)
                 {
-                    functions.insert(function.into(), Function { body, source: "environment".into() });
+                    functions
+                        .insert(function.into(), Function { body, source: "environment".into() });
                 }
                 continue;
             }
@@ -102,7 +105,10 @@ impl Shell {
     fn first_variables(&mut self, sys: &Sys<'_, '_>) {
         let cwd = sys.me().cwd.clone();
         let bash = self.dialect.is_bash();
-        let keep = self.vars.text("PWD").is_some_and(|p| p.starts_with('/') && sys.stat(p, true).is_ok_and(|s| sys.stat(&cwd, true).is_ok_and(|c| c.id == s.id)));
+        let keep = self.vars.text("PWD").is_some_and(|p| {
+            p.starts_with('/')
+                && sys.stat(p, true).is_ok_and(|s| sys.stat(&cwd, true).is_ok_and(|c| c.id == s.id))
+        });
         if !keep {
             self.set_plain("PWD", &cwd);
         }
@@ -136,7 +142,11 @@ impl Shell {
             }
         }
         if self.vars.text("PATH").is_none() {
-            let path = if bash { "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin:." } else { "/sbin:/usr/sbin:/bin:/usr/bin" };
+            let path = if bash {
+                "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin:."
+            } else {
+                "/sbin:/usr/sbin:/bin:/usr/bin"
+            };
             self.set_plain("PATH", path);
         }
         self.set_plain("IFS", " \t\n");
@@ -180,7 +190,9 @@ impl Shell {
                             self.set_by_name(name, on);
                         }
                     }
-                    _ => self.set_by_letter(letter, on).map_err(|()| (2, self.bad_option(arg, letter)))?,
+                    _ => self
+                        .set_by_letter(letter, on)
+                        .map_err(|()| (2, self.bad_option(arg, letter)))?,
                 }
             }
         }
@@ -196,16 +208,24 @@ impl Shell {
         }
     }
 
-    fn begin(&mut self, sys: &mut Sys<'_, '_>, command: bool, positional: Vec<Str>) -> Result<(), (u8, String)> {
+    fn begin(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        command: bool,
+        positional: Vec<Str>,
+    ) -> Result<(), (u8, String)> {
         let first_line = u32::from(self.dialect.is_bash());
         let mut rest = positional.into_iter();
         if command {
             let Some(script) = rest.next() else {
-                return Err((2, if self.dialect.is_bash() {
-                    format!("{}: -c: option requires an argument\n", self.name)
-                } else {
-                    format!("{}: -c requires an argument\n", self.name)
-                }));
+                return Err((
+                    2,
+                    if self.dialect.is_bash() {
+                        format!("{}: -c: option requires an argument\n", self.name)
+                    } else {
+                        format!("{}: -c requires an argument\n", self.name)
+                    },
+                ));
             };
             self.origin = Origin::CommandString;
             self.options.command_string = true;
@@ -214,10 +234,19 @@ impl Shell {
             }
             self.params = Arc::new(rest.collect());
             if script.len() > sys.os.limits.script_bytes {
-                return Err((2, format!("{}: script longer than {} bytes (script_bytes)\n", self.name, sys.os.limits.script_bytes)));
+                return Err((
+                    2,
+                    format!(
+                        "{}: script longer than {} bytes (script_bytes)\n",
+                        self.name, sys.os.limits.script_bytes
+                    ),
+                ));
             }
             let source = Source::at_line(&script, first_line);
-            self.frames = vec![Frame { last: true, ..Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Main)))) }];
+            self.frames = vec![Frame {
+                last: true,
+                ..Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Main))))
+            }];
             self.read_environment_file(sys);
             return Ok(());
         }
@@ -226,7 +255,10 @@ impl Shell {
             self.options.stdin = true;
             self.params = Arc::new(rest.collect());
             self.origin = Origin::Stdin;
-            self.frames = vec![Frame::new(FrameKind::Read(Box::new(Reader::new(Source::new(""), ReaderKind::Stdin))))];
+            self.frames = vec![Frame::new(FrameKind::Read(Box::new(Reader::new(
+                Source::new(""),
+                ReaderKind::Stdin,
+            ))))];
             return Ok(());
         };
         self.params = Arc::new(rest.collect());
@@ -240,7 +272,8 @@ impl Shell {
         let mut path = file.to_string();
         if !file.contains('/')
             && sys.stat(file, true).is_err()
-            && let Ok(found) = sys.find_program(file, self.vars.text("PATH").map_or("", Str::as_str))
+            && let Ok(found) =
+                sys.find_program(file, self.vars.text("PATH").map_or("", Str::as_str))
         {
             path = found;
         }
@@ -257,13 +290,20 @@ impl Shell {
             Err(e) => return fail(2, format!("{}: can't open '{file}': {e}\n", self.name)),
         };
         if content.len() > sys.os.limits.script_bytes {
-            return fail(2, format!("{file}: script longer than {} bytes (script_bytes)\n", sys.os.limits.script_bytes));
+            return fail(
+                2,
+                format!(
+                    "{file}: script longer than {} bytes (script_bytes)\n",
+                    sys.os.limits.script_bytes
+                ),
+            );
         }
         self.name = file.clone();
         self.origin = Origin::File;
         self.line = 1;
         let source = Source::new(&crate::container::text::decode(&content));
-        self.frames = vec![Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Main))))];
+        self.frames =
+            vec![Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Main))))];
         self.read_environment_file(sys);
         Ok(())
     }
@@ -276,12 +316,19 @@ impl Shell {
         let Some(file) = self.vars.text("BASH_ENV").cloned() else { return };
         if let Ok(content) = sys.content(&file) {
             let source = Source::new(&crate::container::text::decode(&content));
-            self.frames.push(Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Eval)))));
+            self.frames
+                .push(Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Eval)))));
         }
     }
 
     /// Runs a file without `#!` as a script in a shell forked from this one.
-    pub(super) fn become_script(&mut self, sys: &mut Sys<'_, '_>, file: &str, argv: &[Str], env: &[(Str, Str)]) -> Self {
+    pub(super) fn become_script(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        file: &str,
+        argv: &[Str],
+        env: &[(Str, Str)],
+    ) -> Self {
         let mut arguments: Vec<Str> = vec![self.name.clone(), file.into()];
         arguments.extend(argv.iter().skip(1).cloned());
         let shell = Self::new(self.dialect, &arguments, env);
@@ -292,7 +339,8 @@ impl Shell {
     /// Switches an option of `set` by its letter.
     pub(super) fn set_by_letter(&mut self, letter: char, on: bool) -> Result<(), ()> {
         let bash = self.dialect.is_bash();
-        let entry = SET_OPTIONS.iter().find(|o| o.letter == Some(letter) && (bash || o.ash)).ok_or(())?;
+        let entry =
+            SET_OPTIONS.iter().find(|o| o.letter == Some(letter) && (bash || o.ash)).ok_or(())?;
         (entry.set)(&mut self.options, on);
         Ok(())
     }
@@ -338,7 +386,12 @@ impl Shell {
 
 fn imported_function(name: &str, text: &str) -> Option<NodeRef> {
     let mut source = Source::new(&format!("{name} {text}"));
-    let grammar = super::parser::Grammar { dialect: Dialect::Bash, extglob: false, aliases: None, max_depth: 100 };
+    let grammar = super::parser::Grammar {
+        dialect: Dialect::Bash,
+        extglob: false,
+        aliases: None,
+        max_depth: 100,
+    };
     let node = super::parser::next_command(&mut source, grammar).ok()??;
     match &node.kind {
         super::ast::NodeKind::Function { body, .. } => Some(Arc::clone(body)),

@@ -125,12 +125,17 @@ impl Shell {
                 Some(action) if !action.is_empty() => self.traps.pending.insert(signal),
                 Some(_) => {}
                 // bash with an EXIT trap ends by itself, wherever it is.
-                None if self.dialect.is_bash() && signal != Signal::CHLD && signal != Signal::INT => {
+                None if self.dialect.is_bash()
+                    && signal != Signal::CHLD
+                    && signal != Signal::INT =>
+                {
                     self.start_exit(sys, 128 + signal.number());
                     return;
                 }
                 // ash's own handling of an interrupt: the shell ends, after the command under way.
-                None if signal == Signal::INT && !self.dialect.is_bash() => self.traps.pending.insert(signal),
+                None if signal == Signal::INT && !self.dialect.is_bash() => {
+                    self.traps.pending.insert(signal)
+                }
                 None => {}
             }
         }
@@ -151,15 +156,19 @@ impl Shell {
     pub(super) fn push_trap(&mut self, action: &str) {
         self.frames.push(Frame::new(FrameKind::Trap(self.status, self.pipe_status.clone())));
         let source = Source::at_line(action, self.line);
-        self.frames.push(Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Trap)))));
+        self.frames
+            .push(Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Trap)))));
     }
 
     /// Tells the kernel what this shell does with a signal now.
     pub(super) fn update_disposition(&self, sys: &mut Sys<'_, '_>, signal: Signal) {
         let action = self.traps.action(Event::Signal(signal));
         let ignored = action.is_some_and(Str::is_empty);
-        let own = signal == Signal::CHLD || signal == Signal::INT && !self.dialect.is_bash() && self.subshells == 0;
-        let caught = action.is_some_and(|a| !a.is_empty()) || own && !ignored || self.ends_by_itself(signal) && !ignored;
+        let own = signal == Signal::CHLD
+            || signal == Signal::INT && !self.dialect.is_bash() && self.subshells == 0;
+        let caught = action.is_some_and(|a| !a.is_empty())
+            || own && !ignored
+            || self.ends_by_itself(signal) && !ignored;
         sys.disposition(signal, caught, ignored);
     }
 
@@ -167,7 +176,10 @@ impl Shell {
     fn ends_by_itself(&self, signal: Signal) -> bool {
         self.dialect.is_bash()
             && self.traps.action(Event::Exit).is_some()
-            && matches!(signal.name(), "HUP" | "TERM" | "ALRM" | "USR1" | "USR2" | "ABRT" | "XCPU" | "PIPE")
+            && matches!(
+                signal.name(),
+                "HUP" | "TERM" | "ALRM" | "USR1" | "USR2" | "ABRT" | "XCPU" | "PIPE"
+            )
     }
 
     /// Does the same for all that an EXIT trap of bash changes.

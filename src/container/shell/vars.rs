@@ -47,7 +47,15 @@ pub(crate) struct Var {
 impl Var {
     /// An unset one without attributes.
     pub(crate) const fn unset() -> Self {
-        Self { value: Value::Unset, exported: false, readonly: false, integer: false, lower: false, upper: false, reference: false }
+        Self {
+            value: Value::Unset,
+            exported: false,
+            readonly: false,
+            integer: false,
+            lower: false,
+            upper: false,
+            reference: false,
+        }
     }
 
     /// Its text: of an array, that of element 0.
@@ -84,7 +92,9 @@ impl Vars {
         let mut name = name;
         for _ in 0..8 {
             match self.all.get(name) {
-                Some(Var { reference: true, value: Value::Text(to), .. }) if !to.is_empty() => name = to,
+                Some(Var { reference: true, value: Value::Text(to), .. }) if !to.is_empty() => {
+                    name = to
+                }
                 _ => break,
             }
         }

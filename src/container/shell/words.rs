@@ -107,7 +107,9 @@ impl Lexer<'_> {
                     let sub = self.backquoted(around)?;
                     out.push(Part::Command(Arc::new(sub)));
                 }
-                b' ' | b'\t' | b'\n' | b'|' | b'&' | b';' | b')' if around == Around::Plain => break,
+                b' ' | b'\t' | b'\n' | b'|' | b'&' | b';' | b')' if around == Around::Plain => {
+                    break;
+                }
                 b' ' | b'\t' | b'\n' if around == Around::Regex && parens == 0 => break,
                 b'&' | b';' | b')' if around == Around::Regex && parens == 0 => break,
                 b'<' | b'>' if around == Around::Plain => {
@@ -386,14 +388,24 @@ impl Lexer<'_> {
     fn braced_inner(&mut self, quoted: bool, start: usize) -> Result<Param, SyntaxError> {
         let bash = self.is_bash();
         let mut indirect = false;
-        if self.at(0) == b'#' && !matches!(self.at(1), b'}' | b':' | b'%' | b'=' | b'+') && !(self.at(1) == b'#' && self.at(2) == b'}' && bash)
+        if self.at(0) == b'#'
+            && !matches!(self.at(1), b'}' | b':' | b'%' | b'=' | b'+')
+            && !(self.at(1) == b'#' && self.at(2) == b'}' && bash)
             && !(matches!(self.at(1), b'-' | b'?' | b'#') && self.at(2) != b'}')
         {
             self.skip(1);
             let Some((name, index)) = self.param_name()? else { return self.bad(start) };
-            return if self.at(0) == b'}' { Ok(param(name, index, false, ParamOp::Length)) } else { self.bad(start) };
+            return if self.at(0) == b'}' {
+                Ok(param(name, index, false, ParamOp::Length))
+            } else {
+                self.bad(start)
+            };
         }
-        if bash && self.at(0) == b'!' && self.at(1) != b'}' && !matches!(self.at(1), b':' | b'-' | b'+' | b'=' | b'?' | b'%' | b'/') {
+        if bash
+            && self.at(0) == b'!'
+            && self.at(1) != b'}'
+            && !matches!(self.at(1), b':' | b'-' | b'+' | b'=' | b'?' | b'%' | b'/')
+        {
             self.skip(1);
             indirect = true;
         }
@@ -483,7 +495,11 @@ impl Lexer<'_> {
                 let longest = next == c;
                 self.skip(1 + usize::from(longest));
                 let pattern = self.sub_word(Around::Brace, b"}")?;
-                if c == b'#' { ParamOp::Prefix { longest, pattern } } else { ParamOp::Suffix { longest, pattern } }
+                if c == b'#' {
+                    ParamOp::Prefix { longest, pattern }
+                } else {
+                    ParamOp::Suffix { longest, pattern }
+                }
             }
             b'/' => self.replacement(quoted)?,
             b'^' | b',' if bash => {

@@ -10,7 +10,11 @@ use crate::container::text::push;
 
 /// An alias as it is printed.
 pub(super) fn definition(shell: &Shell, name: &str, value: &str) -> String {
-    if shell.dialect.is_bash() { format!("alias {name}={}", single(value)) } else { format!("{name}={}", ash_single(value)) }
+    if shell.dialect.is_bash() {
+        format!("alias {name}={}", single(value))
+    } else {
+        format!("{name}={}", ash_single(value))
+    }
 }
 
 /// `alias`

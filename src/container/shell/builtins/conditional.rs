@@ -31,8 +31,12 @@ pub(in crate::container::shell) fn evaluate(
     groups: &mut Option<Vec<Str>>,
 ) -> Result<bool> {
     match cond {
-        Cond::And(a, b) => Ok(evaluate(expander, a, traces, groups)? && evaluate(expander, b, traces, groups)?),
-        Cond::Or(a, b) => Ok(evaluate(expander, a, traces, groups)? || evaluate(expander, b, traces, groups)?),
+        Cond::And(a, b) => {
+            Ok(evaluate(expander, a, traces, groups)? && evaluate(expander, b, traces, groups)?)
+        }
+        Cond::Or(a, b) => {
+            Ok(evaluate(expander, a, traces, groups)? || evaluate(expander, b, traces, groups)?)
+        }
         Cond::Not(inner) => {
             let value = !evaluate(expander, inner, traces, groups)?;
             if let Some(line) = traces.last_mut() {
@@ -97,8 +101,14 @@ fn binary(
     match op {
         "=" | "==" | "!=" => {
             let pattern = expander.pattern(right)?;
-            traces.push(format!("[[ {} {op} {} ]]", bash_trace(&a), trace_pattern(&pattern, right)));
-            let fold = |t: &str| if expander.shell.options.nocasematch { t.to_lowercase() } else { t.to_owned() };
+            traces.push(format!(
+                "[[ {} {op} {} ]]",
+                bash_trace(&a),
+                trace_pattern(&pattern, right)
+            ));
+            let fold = |t: &str| {
+                if expander.shell.options.nocasematch { t.to_lowercase() } else { t.to_owned() }
+            };
             // Extended patterns always work here.
             let hit = Pattern::new(&fold(&pattern), true).matches(&fold(&a));
             Ok(hit == (op != "!="))
@@ -107,8 +117,11 @@ fn binary(
             let source = expander.regex(right)?;
             let shown = expander.text(right, Ctx::ASSIGN)?;
             traces.push(format!("[[ {} =~ {shown} ]]", bash_trace(&a)));
-            let regex = crate::container::regex::Regex::extended(&source, expander.shell.options.nocasematch)
-                .map_err(|_| Trouble::Message(format!("[[: invalid regular expression `{shown}'")))?;
+            let regex = crate::container::regex::Regex::extended(
+                &source,
+                expander.shell.options.nocasematch,
+            )
+            .map_err(|_| Trouble::Message(format!("[[: invalid regular expression `{shown}'")))?;
             let found = regex.captures(&a);
             let hit = found.is_some();
             *groups = Some(found.unwrap_or_default().into_iter().map(Str::from).collect());

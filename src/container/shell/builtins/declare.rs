@@ -31,7 +31,11 @@ pub(super) fn export(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) 
                 'f' if bash => functions = true,
                 'a' | 'A' if bash => {}
                 _ => {
-                    let text = if bash { format!("-{letter}: invalid option") } else { format!("Illegal option -{letter}") };
+                    let text = if bash {
+                        format!("-{letter}: invalid option")
+                    } else {
+                        format!("Illegal option -{letter}")
+                    };
                     shell.builtin_error(sys, args.name(), &text);
                     return Done::Fatal(2);
                 }
@@ -39,7 +43,8 @@ pub(super) fn export(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) 
         }
     }
     if rest.is_empty() || print && rest.is_empty() {
-        let text = shell.declarations(|v| if exporting { v.exported } else { v.readonly }, args.name());
+        let text =
+            shell.declarations(|v| if exporting { v.exported } else { v.readonly }, args.name());
         return Done::Status(shell.builtin_output(sys, args.name(), &text));
     }
     let mut status = 0;
@@ -70,7 +75,12 @@ pub(super) fn export(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) 
 }
 
 /// Does the assignment of a word `name[=value]` and returns the name.
-fn assign_word(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>, word: &str) -> Result<Str, Done> {
+fn assign_word(
+    shell: &mut Shell,
+    sys: &mut Sys<'_, '_>,
+    args: &Args<'_>,
+    word: &str,
+) -> Result<Str, Done> {
     let bash = shell.dialect.is_bash();
     let len = name_len(word);
     let name: Str = word[..len].into();
@@ -169,17 +179,29 @@ pub(super) fn declare(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
             break;
         }
         if let Some(bad) = option[1..].chars().find(|c| !"aAfFgiIlnprtux".contains(*c)) {
-            shell.builtin_error(sys, args.name(), &format!("{}{bad}: invalid option", &option[..1]));
+            shell.builtin_error(
+                sys,
+                args.name(),
+                &format!("{}{bad}: invalid option", &option[..1]),
+            );
             return Done::Status(2);
         }
-        if option.starts_with('-') { attributes.on.push_str(&option[1..]) } else { attributes.off.push_str(&option[1..]) }
+        if option.starts_with('-') {
+            attributes.on.push_str(&option[1..])
+        } else {
+            attributes.off.push_str(&option[1..])
+        }
     }
     let has = |c: char| attributes.on.contains(c);
     if has('f') || has('F') {
         return functions(shell, sys, args.name(), rest, has('F'));
     }
     if has('p') && rest.is_empty() || rest.is_empty() {
-        let text = if has('p') || !attributes.on.is_empty() { shell.declarations(|v| attributes_fit(v, &attributes.on), "declare") } else { shell.assignments() };
+        let text = if has('p') || !attributes.on.is_empty() {
+            shell.declarations(|v| attributes_fit(v, &attributes.on), "declare")
+        } else {
+            shell.assignments()
+        };
         return Done::Status(shell.builtin_output(sys, args.name(), &text));
     }
     if has('p') {
@@ -202,7 +224,14 @@ fn attributes_fit(var: &Var, letters: &str) -> bool {
     letters.chars().filter(|c| *c != 'p').all(|c| own.contains(c))
 }
 
-fn declare_word(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>, word: &str, attributes: &Attributes, local: bool) -> Result<(), Done> {
+fn declare_word(
+    shell: &mut Shell,
+    sys: &mut Sys<'_, '_>,
+    args: &Args<'_>,
+    word: &str,
+    attributes: &Attributes,
+    local: bool,
+) -> Result<(), Done> {
     let name: Str = word[..name_len(word)].into();
     if local && !name.is_empty() {
         shell.make_local(&name);
@@ -246,16 +275,31 @@ fn declare_word(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>, word:
     Ok(())
 }
 
-fn functions(shell: &Shell, sys: &mut Sys<'_, '_>, command: &str, names: &[Str], only_names: bool) -> Done {
+fn functions(
+    shell: &Shell,
+    sys: &mut Sys<'_, '_>,
+    command: &str,
+    names: &[Str],
+    only_names: bool,
+) -> Done {
     let mut out = String::new();
     let mut status = 0;
-    let all: Vec<Str> = if names.is_empty() { shell.functions.keys().cloned().collect() } else { names.to_vec() };
+    let all: Vec<Str> =
+        if names.is_empty() { shell.functions.keys().cloned().collect() } else { names.to_vec() };
     for name in all {
         match shell.functions.get(&name) {
             None => status = 1,
-            Some(_) if only_names && names.is_empty() => push(&mut out, format_args!("declare -f {name}\n")),
+            Some(_) if only_names && names.is_empty() => {
+                push(&mut out, format_args!("declare -f {name}\n"))
+            }
             Some(_) if only_names => push(&mut out, format_args!("{name}\n")),
-            Some(f) => push(&mut out, format_args!("{name} () \n{}\n", crate::container::shell::print::function_body(&f.body))),
+            Some(f) => push(
+                &mut out,
+                format_args!(
+                    "{name} () \n{}\n",
+                    crate::container::shell::print::function_body(&f.body)
+                ),
+            ),
         }
     }
     let written = shell.builtin_output(sys, command, &out);
@@ -286,11 +330,13 @@ pub(in crate::container::shell) fn definition(name: &str, var: &Var, _whole: boo
         Value::Unset => format!("declare {flags} {name}"),
         Value::Text(t) => format!("declare {flags} {name}={}", double(t)),
         Value::Array(a) => {
-            let items: Vec<String> = a.iter().map(|(k, v)| format!("[{k}]={}", double(v))).collect();
+            let items: Vec<String> =
+                a.iter().map(|(k, v)| format!("[{k}]={}", double(v))).collect();
             format!("declare {flags} {name}=({})", items.join(" "))
         }
         Value::Assoc(a) => {
-            let items: Vec<String> = a.iter().map(|(k, v)| format!("[{k}]={} ", double(v))).collect();
+            let items: Vec<String> =
+                a.iter().map(|(k, v)| format!("[{k}]={} ", double(v))).collect();
             format!("declare {flags} {name}=({})", items.concat())
         }
     }
@@ -309,7 +355,11 @@ pub(super) fn unset(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
             "-n" if bash => reference = true,
             "--" => break,
             other => {
-                let text = if bash { format!("{other}: invalid option") } else { format!("Illegal option {other}") };
+                let text = if bash {
+                    format!("{other}: invalid option")
+                } else {
+                    format!("Illegal option {other}")
+                };
                 shell.builtin_error(sys, "unset", &text);
                 return Done::Fatal(2);
             }
@@ -332,7 +382,11 @@ pub(super) fn unset(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
                 Arc::make_mut(&mut shell.functions).remove(word);
                 continue;
             }
-            let text = if bash { format!("`{word}': not a valid identifier") } else { format!("{word}: bad variable name") };
+            let text = if bash {
+                format!("`{word}': not a valid identifier")
+            } else {
+                format!("{word}: bad variable name")
+            };
             shell.builtin_error(sys, "unset", &text);
             if !bash {
                 return Done::Fatal(2);
@@ -340,7 +394,11 @@ pub(super) fn unset(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
             status = 1;
             continue;
         }
-        if bash && !variables && shell.vars.get_itself(word).is_none() && shell.functions.contains_key(word) {
+        if bash
+            && !variables
+            && shell.vars.get_itself(word).is_none()
+            && shell.functions.contains_key(word)
+        {
             Arc::make_mut(&mut shell.functions).remove(word);
             continue;
         }
@@ -349,7 +407,11 @@ pub(super) fn unset(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
             continue;
         }
         if shell.vars.unset(word).is_err() {
-            let text = if bash { format!("{word}: cannot unset: readonly variable") } else { format!("{word}: is read only") };
+            let text = if bash {
+                format!("{word}: cannot unset: readonly variable")
+            } else {
+                format!("{word}: is read only")
+            };
             shell.builtin_error(sys, "unset", &text);
             if !bash {
                 return Done::Exit(2);
@@ -390,7 +452,9 @@ impl Shell {
                 push(&mut out, format_args!("{}\n", definition(name, var, true)));
             } else {
                 match var.text() {
-                    Some(text) => push(&mut out, format_args!("{command} {name}={}\n", ash_single(text))),
+                    Some(text) => {
+                        push(&mut out, format_args!("{command} {name}={}\n", ash_single(text)))
+                    }
                     None => push(&mut out, format_args!("{command} {name}\n")),
                 }
             }
@@ -405,7 +469,11 @@ impl Shell {
             match &var.value {
                 Value::Unset => {}
                 Value::Text(t) if self.dialect.is_bash() => {
-                    let shown = if t.is_empty() { String::new() } else { crate::container::shell::quoting::bash_trace(t) };
+                    let shown = if t.is_empty() {
+                        String::new()
+                    } else {
+                        crate::container::shell::quoting::bash_trace(t)
+                    };
                     push(&mut out, format_args!("{name}={shown}\n"));
                 }
                 Value::Text(t) => push(&mut out, format_args!("{name}={}\n", ash_single(t))),

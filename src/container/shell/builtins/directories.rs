@@ -11,7 +11,9 @@ pub(super) fn cd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> D
     let bash = shell.dialect.is_bash();
     let mut rest = args.rest();
     let mut physical = false;
-    while let Some(option) = rest.first().filter(|a| matches!(a.as_str(), "-L" | "-P" | "-e" | "-@" | "--")) {
+    while let Some(option) =
+        rest.first().filter(|a| matches!(a.as_str(), "-L" | "-P" | "-e" | "-@" | "--"))
+    {
         rest = &rest[1..];
         match option.as_str() {
             "-P" => physical = true,
@@ -47,8 +49,15 @@ pub(super) fn cd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> D
         return Done::Status(0);
     }
     let mut choices: Vec<(String, bool)> = Vec::new();
-    if !target.starts_with('/') && !target.starts_with("./") && !target.starts_with("../") && target != "." && target != ".." {
-        for dir in shell.vars.text("CDPATH").map_or("", Str::as_str).split(':').filter(|d| !d.is_empty()) {
+    if !target.starts_with('/')
+        && !target.starts_with("./")
+        && !target.starts_with("../")
+        && target != "."
+        && target != ".."
+    {
+        for dir in
+            shell.vars.text("CDPATH").map_or("", Str::as_str).split(':').filter(|d| !d.is_empty())
+        {
             choices.push((format!("{dir}/{target}"), true));
         }
     }
@@ -59,7 +68,11 @@ pub(super) fn cd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> D
             Ok(()) => {
                 print |= shown;
                 let text = format!("{}\n", sys.me().cwd);
-                return Done::Status(if print { shell.builtin_output(sys, "cd", &text) } else { 0 });
+                return Done::Status(if print {
+                    shell.builtin_output(sys, "cd", &text)
+                } else {
+                    0
+                });
             }
             Err(e) => error = e,
         }
@@ -72,7 +85,12 @@ pub(super) fn cd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> D
     Done::Status(2)
 }
 
-fn change(shell: &mut Shell, sys: &mut Sys<'_, '_>, path: &str, physical: bool) -> Result<(), Errno> {
+fn change(
+    shell: &mut Shell,
+    sys: &mut Sys<'_, '_>,
+    path: &str,
+    physical: bool,
+) -> Result<(), Errno> {
     let logical = normalise(&join(&sys.me().cwd, path));
     // A name that is not there must fail before its dots are taken away.
     sys.stat(path, true)?;
@@ -97,7 +115,9 @@ pub(super) fn pwd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> 
 fn stack_line(shell: &Shell, sys: &Sys<'_, '_>) -> String {
     let home = shell.vars.text("HOME").map_or("", Str::as_str);
     let short = |dir: &str| match dir.strip_prefix(home) {
-        Some(rest) if !home.is_empty() && (rest.is_empty() || rest.starts_with('/')) => format!("~{rest}"),
+        Some(rest) if !home.is_empty() && (rest.is_empty() || rest.starts_with('/')) => {
+            format!("~{rest}")
+        }
         _ => dir.to_owned(),
     };
     let mut all = vec![short(&sys.me().cwd)];

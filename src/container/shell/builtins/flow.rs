@@ -27,19 +27,28 @@ pub(super) fn eval(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
         return Done::Status(0);
     }
     if text.len() > sys.os.limits.script_bytes {
-        shell.builtin_error(sys, "eval", &format!("text longer than {} bytes (script_bytes)", sys.os.limits.script_bytes));
+        shell.builtin_error(
+            sys,
+            "eval",
+            &format!("text longer than {} bytes (script_bytes)", sys.os.limits.script_bytes),
+        );
         return Done::Fatal(2);
     }
     let source = Source::at_line(&text, shell.line);
     let reader = Reader::new(source, ReaderKind::Eval);
-    shell.frames.push(Frame { kind: FrameKind::Read(Box::new(reader)), tested: args.tested, last: false });
+    shell.frames.push(Frame {
+        kind: FrameKind::Read(Box::new(reader)),
+        tested: args.tested,
+        last: false,
+    });
     Done::Flow(Flow::Go)
 }
 
 /// `.` and `source`
 pub(super) fn source(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
     let bash = shell.dialect.is_bash();
-    let Some(file) = args.rest().first().filter(|f| *f != "--").or_else(|| args.rest().get(1)) else {
+    let Some(file) = args.rest().first().filter(|f| *f != "--").or_else(|| args.rest().get(1))
+    else {
         if bash {
             shell.builtin_error(sys, args.name(), "filename argument required");
             sys.err(&format!("{0}: usage: {0} filename [arguments]\n", args.name()));
@@ -62,11 +71,18 @@ pub(super) fn source(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) 
     let content = match sys.content(&path) {
         Ok(content) if content.len() <= sys.os.limits.script_bytes => content,
         Ok(_) => {
-            shell.complain(sys, &format!("{file}: longer than {} bytes (script_bytes)", sys.os.limits.script_bytes));
+            shell.complain(
+                sys,
+                &format!("{file}: longer than {} bytes (script_bytes)", sys.os.limits.script_bytes),
+            );
             return Done::Fatal(2);
         }
         Err(e) if bash => {
-            let text = if e == crate::container::fs::Errno::IsDir { format!("{file}: is a directory") } else { format!("{file}: {e}") };
+            let text = if e == crate::container::fs::Errno::IsDir {
+                format!("{file}: is a directory")
+            } else {
+                format!("{file}: {e}")
+            };
             if e == crate::container::fs::Errno::IsDir {
                 shell.builtin_error(sys, args.name(), &text);
             } else {
@@ -84,7 +100,11 @@ pub(super) fn source(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) 
     shell.calls.push(CallInfo { function: None, source: file.clone(), line: shell.line });
     shell.frames.push(Frame { kind: FrameKind::Sourced(params), tested: args.tested, last: false });
     let reader = Reader::new(Source::new(&decode(&content)), ReaderKind::Dot);
-    shell.frames.push(Frame { kind: FrameKind::Read(Box::new(reader)), tested: args.tested, last: false });
+    shell.frames.push(Frame {
+        kind: FrameKind::Read(Box::new(reader)),
+        tested: args.tested,
+        last: false,
+    });
     Done::Flow(Flow::Go)
 }
 
@@ -93,10 +113,14 @@ fn find_source(shell: &Shell, sys: &Sys<'_, '_>, file: &str) -> Option<String> {
         return Some(file.to_owned());
     }
     let path = shell.vars.text("PATH").cloned().unwrap_or_default();
-    let in_path = path.split(':').map(|dir| if dir.is_empty() { file.to_owned() } else { format!("{dir}/{file}") });
+    let in_path = path
+        .split(':')
+        .map(|dir| if dir.is_empty() { file.to_owned() } else { format!("{dir}/{file}") });
     let found = in_path.into_iter().find(|p| sys.stat(p, true).is_ok_and(|s| s.kind != 'd'));
     // bash also looks here; ash does not.
-    found.or_else(|| (shell.dialect.is_bash() && sys.stat(file, true).is_ok()).then(|| file.to_owned()))
+    found.or_else(|| {
+        (shell.dialect.is_bash() && sys.stat(file, true).is_ok()).then(|| file.to_owned())
+    })
 }
 
 /// The number that `exit`, `return` and `shift` take. `Err` is the outcome after the message.
@@ -139,7 +163,8 @@ pub(super) fn exit(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
 
 /// `return`
 pub(super) fn return_(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
-    let inside = shell.frames.iter().any(|f| matches!(f.kind, FrameKind::Call(_) | FrameKind::Sourced(_)));
+    let inside =
+        shell.frames.iter().any(|f| matches!(f.kind, FrameKind::Call(_) | FrameKind::Sourced(_)));
     if !inside && shell.calls.is_empty() && shell.dialect.is_bash() {
         shell.builtin_error(sys, "return", "can only `return' from a function or sourced script");
         return Done::Status(2);
@@ -160,9 +185,17 @@ pub(super) fn leave_loop(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'
         Some(text) => match text.parse::<u32>() {
             Ok(n) if n > 0 => n,
             _ if shell.dialect.is_bash() => {
-                let why = if text.parse::<i64>().is_ok() { "loop count out of range" } else { "numeric argument required" };
+                let why = if text.parse::<i64>().is_ok() {
+                    "loop count out of range"
+                } else {
+                    "numeric argument required"
+                };
                 shell.builtin_error(sys, args.name(), &format!("{text}: {why}"));
-                return if why.starts_with('l') { Done::Leave(Leave::Break(u32::MAX)) } else { Done::Exit(128) };
+                return if why.starts_with('l') {
+                    Done::Leave(Leave::Break(u32::MAX))
+                } else {
+                    Done::Exit(128)
+                };
             }
             _ => {
                 shell.builtin_error(sys, args.name(), &format!("Illegal number: {text}"));
@@ -171,7 +204,13 @@ pub(super) fn leave_loop(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'
         },
     };
     let in_loop = shell.frames.iter().any(|f| {
-        matches!(f.kind, FrameKind::While(..) | FrameKind::For(..) | FrameKind::ArithFor(..) | FrameKind::Select(..))
+        matches!(
+            f.kind,
+            FrameKind::While(..)
+                | FrameKind::For(..)
+                | FrameKind::ArithFor(..)
+                | FrameKind::Select(..)
+        )
     });
     shell.status = 0;
     if !in_loop {
@@ -212,7 +251,12 @@ pub(super) fn builtin(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
         shell.builtin_error(sys, "builtin", &format!("{name}: not a shell builtin"));
         return Done::Status(1);
     };
-    let inner = Args { words: args.rest(), arrays: args.arrays.clone(), tested: args.tested, last: args.last };
+    let inner = Args {
+        words: args.rest(),
+        arrays: args.arrays.clone(),
+        tested: args.tested,
+        last: args.last,
+    };
     (found.run)(shell, sys, &inner)
 }
 

@@ -165,7 +165,8 @@ pub(super) fn is_special(name: &str) -> bool {
 
 /// Whether arguments of this command that look like assignments are not split.
 pub(super) fn is_declaration(name: &str, in_bash: bool) -> bool {
-    matches!(name, "export" | "readonly" | "local") || in_bash && matches!(name, "declare" | "typeset")
+    matches!(name, "export" | "readonly" | "local")
+        || in_bash && matches!(name, "declare" | "typeset")
         || !in_bash && name == "alias"
 }
 

@@ -17,7 +17,8 @@ enum Meaning {
 }
 
 fn is_reserved(shell: &Shell, name: &str) -> bool {
-    is_keyword(name) || shell.dialect.is_bash() && matches!(name, "[[" | "]]" | "time" | "select" | "coproc")
+    is_keyword(name)
+        || shell.dialect.is_bash() && matches!(name, "[[" | "]]" | "time" | "select" | "coproc")
 }
 
 fn meanings(shell: &Shell, sys: &Sys<'_, '_>, name: &str, functions: bool) -> Vec<Meaning> {
@@ -62,7 +63,10 @@ pub(super) fn type_(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
         let mut found = meanings(shell, sys, name, !has('f'));
         if has('P') || has('p') {
             let only_file = has('P') || matches!(found.first(), Some(Meaning::File(_)));
-            match found.into_iter().find_map(|m| if let Meaning::File(f) = m { Some(f) } else { None }) {
+            match found
+                .into_iter()
+                .find_map(|m| if let Meaning::File(f) = m { Some(f) } else { None })
+            {
                 Some(file) if only_file => push(&mut out, format_args!("{file}\n")),
                 Some(_) => {}
                 None => status = 1,
@@ -86,7 +90,8 @@ pub(super) fn type_(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
             continue;
         }
         for meaning in found {
-            let text = if has('t') { kind(&meaning).to_owned() } else { describe(shell, name, &meaning) };
+            let text =
+                if has('t') { kind(&meaning).to_owned() } else { describe(shell, name, &meaning) };
             push(&mut out, format_args!("{text}\n"));
         }
     }
@@ -111,7 +116,10 @@ fn describe(shell: &Shell, name: &str, meaning: &Meaning) -> String {
         Meaning::Alias(value) => format!("{name} is an alias for {value}"),
         Meaning::Keyword => format!("{name} is a shell keyword"),
         Meaning::Function if bash => match shell.functions.get(name) {
-            Some(f) => format!("{name} is a function\n{name} () \n{}", crate::container::shell::print::function_body(&f.body)),
+            Some(f) => format!(
+                "{name} is a function\n{name} () \n{}",
+                crate::container::shell::print::function_body(&f.body)
+            ),
             None => format!("{name} is a function"),
         },
         Meaning::Function => format!("{name} is a function"),
@@ -137,7 +145,11 @@ pub(super) fn command(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
                 'V' => long = true,
                 'p' => default_path = true,
                 _ => {
-                    let text = if shell.dialect.is_bash() { format!("-{letter}: invalid option") } else { format!("Illegal option -{letter}") };
+                    let text = if shell.dialect.is_bash() {
+                        format!("-{letter}: invalid option")
+                    } else {
+                        format!("Illegal option -{letter}")
+                    };
                     shell.builtin_error(sys, "command", &text);
                     return Done::Fatal(2);
                 }
@@ -157,7 +169,12 @@ pub(super) fn command(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
     }
     let words = rest.to_vec();
     let flow = if let Some(builtin) = find(&words[0], shell.dialect) {
-        let inner = Args { words: &words, arrays: args.arrays.clone(), tested: args.tested, last: args.last };
+        let inner = Args {
+            words: &words,
+            arrays: args.arrays.clone(),
+            tested: args.tested,
+            last: args.last,
+        };
         let done = (builtin.run)(shell, sys, &inner);
         // Through `command`, a special built-in is as any other.
         shell.builtin_done(sys, done, false, args.tested)
@@ -178,7 +195,11 @@ fn look_up(shell: &Shell, sys: &mut Sys<'_, '_>, names: &[Str], long: bool) -> D
         let Some(meaning) = meanings(shell, sys, name, true).into_iter().next() else {
             status = if bash { 1 } else { 127 };
             if long {
-                if bash { shell.builtin_error(sys, "command", &format!("{name}: not found")) } else { push(&mut out, format_args!("{name}: not found\n")) }
+                if bash {
+                    shell.builtin_error(sys, "command", &format!("{name}: not found"))
+                } else {
+                    push(&mut out, format_args!("{name}: not found\n"))
+                }
             }
             continue;
         };
@@ -186,7 +207,10 @@ fn look_up(shell: &Shell, sys: &mut Sys<'_, '_>, names: &[Str], long: bool) -> D
             describe(shell, name, &meaning)
         } else {
             match &meaning {
-                Meaning::Alias(value) => format!("alias {}", super::aliases::definition(shell, name, value).trim_start_matches("alias ")),
+                Meaning::Alias(value) => format!(
+                    "alias {}",
+                    super::aliases::definition(shell, name, value).trim_start_matches("alias ")
+                ),
                 Meaning::Keyword | Meaning::Function | Meaning::Builtin(_) => name.to_string(),
                 Meaning::File(file) => file.clone(),
             }
@@ -202,7 +226,9 @@ pub(super) fn hash(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     let mut status = 0;
     for name in args.rest().iter().filter(|a| !a.starts_with('-')) {
         let known = find(name, shell.dialect).is_some() || shell.functions.contains_key(name);
-        if !known && sys.find_program(name, shell.vars.text("PATH").map_or("", Str::as_str)).is_err() {
+        if !known
+            && sys.find_program(name, shell.vars.text("PATH").map_or("", Str::as_str)).is_err()
+        {
             shell.builtin_error(sys, "hash", &format!("{name}: not found"));
             status = 1;
         }

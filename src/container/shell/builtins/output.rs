@@ -27,7 +27,10 @@ pub(super) fn printf(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) 
     }
     let Some(format) = rest.first() else {
         if bash {
-            sys.err(&format!("{}usage: printf [-v var] format [arguments]\n", shell.builtin_prefix("printf")));
+            sys.err(&format!(
+                "{}usage: printf [-v var] format [arguments]\n",
+                shell.builtin_prefix("printf")
+            ));
         } else {
             sys.err("BusyBox v1.36.1 () multi-call binary.\n\nUsage: printf FORMAT [ARG]...\n");
         }
@@ -50,7 +53,12 @@ pub(super) fn printf(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) 
 }
 
 /// Assigns to `name` or `name[subscript]`.
-pub(super) fn assign_target(shell: &mut Shell, sys: &mut Sys<'_, '_>, target: &str, text: &str) -> Result<(), Done> {
+pub(super) fn assign_target(
+    shell: &mut Shell,
+    sys: &mut Sys<'_, '_>,
+    target: &str,
+    text: &str,
+) -> Result<(), Done> {
     let set = match target.split_once('[') {
         Some((name, rest)) if rest.ends_with(']') => {
             let index = &rest[..rest.len() - 1];
@@ -83,7 +91,11 @@ pub(super) fn test(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     if let Some(closing) = closing {
         if words.last().is_none_or(|w| w != closing) {
             let prefix = shell.applet_prefix(&name);
-            let text = if shell.dialect.is_bash() { "missing `]'".to_owned() } else { format!("missing {closing}") };
+            let text = if shell.dialect.is_bash() {
+                "missing `]'".to_owned()
+            } else {
+                format!("missing {closing}")
+            };
             sys.err(&format!("{prefix}{text}\n"));
             return Done::Status(2);
         }

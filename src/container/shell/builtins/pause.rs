@@ -25,7 +25,11 @@ pub(in crate::container::shell) enum Pause {
 
 /// Reads one byte after the other up to the end of a line, so that the rest stays for others. `None`
 /// when a line or the end is there, else what to wait for.
-pub(in crate::container::shell) fn read_line(sys: &mut Sys<'_, '_>, fd: Fd, line: &mut Vec<u8>) -> Result<Option<Wait>, Errno> {
+pub(in crate::container::shell) fn read_line(
+    sys: &mut Sys<'_, '_>,
+    fd: Fd,
+    line: &mut Vec<u8>,
+) -> Result<Option<Wait>, Errno> {
     loop {
         match sys.read(fd, 1)? {
             Read::Data(bytes) => {
@@ -44,7 +48,11 @@ pub(in crate::container::shell) fn read_line(sys: &mut Sys<'_, '_>, fd: Fd, line
 }
 
 impl Shell {
-    pub(in crate::container::shell) fn step_pause(&mut self, sys: &mut Sys<'_, '_>, pause: Pause) -> Flow {
+    pub(in crate::container::shell) fn step_pause(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        pause: Pause,
+    ) -> Flow {
         let again = |shell: &mut Self, pause, wait| {
             shell.frames.push(Frame::new(FrameKind::Pause(Box::new(pause))));
             Flow::Wait(wait)
@@ -96,7 +104,9 @@ impl Shell {
                 self.status = job.ended().map_or(0, Ended::code);
                 return Flow::Go;
             }
-        } else if let Some(code) = pids.iter().find_map(|&pid| self.child_status(pid).filter(|_| true)) {
+        } else if let Some(code) =
+            pids.iter().find_map(|&pid| self.child_status(pid).filter(|_| true))
+        {
             self.status = code;
             return Flow::Go;
         }

@@ -56,8 +56,16 @@ pub(super) fn wait(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
             Ok(pid) => Pid::try_from(pid).ok().filter(|&p| shell.jobs.with_pid(p).is_some()),
             Err(_) => {
                 if bash {
-                    let why = if word.starts_with('%') { "no such job" } else { "not a pid or valid job spec" };
-                    let text = if word.starts_with('%') { format!("{word}: {why}") } else { format!("`{word}': {why}") };
+                    let why = if word.starts_with('%') {
+                        "no such job"
+                    } else {
+                        "not a pid or valid job spec"
+                    };
+                    let text = if word.starts_with('%') {
+                        format!("{word}: {why}")
+                    } else {
+                        format!("`{word}': {why}")
+                    };
                     shell.builtin_error(sys, "wait", &text);
                 } else {
                     shell.builtin_error(sys, "wait", &format!("Illegal number: {word}"));
@@ -71,7 +79,11 @@ pub(super) fn wait(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
             Some(pid) => pids.push(pid),
             None => {
                 if bash && !missing {
-                    shell.builtin_error(sys, "wait", &format!("pid {word} is not a child of this shell"));
+                    shell.builtin_error(
+                        sys,
+                        "wait",
+                        &format!("pid {word} is not a child of this shell"),
+                    );
                 }
                 // No child: status 127, but the others are waited for.
                 pids.push(Pid::MAX);
@@ -146,7 +158,11 @@ fn kill_one(shell: &Shell, sys: &mut Sys<'_, '_>, word: &str, signal: Option<Sig
     let pid = match target(shell, word) {
         Ok(pid) => pid,
         Err(word) if bash => {
-            let text = if word.starts_with('%') { format!("{word}: no such job") } else { format!("{word}: arguments must be process or job IDs") };
+            let text = if word.starts_with('%') {
+                format!("{word}: no such job")
+            } else {
+                format!("{word}: arguments must be process or job IDs")
+            };
             shell.builtin_error(sys, "kill", &text);
             return false;
         }
@@ -158,7 +174,12 @@ fn kill_one(shell: &Shell, sys: &mut Sys<'_, '_>, word: &str, signal: Option<Sig
     let sent = match pid {
         0 => sys.kill_group(sys.me().group, signal),
         -1 => {
-            let others: Vec<Pid> = sys.processes().into_iter().map(|p| p.0).filter(|&p| p != 1 && p != sys.pid).collect();
+            let others: Vec<Pid> = sys
+                .processes()
+                .into_iter()
+                .map(|p| p.0)
+                .filter(|&p| p != 1 && p != sys.pid)
+                .collect();
             others.into_iter().try_for_each(|p| sys.kill(p, signal))
         }
         n if n < 0 => sys.kill_group(Pid::try_from(-n).unwrap_or(Pid::MAX), signal),
@@ -189,15 +210,22 @@ fn list_signals(shell: &Shell, sys: &mut Sys<'_, '_>, words: &[Str]) -> Done {
     let mut status = 0;
     for word in words {
         // A status of a process that a signal ended counts too.
-        let reduced = word.parse::<u8>().ok().map(|n| if n > 128 { n - 128 } else { n }.to_string());
+        let reduced =
+            word.parse::<u8>().ok().map(|n| if n > 128 { n - 128 } else { n }.to_string());
         match signal_of(reduced.as_deref().unwrap_or(word), true) {
-            Some(Some(s)) if word.parse::<u8>().is_ok() => push(&mut out, format_args!("{}\n", s.name())),
+            Some(Some(s)) if word.parse::<u8>().is_ok() => {
+                push(&mut out, format_args!("{}\n", s.name()))
+            }
             Some(Some(s)) => push(&mut out, format_args!("{}\n", s.number())),
             Some(None) if word == "0" => out.push_str("EXIT\n"),
             Some(None) => out.push_str("0\n"),
             None => {
                 if shell.dialect.is_bash() {
-                    shell.builtin_error(sys, "kill", &format!("{word}: invalid signal specification"));
+                    shell.builtin_error(
+                        sys,
+                        "kill",
+                        &format!("{word}: invalid signal specification"),
+                    );
                 } else {
                     sys.err(&format!("sh: unknown signal '{word}'\n"));
                 }
@@ -226,7 +254,10 @@ fn bash_table() -> String {
     let mut out = String::new();
     for n in 1..32u8 {
         if let Some(s) = Signal::new(n) {
-            push(&mut out, format_args!("{n:2}) SIG{}{}", s.name(), if n % 5 == 0 { "\n" } else { "\t" }));
+            push(
+                &mut out,
+                format_args!("{n:2}) SIG{}{}", s.name(), if n % 5 == 0 { "\n" } else { "\t" }),
+            );
         }
     }
     out.push('\n');
@@ -246,11 +277,23 @@ pub(super) fn jobs(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
             push(&mut out, format_args!("{}\n", job.procs.first().map_or(0, |p| p.0)));
             continue;
         }
-        let mark = if Some(number) == last { '+' } else if Some(number) == before { '-' } else { ' ' };
+        let mark = if Some(number) == last {
+            '+'
+        } else if Some(number) == before {
+            '-'
+        } else {
+            ' '
+        };
         let state = match job.ended() {
             None => "Running".to_owned(),
             Some(Ended::Exit(0)) => "Done".to_owned(),
-            Some(Ended::Exit(n)) => if shell.dialect.is_bash() { format!("Exit {n}") } else { format!("Done({n})") },
+            Some(Ended::Exit(n)) => {
+                if shell.dialect.is_bash() {
+                    format!("Exit {n}")
+                } else {
+                    format!("Done({n})")
+                }
+            }
             Some(Ended::Killed(s)) => s.description().to_owned(),
         };
         let pid = if long { format!("{} ", job.last_pid()) } else { String::new() };
@@ -278,8 +321,17 @@ pub(super) fn bg(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> D
 
 /// `disown`
 pub(super) fn disown(shell: &mut Shell, _: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
-    let named: Vec<u32> = args.rest().iter().filter_map(|a| shell.jobs.named(a).or_else(|| shell.jobs.with_pid(a.parse().ok()?))).collect();
-    shell.jobs.all.retain(|n, j| !(j.background && (args.rest().is_empty() || named.contains(n) || args.rest().iter().any(|a| a == "-a"))));
+    let named: Vec<u32> = args
+        .rest()
+        .iter()
+        .filter_map(|a| shell.jobs.named(a).or_else(|| shell.jobs.with_pid(a.parse().ok()?)))
+        .collect();
+    shell.jobs.all.retain(|n, j| {
+        !(j.background
+            && (args.rest().is_empty()
+                || named.contains(n)
+                || args.rest().iter().any(|a| a == "-a")))
+    });
     Done::Status(0)
 }
 

@@ -65,14 +65,23 @@ pub(super) fn read(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     run.names = rest.to_vec();
     if !sys.is_open(run.fd) {
         if shell.dialect.is_bash() {
-            shell.builtin_error(sys, "read", &format!("{}: invalid file descriptor: Bad file descriptor", run.fd));
+            shell.builtin_error(
+                sys,
+                "read",
+                &format!("{}: invalid file descriptor: Bad file descriptor", run.fd),
+            );
         }
         return Done::Status(1);
     }
     Done::Pause(Pause::Read(Box::new(run)))
 }
 
-fn options<'a>(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &'a Args<'_>, run: &mut ReadRun) -> Result<&'a [Str], Done> {
+fn options<'a>(
+    shell: &mut Shell,
+    sys: &mut Sys<'_, '_>,
+    args: &'a Args<'_>,
+    run: &mut ReadRun,
+) -> Result<&'a [Str], Done> {
     let mut rest = args.rest();
     while let Some(option) = rest.first().filter(|a| a.starts_with('-') && a.len() > 1) {
         rest = &rest[1..];
@@ -86,14 +95,22 @@ fn options<'a>(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &'a Args<'_>, run
                 continue;
             }
             if !"adinNptu".contains(letter) {
-                let text = if shell.dialect.is_bash() { format!("-{letter}: invalid option") } else { format!("Illegal option -{letter}") };
+                let text = if shell.dialect.is_bash() {
+                    format!("-{letter}: invalid option")
+                } else {
+                    format!("Illegal option -{letter}")
+                };
                 shell.builtin_error(sys, "read", &text);
                 return Err(Done::Fatal(2));
             }
             let attached = &option[1 + i + 1..];
             let value: Str = if attached.is_empty() {
                 let Some(value) = rest.first().cloned() else {
-                    let text = if shell.dialect.is_bash() { format!("-{letter}: option requires an argument") } else { format!("No arg for -{letter} option") };
+                    let text = if shell.dialect.is_bash() {
+                        format!("-{letter}: option requires an argument")
+                    } else {
+                        format!("No arg for -{letter} option")
+                    };
                     shell.builtin_error(sys, "read", &text);
                     return Err(Done::Fatal(2));
                 };
@@ -109,7 +126,13 @@ fn options<'a>(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &'a Args<'_>, run
     Ok(rest)
 }
 
-fn option_value(shell: &Shell, sys: &mut Sys<'_, '_>, run: &mut ReadRun, letter: char, value: &str) -> Result<(), Done> {
+fn option_value(
+    shell: &Shell,
+    sys: &mut Sys<'_, '_>,
+    run: &mut ReadRun,
+    letter: char,
+    value: &str,
+) -> Result<(), Done> {
     match letter {
         'a' => run.array = Some(value.into()),
         'd' => run.delimiter = value.bytes().next().unwrap_or(0),
@@ -122,7 +145,11 @@ fn option_value(shell: &Shell, sys: &mut Sys<'_, '_>, run: &mut ReadRun, letter:
         't' => match durations::one(value) {
             Some(length) => run.until = Some(sys.now().saturating_add(length)),
             None => {
-                let text = if shell.dialect.is_bash() { format!("{value}: invalid timeout specification") } else { "invalid timeout".to_owned() };
+                let text = if shell.dialect.is_bash() {
+                    format!("{value}: invalid timeout specification")
+                } else {
+                    "invalid timeout".to_owned()
+                };
                 shell.builtin_error(sys, "read", &text);
                 return Err(Done::Status(if shell.dialect.is_bash() { 1 } else { 2 }));
             }
@@ -130,7 +157,11 @@ fn option_value(shell: &Shell, sys: &mut Sys<'_, '_>, run: &mut ReadRun, letter:
         _ => match value.parse() {
             Ok(fd) => run.fd = fd,
             Err(_) => {
-                let text = if shell.dialect.is_bash() { format!("{value}: invalid file descriptor specification") } else { "invalid file descriptor".to_owned() };
+                let text = if shell.dialect.is_bash() {
+                    format!("{value}: invalid file descriptor specification")
+                } else {
+                    "invalid file descriptor".to_owned()
+                };
                 shell.builtin_error(sys, "read", &text);
                 return Err(Done::Status(1));
             }
@@ -140,7 +171,11 @@ fn option_value(shell: &Shell, sys: &mut Sys<'_, '_>, run: &mut ReadRun, letter:
 }
 
 impl Shell {
-    pub(in crate::container::shell) fn step_read(&mut self, sys: &mut Sys<'_, '_>, mut run: Box<ReadRun>) -> Flow {
+    pub(in crate::container::shell) fn step_read(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut run: Box<ReadRun>,
+    ) -> Flow {
         loop {
             if run.count.is_some_and(|n| run.bytes.len() >= n) {
                 return self.finish_read(sys, *run, 0);
@@ -283,7 +318,11 @@ fn split(text: &str, run: &ReadRun, ifs: &str, max: usize) -> Vec<String> {
 
 /// The last variable gets the rest of the line without blanks at its end; a single delimiter at the
 /// very end goes too when nothing else of its kind is in the rest.
-fn rest_of_line(chars: &[(usize, char)], is_sep: &impl Fn(usize) -> bool, is_blank: &impl Fn(usize) -> bool) -> String {
+fn rest_of_line(
+    chars: &[(usize, char)],
+    is_sep: &impl Fn(usize) -> bool,
+    is_blank: &impl Fn(usize) -> bool,
+) -> String {
     let mut end = chars.len();
     while end > 0 && is_blank(end - 1) {
         end -= 1;
@@ -343,7 +382,8 @@ pub(super) fn mapfile(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
             }
         }
     }
-    let mut lines: Vec<Vec<u8>> = all.split_inclusive(|&b| b == delimiter).map(<[u8]>::to_vec).skip(skip).take(max).collect();
+    let mut lines: Vec<Vec<u8>> =
+        all.split_inclusive(|&b| b == delimiter).map(<[u8]>::to_vec).skip(skip).take(max).collect();
     if strip {
         for line in &mut lines {
             if line.last() == Some(&delimiter) {
@@ -360,18 +400,27 @@ pub(super) fn mapfile(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
 pub(super) fn getopts(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
     let bash = shell.dialect.is_bash();
     let [spec, name, words @ ..] = args.rest() else {
-        let text = if bash { "usage: getopts optstring name [arg ...]" } else { "Usage: getopts optstring var [arg]" };
-        sys.err(&format!("{}{text}\n", if bash { "getopts: ".to_owned() } else { shell.builtin_prefix("getopts") }));
+        let text = if bash {
+            "usage: getopts optstring name [arg ...]"
+        } else {
+            "Usage: getopts optstring var [arg]"
+        };
+        sys.err(&format!(
+            "{}{text}\n",
+            if bash { "getopts: ".to_owned() } else { shell.builtin_prefix("getopts") }
+        ));
         return Done::Fatal(2);
     };
     let words: Vec<Str> = if words.is_empty() { shell.params.to_vec() } else { words.to_vec() };
-    let mut index: usize = shell.vars.text("OPTIND").and_then(|t| t.parse().ok()).unwrap_or(1).max(1);
+    let mut index: usize =
+        shell.vars.text("OPTIND").and_then(|t| t.parse().ok()).unwrap_or(1).max(1);
     if index == 1 && shell.getopts_at > 0 && shell.getopts_at == usize::MAX {
         shell.getopts_at = 0;
     }
     let silent = spec.starts_with(':');
     let word = words.get(index - 1).cloned();
-    let cluster = word.as_ref().filter(|w| w.starts_with('-') && w.len() > 1 && *w != "--").cloned();
+    let cluster =
+        word.as_ref().filter(|w| w.starts_with('-') && w.len() > 1 && *w != "--").cloned();
     let Some(cluster) = cluster else {
         if word.is_some_and(|w| w == "--") {
             index += 1;
@@ -386,7 +435,10 @@ pub(super) fn getopts(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
     let at = shell.getopts_at.max(1);
     let letter = cluster[at..].chars().next().unwrap_or('?');
     let next = at + letter.len_utf8();
-    let takes = spec.find(letter).filter(|_| letter != ':').map(|i| spec[i + letter.len_utf8()..].starts_with(':'));
+    let takes = spec
+        .find(letter)
+        .filter(|_| letter != ':')
+        .map(|i| spec[i + letter.len_utf8()..].starts_with(':'));
     let mut finish = |shell: &mut Shell, at: usize, index: usize| {
         shell.getopts_at = at;
         set(shell, "OPTIND", &index.to_string());
@@ -401,7 +453,11 @@ pub(super) fn getopts(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
                 set(shell, "OPTARG", &letter.to_string());
             } else {
                 let _unset = shell.vars.unset("OPTARG");
-                sys.err(&if bash { format!("{}: illegal option -- {letter}\n", shell.name) } else { format!("Illegal option -{letter}\n") });
+                sys.err(&if bash {
+                    format!("{}: illegal option -- {letter}\n", shell.name)
+                } else {
+                    format!("Illegal option -{letter}\n")
+                });
             }
         }
         Some(false) => {
@@ -410,7 +466,11 @@ pub(super) fn getopts(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
             let _unset = shell.vars.unset("OPTARG");
         }
         Some(true) => {
-            let value = if more { Some((Str::from(&cluster[next..]), index + 1)) } else { words.get(index).map(|w| (w.clone(), index + 2)) };
+            let value = if more {
+                Some((Str::from(&cluster[next..]), index + 1))
+            } else {
+                words.get(index).map(|w| (w.clone(), index + 2))
+            };
             match value {
                 Some((value, after)) => {
                     finish(shell, 0, after);

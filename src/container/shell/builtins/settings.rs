@@ -48,7 +48,11 @@ pub(super) fn set(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> 
                         shell.builtin_error(sys, "set", &format!("{name}: invalid option name"));
                         return Done::Status(2);
                     }
-                    shell.builtin_error(sys, "set", &format!("illegal option {} {name}", &option[..1]));
+                    shell.builtin_error(
+                        sys,
+                        "set",
+                        &format!("illegal option {} {name}", &option[..1]),
+                    );
                     return Done::Status(1);
                 }
                 rest = &rest[1..];
@@ -111,7 +115,10 @@ pub(super) fn shopt(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
             if has('s') && !on || has('u') && on {
                 continue;
             }
-            push(&mut out, format_args!("{:<15}\t{}\n", option.name, if on { "on" } else { "off" }));
+            push(
+                &mut out,
+                format_args!("{:<15}\t{}\n", option.name, if on { "on" } else { "off" }),
+            );
         }
         return Done::Status(shell.builtin_output(sys, "shopt", &out));
     }
@@ -131,7 +138,10 @@ pub(super) fn shopt(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
         let on = (option.get)(&shell.options);
         status = status.max(u8::from(!on));
         if !has('q') {
-            push(&mut out, format_args!("{:<15}\t{}\n", option.name, if on { "on" } else { "off" }));
+            push(
+                &mut out,
+                format_args!("{:<15}\t{}\n", option.name, if on { "on" } else { "off" }),
+            );
         }
     }
     let written = shell.builtin_output(sys, "shopt", &out);
@@ -140,9 +150,28 @@ pub(super) fn shopt(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
 
 /// Options of bash 5.2 without effect on scripts here.
 const KNOWN: [&str; 22] = [
-    "autocd", "cdspell", "checkhash", "checkjobs", "checkwinsize", "cmdhist", "direxpand", "dirspell", "execfail", "extdebug",
-    "extquote", "globasciiranges", "gnu_errfmt", "histappend", "huponexit", "localvar_inherit", "nocaseglob", "progcomp",
-    "promptvars", "shift_verbose", "sourcepath", "xpg_echo",
+    "autocd",
+    "cdspell",
+    "checkhash",
+    "checkjobs",
+    "checkwinsize",
+    "cmdhist",
+    "direxpand",
+    "dirspell",
+    "execfail",
+    "extdebug",
+    "extquote",
+    "globasciiranges",
+    "gnu_errfmt",
+    "histappend",
+    "huponexit",
+    "localvar_inherit",
+    "nocaseglob",
+    "progcomp",
+    "promptvars",
+    "shift_verbose",
+    "sourcepath",
+    "xpg_echo",
 ];
 
 /// `umask`
@@ -153,7 +182,11 @@ pub(super) fn umask(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
         let text = if symbolic {
             let class = |shift: u16| {
                 let bits = !(mask >> shift) & 7;
-                [(4, 'r'), (2, 'w'), (1, 'x')].iter().filter(|(b, _)| bits & b != 0).map(|(_, c)| *c).collect::<String>()
+                [(4, 'r'), (2, 'w'), (1, 'x')]
+                    .iter()
+                    .filter(|(b, _)| bits & b != 0)
+                    .map(|(_, c)| *c)
+                    .collect::<String>()
             };
             format!("u={},g={},o={}\n", class(6), class(3), class(0))
         } else {
@@ -176,7 +209,10 @@ pub(super) fn umask(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
             let octal = text.starts_with(|c: char| c.is_ascii_digit());
             let why = match (bash, octal) {
                 (true, true) => format!("{text}: octal number out of range"),
-                (true, false) => format!("`{}': invalid symbolic mode operator", text.chars().next().unwrap_or(' ')),
+                (true, false) => format!(
+                    "`{}': invalid symbolic mode operator",
+                    text.chars().next().unwrap_or(' ')
+                ),
                 (false, _) => format!("illegal mode: {text}"),
             };
             shell.builtin_error(sys, "umask", &why);

@@ -36,7 +36,19 @@ struct Test<'t, 's, 'w> {
 fn is_binary(op: &str, extended: bool) -> bool {
     matches!(
         op,
-        "=" | "==" | "!=" | "<" | ">" | "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge" | "-nt" | "-ot" | "-ef"
+        "=" | "=="
+            | "!="
+            | "<"
+            | ">"
+            | "-eq"
+            | "-ne"
+            | "-lt"
+            | "-le"
+            | "-gt"
+            | "-ge"
+            | "-nt"
+            | "-ot"
+            | "-ef"
     ) || extended && op == "=~"
 }
 
@@ -53,7 +65,11 @@ impl Test<'_, '_, '_> {
             [one] => Ok(!one.is_empty()),
             ["!", one] => Ok(one.is_empty()),
             [op, operand] => {
-                if is_unary(op) || *op == "-R" { self.unary(op, operand) } else { Err(format!("{op}: unary operator expected")) }
+                if is_unary(op) || *op == "-R" {
+                    self.unary(op, operand)
+                } else {
+                    Err(format!("{op}: unary operator expected"))
+                }
             }
             [a, op, b] if is_binary(op, false) || matches!(*op, "-a" | "-o") => match *op {
                 "-a" => Ok(!a.is_empty() && !b.is_empty()),
@@ -61,13 +77,21 @@ impl Test<'_, '_, '_> {
                 _ => self.binary(a, op, b),
             },
             ["!", rest @ ..] if rest.len() == 2 || rest.len() == 3 => {
-                let mut inner = Test { words: rest, at: 0, world: TestWorld { sys: self.world.sys, ..self.world } };
+                let mut inner = Test {
+                    words: rest,
+                    at: 0,
+                    world: TestWorld { sys: self.world.sys, ..self.world },
+                };
                 inner.by_count().map(|v| !v)
             }
             ["(", one, ")"] => Ok(!one.is_empty()),
             ["(", a, b, ")"] => {
                 let inner = [*a, *b];
-                let mut test = Test { words: &inner, at: 0, world: TestWorld { sys: self.world.sys, ..self.world } };
+                let mut test = Test {
+                    words: &inner,
+                    at: 0,
+                    world: TestWorld { sys: self.world.sys, ..self.world },
+                };
                 test.by_count()
             }
             [_, op, _] => Err(format!("{op}: binary operator expected")),
@@ -93,7 +117,9 @@ impl Test<'_, '_, '_> {
 
     fn or(&mut self) -> Result<bool> {
         let mut value = self.and()?;
-        while matches!(self.peek(), Some("-o")) || self.world.extended && matches!(self.peek(), Some("||")) {
+        while matches!(self.peek(), Some("-o"))
+            || self.world.extended && matches!(self.peek(), Some("||"))
+        {
             self.at += 1;
             let right = self.and()?;
             value = value || right;
@@ -103,7 +129,9 @@ impl Test<'_, '_, '_> {
 
     fn and(&mut self) -> Result<bool> {
         let mut value = self.not()?;
-        while matches!(self.peek(), Some("-a")) || self.world.extended && matches!(self.peek(), Some("&&")) {
+        while matches!(self.peek(), Some("-a"))
+            || self.world.extended && matches!(self.peek(), Some("&&"))
+        {
             self.at += 1;
             let right = self.not()?;
             value = value && right;
@@ -125,12 +153,17 @@ impl Test<'_, '_, '_> {
     }
 
     fn next_is_binary(&self) -> bool {
-        self.words.get(self.at + 1).is_some_and(|op| is_binary(op, self.world.extended)) && self.at + 2 < self.words.len()
+        self.words.get(self.at + 1).is_some_and(|op| is_binary(op, self.world.extended))
+            && self.at + 2 < self.words.len()
     }
 
     fn primary(&mut self) -> Result<bool> {
         let Some(first) = self.peek() else {
-            return Err(if self.world.bash { "argument expected".to_owned() } else { "argument expected".to_owned() });
+            return Err(if self.world.bash {
+                "argument expected".to_owned()
+            } else {
+                "argument expected".to_owned()
+            });
         };
         let first = first.to_owned();
         if self.next_is_binary() {
@@ -146,7 +179,11 @@ impl Test<'_, '_, '_> {
             }
             let value = self.or()?;
             if self.peek() != Some(")") {
-                return Err(if self.world.bash { "`)' expected".to_owned() } else { "closing paren expected".to_owned() });
+                return Err(if self.world.bash {
+                    "`)' expected".to_owned()
+                } else {
+                    "closing paren expected".to_owned()
+                });
             }
             self.at += 1;
             return Ok(value);
@@ -178,7 +215,11 @@ impl Test<'_, '_, '_> {
     fn number(&self, text: &str) -> Result<i64> {
         let trimmed = text.trim();
         trimmed.parse::<i64>().map_err(|_| {
-            if self.world.bash { format!("{text}: integer expression expected") } else { format!("{text}: bad number") }
+            if self.world.bash {
+                format!("{text}: integer expression expected")
+            } else {
+                format!("{text}: bad number")
+            }
         })
     }
 
@@ -188,7 +229,8 @@ impl Test<'_, '_, '_> {
             "=" | "==" if self.world.extended => matches_pattern(a, b),
             "!=" if self.world.extended => !matches_pattern(a, b),
             "=~" => {
-                let regex = crate::container::regex::Regex::extended(b, false).map_err(|_| format!("{b}: bad regex"))?;
+                let regex = crate::container::regex::Regex::extended(b, false)
+                    .map_err(|_| format!("{b}: bad regex"))?;
                 regex.is_match(a)
             }
             "=" | "==" => a == b,

@@ -55,7 +55,11 @@ pub(super) fn trap(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     match rest.first().map(Str::as_str) {
         Some("-l") => {
             let words = [Str::from("kill"), Str::from("-l")];
-            return super::processes::kill(shell, sys, &Args { words: &words, arrays: Vec::new(), tested: args.tested, last: false });
+            return super::processes::kill(
+                shell,
+                sys,
+                &Args { words: &words, arrays: Vec::new(), tested: args.tested, last: false },
+            );
         }
         Some("-p") if bash => {
             let only: Vec<Event> = rest[1..].iter().filter_map(|w| event(shell, w)).collect();
@@ -71,7 +75,8 @@ pub(super) fn trap(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     };
     // With one word, or a number first, actions are taken away.
     let alone = rest.len() == 1 || first.parse::<u32>().is_ok() && signal_of(first, true).is_some();
-    let (action, words) = if alone { (None, rest) } else { (Some(first.clone()).filter(|a| a != "-"), &rest[1..]) };
+    let (action, words) =
+        if alone { (None, rest) } else { (Some(first.clone()).filter(|a| a != "-"), &rest[1..]) };
     if alone && rest.len() == 1 && first == "-" {
         return Done::Status(0);
     }
@@ -84,7 +89,10 @@ pub(super) fn trap(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
         };
         if let Event::Signal(signal) = event {
             // What was ignored at the start stays ignored; KILL and STOP cannot be caught.
-            if shell.traps.is_ignored_for_good(signal) || signal == Signal::KILL || signal == Signal::STOP {
+            if shell.traps.is_ignored_for_good(signal)
+                || signal == Signal::KILL
+                || signal == Signal::STOP
+            {
                 continue;
             }
         }
