@@ -6,5 +6,6 @@
 mod record;
 pub mod summary;
 pub mod timeline;
+mod unmodelled;
 
 pub use record::Recorder;

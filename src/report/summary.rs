@@ -69,8 +69,12 @@ impl Gathered {
             FactKind::Waiting(w) => {
                 self.waiting.insert(w.uid, Waiting::clone(w));
             }
-            FactKind::Object { object: Object::Job(job), old: None, .. } => {
-                if let Some(owner) = job.meta.controller_of_kind(Kind::CronJob) {
+            FactKind::Object { object, old: None, .. } => {
+                if is_own(object) {
+                    self.unmodelled.extend(super::unmodelled::of(object));
+                } else if let Object::Job(job) = object
+                    && let Some(owner) = job.meta.controller_of_kind(Kind::CronJob)
+                {
                     *self.runs.entry(owner.uid).or_insert(0) += 1;
                 }
             }
