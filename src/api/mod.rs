@@ -27,6 +27,7 @@ pub mod net;
 pub mod patch;
 pub mod registry;
 pub mod resources;
+pub mod rewrite;
 pub mod schema;
 pub mod selectors;
 pub mod source;

@@ -66,6 +66,7 @@ fn read_nodes(text: &str, limits: &Limits) -> Result<Vec<Raw>, YamlError> {
     let mut raw: Vec<Raw> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
     let mut anchors: Map<Str, usize> = Map::default();
+    let mut written = 0;
     loop {
         let Event { kind, span } = parser.next()?;
         let (kind, anchor) = match kind {
@@ -74,7 +75,11 @@ fn read_nodes(text: &str, limits: &Limits) -> Result<Vec<Raw>, YamlError> {
             EventKind::End => {
                 let start = open.pop().expect("the grammar closes what it opened");
                 raw[start].size = raw.len() - start;
-                raw[start].span.end = raw.last().map_or(0, |last| last.span.end).max(span.end);
+                // A block ends with its last value, wherever the parser noticed.
+                if !span.is_empty() {
+                    written = span.end;
+                }
+                raw[start].span.end = written;
                 continue;
             }
             EventKind::Alias(name) => match anchors.get(&name) {
@@ -102,6 +107,7 @@ fn read_nodes(text: &str, limits: &Limits) -> Result<Vec<Raw>, YamlError> {
         if raw.len() >= limits.nodes {
             return Err(YamlError::too_many_nodes(limits, span));
         }
+        written = span.end;
         raw.push(Raw { kind, span, size: 1 });
     }
 }
