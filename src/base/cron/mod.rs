@@ -27,7 +27,7 @@ use chrono_tz::Tz;
 use self::fields::Fields;
 use self::span::Span;
 pub use self::text::{go_duration, quote};
-pub use self::zone::{load_location, zone_complaints};
+pub use self::zone::load_location;
 use super::time::SimTime;
 
 /// A schedule, with what it has found lately.

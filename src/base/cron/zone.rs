@@ -50,29 +50,3 @@ pub(super) fn date(zone: Tz, year: i32, month: u32, day: u32, seconds: i64) -> i
     let guess = offset_at(zone, local);
     if guess == 0 { local } else { local - offset_at(zone, local - guess) }
 }
-
-/// What the API server says about a zone's name, one text per complaint
-/// (`pkg/apis/batch/validation/validation.go`, `validateTimeZone`).
-pub fn zone_complaints(name: &str) -> Vec<String> {
-    if name.is_empty() {
-        return vec!["timeZone must be nil or non-empty string".to_owned()];
-    }
-    let unknown = || vec![format!("unknown time zone {name}")];
-    let odd = |part: &str| {
-        let fits = part.len() <= 14 && !part.is_empty();
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_+".contains(&b);
-        matches!(part, "." | "..") || part.starts_with('-') || !fits || !part.bytes().all(allowed)
-    };
-    if name.split('/').any(odd) {
-        return unknown();
-    }
-    let mut complaints = Vec::new();
-    if name.eq_ignore_ascii_case("Local") {
-        complaints.push(
-            "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
-                .to_owned(),
-        );
-    }
-    complaints.extend(load_location(name).err());
-    complaints
-}

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::{text, time};
 use crate::api::corpus::same;
-use crate::base::cron::{Schedule, load_location, quote, zone_complaints};
+use crate::api::registry;
+use crate::api::validate::{self, FieldError};
+use crate::base::cron::{Schedule, load_location};
 use crate::base::time::SimTime;
 use crate::controllers::cronjob;
 
@@ -52,23 +54,18 @@ pub fn check(case: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// What the API server says about a new CronJob's schedule and zone (`validateCronJobSpec`).
+/// What the API server says about a new CronJob's schedule and zone.
 fn complaints(schedule: &str, zone: Option<&str>) -> Vec<String> {
-    let mut all = Vec::new();
-    let invalid = |field: &str, value: &str, why: &str| {
-        format!("spec.{field}: Invalid value: {}: {why}", quote(value))
-    };
-    if schedule.is_empty() {
-        all.push("spec.schedule: Required value".to_owned());
-    } else {
-        all.extend(Schedule::parse(schedule).err().map(|e| invalid("schedule", schedule, &e)));
-        if schedule.contains("TZ") {
-            let why = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
-            all.push(invalid("schedule", schedule, why));
-        }
-    }
+    let mut object = json!({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "c"},
+        "spec": {"schedule": schedule},
+    });
     if let Some(zone) = zone {
-        all.extend(zone_complaints(zone).iter().map(|why| invalid("timeZone", zone, why)));
+        object["spec"]["timeZone"] = json!(zone);
     }
-    all
+    let Some(of) = registry::struct_of(&object) else { return Vec::new() };
+    let about =
+        |error: &FieldError| matches!(error.field.as_str(), "spec.schedule" | "spec.timeZone");
+    let errors = validate::create(of, &object).0;
+    errors.iter().filter(|e| about(e)).map(ToString::to_string).collect()
 }
