@@ -6,7 +6,7 @@
 //! the start, in milliseconds; times inside objects are in the same unit. Uids are `uid-N` in the order
 //! in which they first appear.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use crate::base::time::SimTime;
 use crate::model::{Kind, Object, Uid};
 use crate::trace::{Change, EventRecord, Fact, FactKind, Output, OutputStream, StepDone};
 
-/// The kinds that are recorded.
+/// The kinds that are recorded wherever nothing else is asked for.
 const RECORDED: [Kind; 17] = [
     Kind::Pod,
     Kind::Job,
@@ -47,6 +47,8 @@ pub struct Recorder {
     bodies: BTreeMap<Uid, Map<String, Value>>,
     lines: Vec<String>,
     logs: BTreeMap<String, String>,
+    /// The kinds that are recorded.
+    watched: BTreeSet<Kind>,
 }
 
 impl Recorder {
@@ -59,7 +61,13 @@ impl Recorder {
             bodies: BTreeMap::new(),
             lines: vec![header.to_string()],
             logs: BTreeMap::new(),
+            watched: RECORDED.into(),
         }
+    }
+
+    /// Records objects of these kinds too.
+    pub fn watch(&mut self, kinds: impl IntoIterator<Item = Kind>) {
+        self.watched.extend(kinds);
     }
 
     /// Takes in a fact.
@@ -86,7 +94,7 @@ impl Recorder {
     fn object(&mut self, at: SimTime, change: Change, object: &Object) {
         let meta = object.meta();
         let foreign = !meta.namespace.is_empty() && meta.namespace != self.namespace;
-        if foreign || !RECORDED.contains(&object.kind()) {
+        if foreign || !self.watched.contains(&object.kind()) {
             return;
         }
         let mut whole = convert::to_wire(object).to_value();

@@ -5,6 +5,7 @@
 //! length of time that is none is an error that names the file and the place. What the steps mean is
 //! not known here.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -201,6 +202,20 @@ impl ScenarioDir {
     /// When it cannot be read or is not what it should be.
     pub fn scenario(&self) -> Result<Scenario, ScenarioError> {
         Scenario::read(&self.dir.join("scenario.yaml"))
+    }
+
+    /// The kinds of objects that the first recording watched: those of which it has a line.
+    ///
+    /// # Errors
+    /// When the trace cannot be read.
+    pub fn kinds(&self) -> Result<BTreeSet<String>, ScenarioError> {
+        #[derive(Deserialize)]
+        struct Line {
+            kind: Option<String>,
+        }
+        let text = read_text(&self.trace)?;
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+        Ok(lines.filter_map(|line| line.kind).collect())
     }
 
     /// Reads the first line of the first recording.

@@ -12,6 +12,7 @@ use super::runner::{End, NAMESPACE, Plan, Runner, StepAction, TimedStep};
 use crate::api::limits::Limits;
 use crate::api::load;
 use crate::base::time::SimTime;
+use crate::model::Kind;
 use crate::report::Recorder;
 use crate::sim::{Options, Start};
 
@@ -60,6 +61,7 @@ pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
         })?;
     let first = first_line(&scenario, &header);
     let mut recorder = Recorder::new(start, NAMESPACE, &first);
+    recorder.watch(dir.kinds()?.iter().filter_map(|kind| Kind::from_name(kind)));
     let plan = Plan {
         options: Options { seed, start: Start(start), ..Options::default() },
         nodes: nodes(&header, start),
