@@ -18,6 +18,8 @@ pub mod daemonset;
 pub mod deployment;
 pub mod endpoints;
 mod expectations;
+#[cfg(test)]
+mod fixture;
 pub mod garbage;
 pub mod hash;
 pub mod history;

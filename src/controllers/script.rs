@@ -350,3 +350,80 @@ pub(super) fn play<I, T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Ref, Whole, wire};
+
+    fn read(name: &str) -> Request {
+        Request::Get(Ref::new(Kind::ConfigMap, "default", name))
+    }
+
+    fn object(name: &str) -> Object {
+        let meta = crate::model::Meta::named("default", name);
+        let body = std::sync::Arc::new(wire::core::ConfigMap::default());
+        Whole { meta, body }.into()
+    }
+
+    /// Answers reads; names that begin with `no` are refused.
+    fn answer(asked: &mut Vec<String>, request: &Request) -> Reply {
+        let Request::Get(target) = request else { panic!("{request:?}") };
+        let name = target.key.name.as_str();
+        asked.push(name.to_owned());
+        if name.starts_with("no") {
+            return Err(ApiError::not_found(Kind::ConfigMap, name));
+        }
+        Ok(Some(object(name)))
+    }
+
+    #[test]
+    fn each_question_is_asked_once_and_each_aside_handed_out_once() {
+        let mut asked = Vec::new();
+        let script = |(): &(), script: &mut Script<'_>| {
+            let first = script.ask(read("a"))??;
+            script.event(&first, EventType::Normal, "Read", "a");
+            let second = script.ask(read("b"))??;
+            script.event(&second, EventType::Normal, "Read", "b");
+            Ok(second.meta().name.clone())
+        };
+        let (end, asides) = play((), SimTime::ZERO, script, |r| answer(&mut asked, r));
+        assert_eq!((end.unwrap().as_str(), asides.len()), ("b", 2));
+        assert_eq!(asked, ["a", "b"]);
+    }
+
+    #[test]
+    fn what_runs_side_by_side_asks_in_rounds() {
+        let mut asked = Vec::new();
+        let script = |(): &(), script: &mut Script<'_>| {
+            script.side_by_side(3, |i, one| {
+                one.ask(read(&format!("a{i}")))??;
+                if i == 1 {
+                    return Ok(i);
+                }
+                one.ask(read(&format!("{}b{i}", if i == 2 { "no-" } else { "" })))??;
+                Ok(i)
+            })
+        };
+        let (end, _) = play((), SimTime::ZERO, script, |r| answer(&mut asked, r));
+        let ends: Vec<bool> = end.unwrap().iter().map(Result::is_ok).collect();
+        assert_eq!(ends, [true, true, false]);
+        assert_eq!(asked, ["a0", "a1", "a2", "b0", "no-b2"]);
+    }
+
+    #[test]
+    fn growing_batches_stop_after_the_one_that_fails() {
+        let mut asked = Vec::new();
+        let script = |(): &(), script: &mut Script<'_>| {
+            script.slow_start(20, 500, |i, one| {
+                let name = if i == 4 { "no".to_owned() } else { format!("{i}") };
+                one.ask(read(&name))??;
+                Ok(())
+            })
+        };
+        let (end, _) = play((), SimTime::ZERO, script, |r| answer(&mut asked, r));
+        let (succeeded, failure) = end.unwrap();
+        assert_eq!((succeeded, failure.is_some()), (6, true));
+        assert_eq!(asked, ["0", "1", "2", "3", "no", "5", "6"]);
+    }
+}

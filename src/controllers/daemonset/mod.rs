@@ -308,3 +308,239 @@ fn failed(set: &Meta, error: &ApiError) -> Done {
 fn reference(set: &Meta) -> Ref {
     Ref { kind: Kind::DaemonSet, key: set.key() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixture::Bench;
+    use super::*;
+    use crate::model::{Phase, Taint, TaintEffect};
+
+    fn spec(image: &str, more: &Value) -> Value {
+        let mut spec = json!({
+            "selector": {"matchLabels": {"app": "agent"}}, "revisionHistoryLimit": 10,
+            "updateStrategy": {
+                "type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0},
+            },
+            "template": {
+                "metadata": {"labels": {"app": "agent"}},
+                "spec": {"containers": [{"name": "agent", "image": image}]},
+            },
+        });
+        for (field, value) in more.as_object().into_iter().flatten() {
+            spec[field] = value.clone();
+        }
+        spec
+    }
+
+    fn bench(nodes: &[&str], more: &Value) -> Bench<DaemonSetController> {
+        let mut bench = Bench::new();
+        bench.nodes(nodes);
+        bench.apply(Kind::DaemonSet, "agent", &spec("agent:1", more));
+        bench
+    }
+
+    fn apply(bench: &mut Bench<DaemonSetController>, spec: &Value) {
+        let mut other = Bench::<DaemonSetController>::new();
+        other.apply(Kind::DaemonSet, "agent", spec);
+        let new = stored(&other);
+        bench.change::<DaemonSet>(Kind::DaemonSet, "agent", |set| {
+            set.spec = new.spec.clone();
+            set.meta.generation += 1;
+        });
+    }
+
+    fn stored(bench: &Bench<DaemonSetController>) -> Arc<DaemonSet> {
+        let Object::DaemonSet(set) = bench.get(Kind::DaemonSet, "agent") else { panic!() };
+        set
+    }
+
+    /// Every pod becomes ready, every deleted one goes.
+    fn settle_pods(bench: &mut Bench<DaemonSetController>) {
+        for name in bench.names(Kind::Pod) {
+            let object = bench.get(Kind::Pod, &name);
+            if object.meta().is_terminating() {
+                bench.remove(Kind::Pod, &name);
+            } else if !matches!(&object, Object::Pod(p) if p.is_ready()) {
+                bench.make_ready(&name);
+            }
+        }
+    }
+
+    /// What was asked of pods.
+    fn asked(lines: Vec<String>) -> Vec<String> {
+        lines
+            .into_iter()
+            .filter(|l| l.starts_with("create P") || l.starts_with("delete P"))
+            .collect()
+    }
+
+    fn settle(bench: &mut Bench<DaemonSetController>) -> Vec<String> {
+        let mut all = Vec::new();
+        for _ in 0..12 {
+            bench.wait(1);
+            all.extend(asked(bench.run()));
+            settle_pods(bench);
+        }
+        all
+    }
+
+    fn nodes_of(bench: &Bench<DaemonSetController>) -> Vec<String> {
+        let pods = bench.names(Kind::Pod);
+        let mut nodes: Vec<String> = pods
+            .iter()
+            .filter_map(|name| match bench.get(Kind::Pod, name) {
+                Object::Pod(pod) => nodes::target(&pod).map(|n| n.to_string()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        nodes.sort();
+        nodes
+    }
+
+    #[test]
+    fn every_node_gets_a_pod_that_is_made_for_it() {
+        let mut bench = bench(&["a", "b", "c"], &json!({}));
+        let lines = bench.run();
+        assert!(lines[0].starts_with("create ControllerRevision 1 -> agent-"), "{lines:?}");
+        assert_eq!(asked(lines).len(), 3);
+        assert_eq!(nodes_of(&bench), ["a", "b", "c"]);
+        settle(&mut bench);
+        let status = stored(&bench).status.clone();
+        assert_eq!((status.desired_number_scheduled, status.number_ready), (3, 3));
+        assert_eq!(status.number_unavailable, Some(0));
+    }
+
+    #[test]
+    fn a_new_node_gets_a_pod_and_one_without_the_label_loses_it() {
+        let mut bench = bench(&["a"], &json!({}));
+        settle(&mut bench);
+        bench.nodes(&["b"]);
+        assert_eq!(asked(bench.run()).len(), 1);
+        settle(&mut bench);
+        let mut selective = spec("agent:1", &json!({}));
+        selective["template"]["spec"]["nodeSelector"] = json!({"disk": "ssd"});
+        bench.change_node("a", |n| n.meta.labels = n.meta.labels.with("disk", "ssd"));
+        apply(&mut bench, &selective);
+        settle(&mut bench);
+        assert_eq!(nodes_of(&bench), ["a"]);
+    }
+
+    #[test]
+    fn a_taint_keeps_new_pods_away_and_leaves_old_ones_unless_it_evicts() {
+        let taint = |effect| Taint { key: "k".into(), value: "".into(), effect, added: None };
+        let mut bench = bench(&["a", "b"], &json!({}));
+        settle(&mut bench);
+        bench.change_node("a", |n| n.taints = Arc::new([taint(TaintEffect::NoSchedule)]));
+        assert!(settle(&mut bench).is_empty());
+        bench.change_node("a", |n| n.taints = Arc::new([taint(TaintEffect::NoExecute)]));
+        assert_eq!(settle(&mut bench).len(), 1);
+        assert_eq!(nodes_of(&bench), ["b"]);
+        bench.change_node("a", |n| n.taints = Arc::new([]));
+        settle(&mut bench);
+        assert_eq!(nodes_of(&bench), ["a", "b"]);
+    }
+
+    #[test]
+    fn an_update_takes_as_many_pods_at_once_as_may_be_missing() {
+        let mut bench = bench(&["a", "b", "c"], &json!({}));
+        settle(&mut bench);
+        apply(&mut bench, &spec("agent:2", &json!({})));
+        let mut deleted = Vec::new();
+        for _ in 0..8 {
+            bench.wait(1);
+            let lines = asked(bench.run());
+            deleted.push(lines.iter().filter(|l| l.starts_with("delete")).count());
+            settle_pods(&mut bench);
+        }
+        assert!(deleted.iter().all(|n| *n <= 1), "{deleted:?}");
+        assert_eq!(deleted.iter().sum::<usize>(), 3);
+        assert_eq!(stored(&bench).status.updated_number_scheduled, Some(3));
+    }
+
+    #[test]
+    fn with_a_surge_the_new_pod_comes_before_the_old_one_goes() {
+        let surge = json!({"updateStrategy": {
+            "type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+        }});
+        let mut bench = bench(&["a", "b"], &surge);
+        settle(&mut bench);
+        apply(&mut bench, &spec("agent:2", &surge));
+        bench.wait(1);
+        let lines = asked(bench.run());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with("create"), "{lines:?}");
+        assert_eq!(nodes_of(&bench).len(), 3);
+        settle(&mut bench);
+        assert_eq!(nodes_of(&bench), ["a", "b"]);
+        assert_eq!(stored(&bench).status.updated_number_scheduled, Some(2));
+    }
+
+    #[test]
+    fn with_on_delete_a_pod_is_replaced_when_somebody_deletes_it() {
+        let by_hand = json!({"updateStrategy": {"type": "OnDelete"}});
+        let mut bench = bench(&["a"], &by_hand);
+        settle(&mut bench);
+        apply(&mut bench, &spec("agent:2", &by_hand));
+        assert!(settle(&mut bench).is_empty());
+        let pod = bench.names(Kind::Pod)[0].clone();
+        bench.remove(Kind::Pod, &pod);
+        settle(&mut bench);
+        assert_eq!(stored(&bench).status.updated_number_scheduled, Some(1));
+    }
+
+    #[test]
+    fn failed_pods_are_replaced_after_a_growing_wait() {
+        let mut bench = bench(&["a"], &json!({}));
+        settle(&mut bench);
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            let pod = bench.names(Kind::Pod)[0].clone();
+            bench.make(&pod, Phase::Failed);
+            let lines = bench.run();
+            let waited = lines.iter().all(|l| !l.starts_with("delete"));
+            waits.push(if waited { bench.wakes_in() } else { None });
+            if waited {
+                bench.wait(bench.wakes_in().unwrap());
+                bench.run();
+            }
+            bench.remove(Kind::Pod, &pod);
+            bench.run();
+            settle_pods(&mut bench);
+            bench.run();
+        }
+        assert_eq!(waits, [None, Some(1), Some(2), Some(4)]);
+    }
+
+    #[test]
+    fn a_template_that_comes_back_takes_its_old_revision() {
+        let mut bench = bench(&["a"], &json!({}));
+        settle(&mut bench);
+        for image in ["agent:2", "agent:1"] {
+            apply(&mut bench, &spec(image, &json!({})));
+            settle(&mut bench);
+        }
+        let names = bench.names(Kind::ControllerRevision);
+        let mut numbers: Vec<i64> = names
+            .iter()
+            .map(|name| match bench.get(Kind::ControllerRevision, name) {
+                Object::ControllerRevision(r) => r.body.revision,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [2, 3]);
+    }
+
+    #[test]
+    fn unscheduled_pods_of_a_node_that_is_gone_are_deleted() {
+        let mut bench = bench(&["a", "b"], &json!({}));
+        bench.run();
+        bench.remove(Kind::Node, "b");
+        bench.change::<DaemonSet>(Kind::DaemonSet, "agent", |s| s.meta.generation += 1);
+        bench.wait(1);
+        assert_eq!(asked(bench.run()).len(), 1);
+        assert_eq!(nodes_of(&bench), ["a"]);
+    }
+}

@@ -372,7 +372,7 @@ impl<K: SetKind> Replicas<K> {
         }
         let state = K::read(&work.set);
         let outstanding = self.expectations.outstanding(key);
-        let waiting = plan::waits_for(&state, work.active.len(), outstanding).map(|on| Waiting {
+        let waiting = plan::waits_for(&state, outstanding).map(|on| Waiting {
             object: work.set.reference(),
             uid: state.meta.uid,
             on,
@@ -437,4 +437,158 @@ fn ranks<K: SetKind>(set: &Object, pods: &[Arc<Pod>], view: &View) -> Vec<u32> {
         }
     }
     pods.iter().map(|p| on_node.get(&p.node).copied().unwrap_or(0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixture::Bench;
+    use super::*;
+    use crate::model::{Phase, ReplicaSet};
+    use crate::store::ErrorReason;
+
+    fn spec(replicas: i32) -> Value {
+        json!({
+            "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}},
+        })
+    }
+
+    fn bench(replicas: i32) -> Bench<ReplicaSetController> {
+        let mut bench = Bench::new();
+        bench.apply(Kind::ReplicaSet, "web", &spec(replicas));
+        bench
+    }
+
+    fn resize(bench: &mut Bench<ReplicaSetController>, replicas: i32) {
+        bench.change::<ReplicaSet>(Kind::ReplicaSet, "web", |set| {
+            Arc::make_mut(&mut set.spec).wire.replicas = Some(replicas);
+            set.meta.generation += 1;
+        });
+    }
+
+    #[test]
+    fn pods_are_made_in_growing_batches_and_counted_once_heard_of() {
+        let lines = bench(4).run();
+        let first = [
+            "create Pod -> web-1",
+            "SuccessfulCreate Created pod: web-1",
+            "create Pod -> web-2",
+            "create Pod -> web-3",
+            "SuccessfulCreate Created pod: web-2",
+            "SuccessfulCreate Created pod: web-3",
+            "create Pod -> web-4",
+            "SuccessfulCreate Created pod: web-4",
+            "status ReplicaSet web",
+        ];
+        assert_eq!(lines[..9], first);
+        assert_eq!(
+            lines[9..],
+            ["web waits for pods to be ready: 0 of 4 are", "status ReplicaSet web"]
+        );
+    }
+
+    #[test]
+    fn a_refused_creation_ends_the_batches_and_is_told_in_a_condition() {
+        let mut bench = bench(5);
+        bench.refuse = |request| match request {
+            Request::Create(_) => {
+                Some(ApiError::forbidden(Kind::Pod, "web-", "exceeded quota: pods"))
+            }
+            _ => None,
+        };
+        let lines = bench.run();
+        assert_eq!(lines[0], "create Pod: refused");
+        assert_eq!(
+            lines[1],
+            "FailedCreate Error creating: pods \"web-\" is forbidden: exceeded quota: pods"
+        );
+        assert_eq!(lines[2], "status ReplicaSet web");
+        let Object::ReplicaSet(set) = bench.get(Kind::ReplicaSet, "web") else { panic!() };
+        let condition = &set.status.conditions.as_ref().unwrap()[0];
+        assert_eq!(condition.reason.as_deref(), Some("FailedCreate"));
+        bench.refuse = |_| None;
+        bench.wait(1);
+        assert_eq!(bench.run().iter().filter(|l| l.starts_with("create")).count(), 5);
+        let Object::ReplicaSet(set) = bench.get(Kind::ReplicaSet, "web") else { panic!() };
+        assert_eq!(set.status.conditions, None);
+    }
+
+    #[test]
+    fn unready_pods_go_first_and_deleted_ones_are_waited_for() {
+        let mut bench = bench(3);
+        bench.run();
+        bench.make_ready("web-1");
+        bench.make_ready("web-3");
+        bench.run();
+        resize(&mut bench, 2);
+        let lines = bench.run();
+        assert_eq!(lines[0], "delete Pod web-2");
+        assert_eq!(lines[1], "SuccessfulDelete Deleted pod: web-2");
+        let Object::ReplicaSet(set) = bench.get(Kind::ReplicaSet, "web") else { panic!() };
+        assert_eq!((set.status.replicas, set.status.ready_replicas), (2, Some(2)));
+    }
+
+    #[test]
+    fn a_failed_pod_is_replaced_and_left_alone() {
+        let mut bench = bench(1);
+        bench.run();
+        bench.make_ready("web-1");
+        bench.run();
+        bench.make("web-1", Phase::Failed);
+        assert_eq!(bench.run()[0], "create Pod -> web-2");
+        assert_eq!(bench.names(Kind::Pod), ["web-1", "web-2"]);
+    }
+
+    #[test]
+    fn a_pod_of_nobody_is_adopted_and_one_that_is_no_longer_selected_released() {
+        let mut bench = bench(1);
+        bench.run();
+        let pod = json!({"containers": []});
+        bench.apply(Kind::Pod, "stray", &pod);
+        bench.run();
+        bench.change::<Pod>(Kind::Pod, "stray", |p| {
+            p.meta.labels = p.meta.labels.with("app", "web")
+        });
+        let lines = bench.run();
+        assert_eq!(lines[0], "patch Pod stray");
+        assert!(lines[1].starts_with("delete Pod"), "{lines:?}");
+        let left = bench.names(Kind::Pod)[0].clone();
+        bench.change::<Pod>(Kind::Pod, &left, |p| p.meta.labels = p.meta.labels.with("app", "db"));
+        let lines = bench.run();
+        assert_eq!(lines[0], format!("patch Pod {left}"));
+        assert!(lines[1].starts_with("create Pod"), "{lines:?}");
+    }
+
+    #[test]
+    fn pods_become_available_after_their_time_without_news() {
+        let mut bench = Bench::<ReplicaSetController>::new();
+        let mut spec = spec(1);
+        spec["minReadySeconds"] = 10.into();
+        bench.apply(Kind::ReplicaSet, "web", &spec);
+        bench.run();
+        bench.make_ready("web-1");
+        let lines = bench.run();
+        assert_eq!(
+            lines.last().unwrap(),
+            "web waits for pods to stay ready for 10 s: 0 of 1 have been"
+        );
+        assert_eq!(bench.wakes_in(), Some(10));
+        bench.wait(10);
+        assert_eq!(bench.run(), ["status ReplicaSet web", "web waits no longer"]);
+        assert_eq!(bench.wakes_in(), None);
+    }
+
+    #[test]
+    fn a_status_that_is_refused_is_written_once_more() {
+        let mut bench = bench(0);
+        bench.refuse = |request| match request {
+            Request::UpdateStatus(o) if o.meta().resource_version != 0 => {
+                Some(ApiError::new(ErrorReason::Conflict, "changed"))
+            }
+            _ => None,
+        };
+        assert_eq!(bench.run(), ["status ReplicaSet web: refused", "status ReplicaSet web"]);
+    }
 }

@@ -93,11 +93,7 @@ pub fn next_check(state: &State<'_>, active: &[Arc<Pod>], now: SimTime) -> Optio
 }
 
 /// What a set waits for, in words; `None` while all its pods are as wanted.
-pub fn waits_for(
-    state: &State<'_>,
-    active: usize,
-    outstanding: Option<(u32, usize)>,
-) -> Option<Str> {
+pub fn waits_for(state: &State<'_>, outstanding: Option<(u32, usize)>) -> Option<Str> {
     use smol_str::format_smolstr as text;
     let wanted = usize::try_from(state.replicas).unwrap_or(0);
     match outstanding {
@@ -110,9 +106,7 @@ pub fn waits_for(
         _ => {}
     }
     let (ready, available) = (state.status.ready, state.status.available);
-    if active != wanted {
-        Some(text!("{wanted} pods where there are {active}"))
-    } else if ready < state.replicas {
+    if ready < state.replicas {
         Some(text!("pods to be ready: {ready} of {wanted} are"))
     } else if available < state.replicas {
         let min = state.min_ready_seconds;
