@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::Uid;
-use crate::trace::{EventRecord, FactId, FactKind, Facts};
+use crate::trace::{EventRecord, EventType, FactId, FactKind, Facts};
 
 /// Similar events before they are combined (`defaultAggregateMaxEvents`).
 const AGGREGATE_MAX: usize = 10;
@@ -35,12 +35,12 @@ const SCHEDULER: &str = "default-scheduler";
 pub(super) struct Recorder {
     counts: BTreeMap<Arc<EventRecord>, (u32, SimTime)>,
     similar: BTreeMap<SimilarKey, Similar>,
-    spam: BTreeMap<(Str, Str, Uid), (u32, SimTime)>,
+    spam: BTreeMap<(Str, Str, Uid, EventType), (u32, SimTime)>,
     series: BTreeMap<(Uid, Str), (u32, SimTime, SimTime)>,
 }
 
-/// What similar events share: everything but the message.
-type SimilarKey = (Uid, Str, Str, Str, Str);
+/// What similar events share: everything but the message and the part of the object.
+type SimilarKey = (Uid, EventType, Str, Str, Str);
 
 #[derive(Clone, Debug, Default)]
 struct Similar {
@@ -100,7 +100,7 @@ impl Recorder {
         let r = &record.regarding;
         let key = (
             r.uid,
-            r.field_path.clone(),
+            record.event_type,
             record.reason.clone(),
             record.component.clone(),
             record.host.clone(),
@@ -121,9 +121,10 @@ impl Recorder {
         Arc::new(EventRecord { message, ..EventRecord::clone(&record) })
     }
 
-    /// The spam filter: a token bucket per source and object.
+    /// The spam filter: a token bucket per source, object and type.
     fn admit(&mut self, now: SimTime, record: &EventRecord) -> bool {
-        let key = (record.component.clone(), record.host.clone(), record.regarding.uid);
+        let source = (record.component.clone(), record.host.clone());
+        let key = (source.0, source.1, record.regarding.uid, record.event_type);
         let (tokens, filled) = self.spam.entry(key).or_insert((SPAM_BURST, now));
         let refills = now.since(*filled).as_secs() / SPAM_INTERVAL.as_secs();
         if refills > 0 {
@@ -160,7 +161,7 @@ impl Recorder {
 mod tests {
     use super::*;
     use crate::model::{Kind, Ref};
-    use crate::trace::{EventType, Regarding};
+    use crate::trace::Regarding;
 
     fn event(component: &str, message: &str) -> Arc<EventRecord> {
         Arc::new(EventRecord {
