@@ -75,6 +75,20 @@ pub(super) fn take_status(onto: &mut Object, from: &Object) {
     }
 }
 
+/// Counts the templates that a DaemonSet has had, in an annotation that only the server writes
+/// (`pkg/registry/apps/daemonset/strategy.go`, `PrepareForUpdate`).
+pub(super) fn count_templates(new: &mut Object, old: &Object) {
+    const COUNT: &str = "deprecated.daemonset.template.generation";
+    let (Object::DaemonSet(set), Object::DaemonSet(old)) = (&*new, old) else { return };
+    let before = old.meta.annotations.get(COUNT).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    let count = before + u64::from(set.spec.wire.template != old.spec.wire.template);
+    let annotations = match count {
+        0 => set.meta.annotations.without(COUNT),
+        n => set.meta.annotations.with(COUNT, smol_str::format_smolstr!("{n}")),
+    };
+    new.meta_mut().annotations = annotations;
+}
+
 /// Whether both want the same: everything but metadata and status is equal.
 pub(super) fn same_spec(a: &Object, b: &Object) -> bool {
     let strip = |o: &Object, status: &Object| {

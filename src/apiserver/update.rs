@@ -10,6 +10,7 @@ impl ApiServer {
         let old = self.current(&object)?;
         parts::take_status(&mut object, &old);
         keep_server_fields(object.meta_mut(), old.meta());
+        parts::count_templates(&mut object, &old);
         if object == old {
             return Ok(Some(old));
         }
