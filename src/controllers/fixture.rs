@@ -17,7 +17,8 @@ use crate::base::rng::Rng;
 use crate::base::time::SimTime;
 use crate::engine::{ComponentId, Cx, Latency, Out};
 use crate::model::{
-    ConditionStatus, Deletion, Kind, Node, Object, Phase, Pod, PodCondition, Ref, Uid, conditions,
+    ConditionStatus, Deletion, JobStatus, Kind, Node, Object, Phase, Pod, PodCondition, Ref, Uid,
+    conditions,
 };
 use crate::store::{ApiError, Reply, Request, Store};
 use crate::trace::{FactId, FactKind};
@@ -312,6 +313,8 @@ fn patch(object: &mut Object, change: &crate::store::MetaChange) {
     match change {
         MetaChange::AddOwner(owner) => meta.owners.push(owner.as_ref().clone()),
         MetaChange::RemoveOwner(uid) => meta.owners.retain(|o| o.uid != *uid),
+        MetaChange::AddFinalizer(name) => meta.finalizers.push(name.clone()),
+        MetaChange::RemoveFinalizer(name) => meta.finalizers.retain(|f| f != name),
         MetaChange::Label(key, Some(value)) => {
             meta.labels = meta.labels.with(key.clone(), value.clone());
         }
@@ -326,12 +329,24 @@ fn described(request: &Request) -> String {
         Request::Create(o) if o.meta().name.is_empty() => format!("create {}", o.kind()),
         Request::Create(o) => format!("create {}{}", o.kind(), size(o)),
         Request::Update(o) => format!("update {}{}", name(o), size(o)),
+        Request::UpdateStatus(Object::Job(job)) => {
+            format!("status Job {}: {}", job.meta.name, counts(&job.status))
+        }
         Request::UpdateStatus(o) => format!("status {}", name(o)),
         Request::Delete { target, .. } => format!("delete {} {}", target.kind, target.key.name),
         Request::PatchMeta { target, .. } => format!("patch {} {}", target.kind, target.key.name),
         Request::Get(target) => format!("get {} {}", target.kind, target.key.name),
         other => format!("{other:?}"),
     }
+}
+
+/// A Job's counts, those still to be counted behind a plus, and its conditions.
+fn counts(status: &JobStatus) -> String {
+    let (active, done, lost) = (status.active, status.succeeded, status.failed);
+    let named = status.uncounted.as_deref().map_or((0, 0), |(s, f)| (s.len(), f.len()));
+    let counts =
+        format!("{active} active, {done}+{} succeeded, {lost}+{} failed", named.0, named.1);
+    status.conditions.iter().fold(counts, |text, c| text + ", " + &c.kind)
 }
 
 fn size(object: &Object) -> String {

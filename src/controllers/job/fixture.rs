@@ -46,18 +46,19 @@ pub(super) fn job(spec: &Value) -> Job {
     Arc::unwrap_or_clone(job)
 }
 
-/// Pods, one for each text: `Running`, `Failed exit=3 ended=20`, `Pending index=2 deleted`,
+/// Pods of a Job, one for each text: `Running`, `Failed exit=3 ended=20`, `Pending index=2 deleted`,
 /// `Running restarts=4`, `Succeeded counted`, `Failed index=1 failures=2 target`.
 ///
 /// `ended` is how many seconds ago the container ended, `counted` says that the finalizer is gone,
 /// `target` that a disruption took the pod away.
-pub(super) fn pods(all: &[&str]) -> Vec<Arc<Pod>> {
+pub(super) fn pods_of(job: &Job, all: &[&str]) -> Vec<Arc<Pod>> {
     let numbered = all.iter().enumerate();
-    numbered.map(|(i, text)| Arc::new(pod(u128::try_from(i).unwrap() + 1, text))).collect()
+    numbered.map(|(i, text)| Arc::new(pod(job, u128::try_from(i).unwrap() + 1, text))).collect()
 }
 
-fn pod(number: u128, text: &str) -> Pod {
-    let mut pod = super::pods::plain_pod(&job(&json!({})));
+fn pod(job: &Job, number: u128, text: &str) -> Pod {
+    let mut pod = super::pods::plain_pod(job);
+    pod.node = (text != "Pending").then(|| "node-1".into());
     pod.meta.name = format!("j-{number}").into();
     pod.meta.uid = uid(number);
     pod.meta.created = ago(1000);
@@ -110,5 +111,5 @@ pub(super) fn uid(number: u128) -> Uid {
 
 /// A look at a Job with these pods, all of whose news has been heard.
 pub(super) fn look(job: &Job, all: &[&str]) -> Round {
-    Round::new(job, pods(all), Memory { satisfied: true, ..Memory::default() }, NOW)
+    Round::new(job, pods_of(job, all), Memory { satisfied: true, ..Memory::default() }, NOW)
 }

@@ -531,176 +531,81 @@ fn untrack(pod: &Pod) -> Request {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::fixture::{NOW, job, pods};
+    use super::super::fixture::{job, pods_of};
     use super::*;
-    use crate::base::rng::Rng;
-    use crate::controllers::{Lane, View};
-    use crate::engine::{ComponentId, Cx, Latency, Out};
-    use crate::model::Deletion;
-    use crate::store::Store;
-    use crate::trace::FactId;
+    use crate::controllers::fixture::Bench;
+    use crate::model::Phase;
 
-    /// A Job and its pods before a server that carries out what it is asked at once.
-    struct Bench {
-        store: Store,
-        view: View,
-        lane: Lane<JobController>,
-        out: Out,
-        now: SimTime,
-        tokens: u64,
-        asked: Vec<String>,
-    }
-
-    impl Bench {
-        fn new(spec: &Value, all: &[&str]) -> Self {
-            let mut bench = Self {
-                store: Store::default(),
-                view: View::default(),
-                lane: Lane::default(),
-                out: Out::default(),
-                now: NOW,
-                tokens: 0,
-                asked: Vec::new(),
-            };
-            bench.put(job(spec).into());
-            for pod in pods(all) {
-                bench.put(Object::Pod(pod));
-            }
-            bench.hear();
-            bench
+    fn bench(spec: &Value, all: &[&str]) -> Bench<JobController> {
+        let mut bench = Bench::new();
+        let Object::Job(job) = bench.put(job(spec).into()) else { panic!("a Job") };
+        for pod in pods_of(&job, all) {
+            bench.put(Object::Pod(pod));
         }
-
-        fn put(&mut self, mut object: Object) -> Object {
-            object.meta_mut().resource_version = self.store.next_revision();
-            self.store.put(self.now, object.clone(), FactId::NONE);
-            object
-        }
-
-        fn hear(&mut self) {
-            let (lane, now) = (&mut self.lane, self.now);
-            let news = |view: &View, kind, delta: &crate::store::Delta<'_>| {
-                lane.observe(kind, delta, view, now);
-            };
-            self.view.advance(self.store.logs(), now, news);
-        }
-
-        /// Lets the controller work until it waits for a time after `until`.
-        fn run(&mut self, until: SimTime) -> &[String] {
-            while let Some(at) = self.lane.next_wake(self.now).filter(|at| *at <= until) {
-                self.now = self.now.max(at);
-                self.step(|lane, view, cx, tokens| lane.run(view, cx, tokens));
-                while !self.out.calls.is_empty() {
-                    for (_, call) in std::mem::take(&mut self.out.calls) {
-                        let reply = Ok(Some(self.carry_out(call.request)));
-                        self.hear();
-                        self.step(|lane, view, cx, tokens| {
-                            assert!(lane.reply(call.token, reply, view, cx, tokens).is_ok());
-                        });
-                    }
-                }
-            }
-            &self.asked
-        }
-
-        fn step(&mut self, f: impl FnOnce(&mut Lane<JobController>, &View, &mut Cx<'_>, &mut u64)) {
-            let mut cx = Cx {
-                now: self.now,
-                me: ComponentId::Controllers,
-                logs: self.store.logs(),
-                rng: Rng::new(1),
-                latency: &Latency::instant(),
-                out: &mut self.out,
-            };
-            f(&mut self.lane, &self.view, &mut cx, &mut self.tokens);
-        }
-
-        fn carry_out(&mut self, request: Request) -> Object {
-            #[expect(clippy::wildcard_enum_match_arm, reason = "what a Job's sync never asks")]
-            match request {
-                Request::Create(mut pod) => {
-                    self.asked.push("create".to_owned());
-                    let n = self.store.len(Kind::Pod);
-                    pod.meta_mut().name = format!("j-new-{n}").into();
-                    pod.meta_mut().uid = Uid::from_random(1000 + n as u128);
-                    self.put(pod)
-                }
-                Request::UpdateStatus(object) => {
-                    let Object::Job(job) = &object else { panic!("a Job") };
-                    self.asked.push(told(job));
-                    self.put(object)
-                }
-                Request::PatchMeta { target, .. } => {
-                    self.asked.push(format!("untrack {}", target.key.name));
-                    let mut pod = self.store.find(&target).unwrap().clone();
-                    pod.meta_mut().finalizers.clear();
-                    self.put(pod)
-                }
-                Request::Delete { target, .. } => {
-                    self.asked.push(format!("delete {}", target.key.name));
-                    let mut pod = self.store.find(&target).unwrap().clone();
-                    let grace = Duration::from_secs(30);
-                    pod.meta_mut().deletion = Some(Deletion { at: self.now + grace, grace });
-                    self.put(pod)
-                }
-                other => panic!("a Job's sync does not ask {other:?}"),
-            }
-        }
-    }
-
-    /// A status in a line: counts, pods to be counted, conditions.
-    fn told(job: &Job) -> String {
-        let s = &job.status;
-        let named = s.uncounted.as_deref().map_or((0, 0), |(a, b)| (a.len(), b.len()));
-        let conditions: Vec<&str> = s.conditions.iter().map(|c| c.kind.as_str()).collect();
-        format!(
-            "status {} active, {} terminating, {}+{} succeeded, {}+{} failed {}",
-            s.active,
-            s.terminating.unwrap_or(-1),
-            s.succeeded,
-            named.0,
-            s.failed,
-            named.1,
-            conditions.join(" ")
-        )
+        bench
     }
 
     #[test]
     fn pods_are_named_then_released_then_counted_and_the_end_comes_last() {
-        let mut bench = Bench::new(&json!({"completions": 1}), &["Succeeded"]);
+        let mut bench = bench(&json!({"completions": 1}), &["Succeeded"]);
         let expected = [
-            "status 0 active, 0 terminating, 0+1 succeeded, 0+0 failed SuccessCriteriaMet",
-            "untrack j-1",
-            "status 0 active, 0 terminating, 1+0 succeeded, 0+0 failed SuccessCriteriaMet Complete",
+            "status Job j: 0 active, 0+1 succeeded, 0+0 failed, SuccessCriteriaMet",
+            "patch Pod j-1",
+            "status Job j: 0 active, 1+0 succeeded, 0+0 failed, SuccessCriteriaMet, Complete",
+            "Completed Job completed",
         ];
-        assert_eq!(bench.run(NOW), expected);
+        assert_eq!(bench.run(), expected);
     }
 
     #[test]
-    fn pods_are_made_one_then_two_then_four() {
-        let spec = json!({"completions": 5, "parallelism": 5});
-        let mut bench = Bench::new(&spec, &[]);
-        let status = "status 5 active, 0 terminating, 0+0 succeeded, 0+0 failed ";
-        assert_eq!(bench.run(NOW), ["create", "create", "create", "create", "create", status]);
-        assert_eq!(bench.run(NOW + Duration::from_secs(9)).len(), 6, "news alone changes nothing");
+    fn pods_are_made_one_then_two_then_the_rest() {
+        let mut bench = bench(&json!({"completions": 5, "parallelism": 5}), &[]);
+        let told = bench.run();
+        let made = told.iter().filter(|line| line.starts_with("create Pod -> ")).count();
+        assert_eq!(made, 5, "{told:#?}");
+        assert_eq!(told.last().map(String::as_str), Some("j waits for 5 pods to start"));
+        bench.wait(1);
+        assert_eq!(bench.run(), [""; 0], "news of its own doing changes nothing");
     }
 
     #[test]
     fn a_failing_job_stops_its_pods_and_fails_when_they_have_stopped() {
         let spec = json!({"backoffLimit": 0, "parallelism": 2, "completions": 2});
-        let mut bench = Bench::new(&spec, &["Failed", "Running"]);
+        let mut bench = bench(&spec, &["Failed", "Running"]);
         let expected = [
-            "delete j-2",
-            "status 0 active, 1 terminating, 0+0 succeeded, 0+2 failed FailureTarget",
-            "untrack j-1",
-            "untrack j-2",
-            "status 0 active, 1 terminating, 0+0 succeeded, 2+0 failed FailureTarget",
+            "delete Pod j-2",
+            "SuccessfulDelete Deleted pod: j-2",
+            "status Job j: 0 active, 0+0 succeeded, 0+2 failed, FailureTarget",
+            "patch Pod j-1",
+            "patch Pod j-2",
+            "status Job j: 0 active, 0+0 succeeded, 2+0 failed, FailureTarget",
+            "j waits for 1 pod to stop",
         ];
-        assert_eq!(bench.run(NOW + Duration::from_secs(5)), expected);
-        let gone = pods(&["Failed", "Failed counted"]).pop().unwrap();
-        bench.put(Object::Pod(gone));
-        bench.hear();
-        let end = "status 0 active, 0 terminating, 0+0 succeeded, 2+0 failed FailureTarget Failed";
-        let asked = bench.run(NOW + Duration::from_secs(9));
-        assert_eq!(asked.last().map(String::as_str), Some(end));
+        assert_eq!(bench.run(), expected);
+        bench.make("j-2", Phase::Failed);
+        bench.wait(1);
+        let expected = [
+            "status Job j: 0 active, 0+0 succeeded, 2+0 failed, FailureTarget",
+            "status Job j: 0 active, 0+0 succeeded, 2+0 failed, FailureTarget, Failed",
+            "BackoffLimitExceeded Job has reached the specified backoff limit",
+            "j waits no longer",
+        ];
+        assert_eq!(bench.run(), expected);
+    }
+
+    #[test]
+    fn a_sync_whose_request_is_refused_is_repeated_after_a_second() {
+        let mut bench = bench(&json!({}), &[]);
+        bench.refuse = |request| {
+            let refused = matches!(request, Request::Create(_));
+            refused.then(|| crate::store::ApiError::forbidden(Kind::Pod, "j-", "exceeded quota"))
+        };
+        let told = bench.run();
+        assert_eq!(told[0], "create Pod: refused");
+        assert_eq!(
+            told[1],
+            "FailedCreate Error creating: pods \"j-\" is forbidden: exceeded quota"
+        );
+        assert_eq!(bench.wakes_in(), Some(1));
     }
 }
