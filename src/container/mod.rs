@@ -33,6 +33,7 @@ mod image;
 mod limits;
 mod net;
 mod os;
+mod outside;
 pub mod planned;
 mod process;
 mod regex;
@@ -43,6 +44,7 @@ pub use fs::{Errno, Ino, Mount, Thing, Tree, TreeError, VolumeId, Volumes};
 pub use limits::Limits;
 pub use net::{DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Network, Request, TcpServer};
 pub use os::{Output, OutputStream, World};
+pub use outside::{Dialled, dial, entrypoint, is_planned, stop_signal};
 pub use planned::Assumption;
 pub use process::{Ended, Pid, Signal};
 

@@ -251,14 +251,6 @@ fn restart_sidecar(n: Nth, c: &Container, run: &Run, probes: &Probes, actions: &
     actions.start_init.push(n);
 }
 
-/// Whether nothing is to be done.
-impl Actions {
-    /// Whether nothing is to be done.
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// The names of a pod's containers that run, for the order in which they are stopped.
 pub(super) fn running(spec: &PodSpec, view: &View) -> Vec<Nth> {
     each(spec)

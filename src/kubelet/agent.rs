@@ -14,6 +14,7 @@ use super::machine::{self, Machine, PODS_AFTER, READY_AFTER, REPORTS_AFTER};
 use super::node::{NodeState, Phases};
 use super::runtime::View;
 use super::shared::Shared;
+use super::volumes::Changed;
 use super::worker::{Life, Worker};
 use crate::base::time::SimTime;
 use crate::engine::{Answer, Cx, Token, WakeReason};
@@ -142,15 +143,34 @@ impl Agent {
         self.run(uid, shared, cx);
     }
 
-    /// Wakes every worker whose answers depend on something that has changed outside.
-    pub(super) fn poke(
+    /// The network has changed.
+    pub(super) fn network_changed(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
+        self.poke(shared, cx, |worker, _| worker.network_changed());
+    }
+
+    /// An object has changed that volumes may be made from.
+    pub(super) fn volumes_changed(
+        &mut self,
+        changed: &Changed,
+        shared: &mut Shared,
+        cx: &mut Cx<'_>,
+    ) {
+        self.poke(shared, cx, |worker, desk| worker.volumes_changed(changed, desk));
+    }
+
+    /// Lets every worker go on that `f` says is concerned.
+    fn poke(
         &mut self,
         shared: &mut Shared,
         cx: &mut Cx<'_>,
-        f: impl Fn(&mut Worker) -> bool,
+        f: impl Fn(&mut Worker, &Desk<'_, '_>) -> bool,
     ) {
-        let touched: Vec<Uid> =
-            self.pods.iter_mut().filter_map(|(uid, w)| f(&mut w.worker).then_some(*uid)).collect();
+        let desk = Desk { cx, node: &mut self.node, shared };
+        let touched: Vec<Uid> = self
+            .pods
+            .iter_mut()
+            .filter_map(|(uid, w)| f(&mut w.worker, &desk).then_some(*uid))
+            .collect();
         for uid in touched {
             self.run(uid, shared, cx);
         }
@@ -231,6 +251,9 @@ impl Agent {
         let worker = &mut watched.worker;
         let mut desk = Desk { cx, node: &mut self.node, shared };
         worker.advance(&mut desk);
+        if worker.waits_for_network() {
+            shared.network_waiters.insert(self.node.slot);
+        }
         if !watched.gone {
             let token = Token(self.next_token);
             let (may_run, cause) = (worker.may_run(), worker.cause);

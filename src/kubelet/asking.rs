@@ -90,7 +90,8 @@ impl Worker {
                 let words = super::env::expand_words(words, &spec, ask.container);
                 let run = self.actual.current(ask.container).map_or(0, |r| r.id);
                 match self.exec(ask.container, &words, d) {
-                    Some(exec) => {
+                    Some(Err(done)) => Answer { ok: None, text: done.output, lasting: false },
+                    Some(Ok(exec)) => {
                         let what = What::Command {
                             ask,
                             run,
@@ -112,7 +113,10 @@ impl Worker {
             }
             handler => {
                 let ip = self.reports.current(&self.pod).pod_ip;
-                let reply = dial::probe(handler, c, ip, probe.timeout, d);
+                let mut reply = dial::probe(handler, c, ip, probe.timeout, d);
+                // What scripts serve may change by itself.
+                let live = self.bodies.get(ask.container.index());
+                reply.answer.lasting &= !live.and_then(Option::as_ref).is_some_and(|b| b.is_live());
                 if !reply.after.is_zero() {
                     let at = now + reply.after;
                     let what = What::Network { ask, at, answer: reply.answer };
@@ -130,11 +134,9 @@ impl Worker {
             What::Command { ask, run, exec, until, words, limit } => {
                 let same = self.actual.current(ask.container).is_some_and(|r| r.id == run);
                 let done = match self.exec_done(ask.container, exec).filter(|_| same) {
-                    Some(done) => Answer {
-                        ok: Some(done.code == 0),
-                        text: done.output,
-                        lasting: done.lasting && done.code == 0,
-                    },
+                    Some(done) => {
+                        Answer { ok: Some(done.code == 0), text: done.output, lasting: false }
+                    }
                     None if !same || self.is_over(ask.container) => {
                         Answer { ok: Some(false), text: String::new(), lasting: false }
                     }
@@ -230,7 +232,11 @@ impl Hook {
         let Some(c) = container(&spec, n) else { return Self::nothing() };
         Self(match handler {
             Handler::Exec(words) => match w.exec(n, words, d) {
-                Some(exec) => Going::Command { container: n, exec, words: words.clone() },
+                Some(Ok(exec)) => Going::Command { container: n, exec, words: words.clone() },
+                Some(Err(done)) => {
+                    let text = failed(w, &c.name, words, done.code, &done.output);
+                    Going::Until(now, HookEnd::Failed(text))
+                }
                 None => Going::Until(now, HookEnd::Failed(failed(w, &c.name, words, 126, ""))),
             },
             Handler::Sleep(length) => Going::Until(now + *length, HookEnd::Succeeded),

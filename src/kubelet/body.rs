@@ -1,99 +1,450 @@
-//! What runs inside a container, as the agent sees it: started, signalled, asked to run commands.
+//! What runs inside a container, as the agent has it: started, run, signalled, asked to run commands.
+//!
+//! The program itself is [`crate::container`]'s. Here it meets the pod: its spec becomes what the
+//! container is started with, what it writes becomes log lines, the ports it listens on appear in the
+//! network, its end becomes a [`Terminated`] with a termination message
+//! (`pkg/kubelet/kuberuntime`, `getTerminationMessage`).
 
-use std::net::Ipv4Addr;
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::desk::Desk;
-use super::env::Environment;
+use super::env::{self, Environment};
 use super::images::Image;
-use super::runtime::Nth;
+use super::runtime::{Nth, container, is_init};
 use super::worker::Worker;
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::model::{Container, Terminated};
+use crate::container::{
+    self as inside, Container as Running, Ended, Mount, OutputStream, Progress, Signal, StartSpec,
+    World,
+};
+use crate::model::{Container, Kind, Ref, RestartPolicy, Terminated};
+use crate::trace::{FactKind, Output, OutputStream as Stream};
+
+pub(super) use crate::container::ExecId;
+
+/// A termination message is cut to this many bytes (`MaxContainerTerminationMessageLength`).
+const MESSAGE_BYTES: usize = 4096;
+/// And one read from the log to these (`MaxContainerTerminationMessageLogLength` and `…LogLines`).
+const LOG_BYTES: usize = 2048;
+const LOG_LINES: usize = 80;
 
 /// What a container is to be started with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Order {
+    /// Its spec.
     pub(super) container: Container,
+    /// Its image.
     pub(super) image: Arc<Image>,
+    /// Its environment.
     pub(super) env: Environment,
+    /// The pod's address.
     pub(super) ip: Option<Ipv4Addr>,
+    /// How often it was started before.
     pub(super) attempt: u32,
 }
 
-/// A command that runs in a container beside its program.
-pub(super) type ExecId = u32;
-
-/// How such a command ended.
+/// How a further command ended.
+#[derive(Debug)]
 pub(super) struct ExecDone {
+    /// Its status.
     pub(super) code: i32,
+    /// What it wrote, both streams.
     pub(super) output: String,
-    /// Whether it would say the same again until the container changes.
-    pub(super) lasting: bool,
 }
 
 /// The running program of a container.
 #[derive(Debug)]
 pub(super) struct Body {
+    inside: Running,
+    image: Arc<Image>,
+    attempt: u32,
     started: SimTime,
-    stop: Option<i32>,
+    ip: Option<Ipv4Addr>,
+    /// When it wants to run again.
+    wake: Option<SimTime>,
+    /// It is to run now.
+    stirred: bool,
+    /// A process waits for the network to change.
+    pub(super) waits_for_network: bool,
+    /// Ports that stand in the network.
+    ports: SmallVec<[u16; 1]>,
+    /// What of a line each stream has written so far.
+    partial: [Vec<u8>; 2],
+    /// The end of the log, kept where the termination message may be read from it.
+    tail: VecDeque<String>,
+    keeps_tail: bool,
+    /// Assumptions and complaints told of so far.
+    told: (usize, usize),
 }
 
 impl Body {
+    /// Starts the program of a container.
+    ///
+    /// # Errors
+    /// When there is no such program, in the runtime's words.
     pub(super) fn start(
-        _w: &Worker,
-        _n: Nth,
-        _order: Order,
+        w: &mut Worker,
+        n: Nth,
+        order: Order,
         d: &mut Desk<'_, '_>,
     ) -> Result<Self, String> {
-        Ok(Self { started: d.cx.now, stop: None })
-    }
-
-    pub(super) fn run(&mut self, d: &mut Desk<'_, '_>) -> Option<Terminated> {
-        let code = self.stop?;
-        Some(Terminated {
-            exit_code: code,
-            signal: 0,
-            reason: if code == 0 { "Completed" } else { "Error" }.into(),
-            message: Str::default(),
-            started_at: Some(self.started),
-            finished_at: Some(d.cx.now),
-            container_id: 0,
+        let started = d.cx.now;
+        let argv = argv(&w.pod.spec, n, &order.env, &order.image);
+        if !inside::is_planned(&order.image.written, argv.as_deref()) {
+            w.fill_mounts(n, d);
+        }
+        let inside =
+            with_spec(w, n, &order.env, &order.image, order.ip, order.attempt, d, |spec, world| {
+                Running::start(spec, world)
+            });
+        let inside = inside.map_err(|e| e.runtime_message())?;
+        Ok(Self {
+            inside,
+            image: order.image,
+            attempt: order.attempt,
+            started,
+            ip: order.ip,
+            wake: None,
+            stirred: true,
+            waits_for_network: false,
+            ports: SmallVec::new(),
+            partial: [Vec::new(), Vec::new()],
+            tail: VecDeque::new(),
+            keeps_tail: order.container.termination_message_from_logs,
+            told: (0, 0),
         })
     }
 
+    /// When it wants to run.
     pub(super) fn next(&self) -> Option<SimTime> {
-        None
+        if self.stirred { Some(SimTime::ZERO) } else { self.wake }
+    }
+
+    /// It is to run now: something has happened to it.
+    pub(super) fn stir(&mut self) {
+        self.stirred = true;
+    }
+
+    /// The network has changed.
+    pub(super) fn network_changed(&mut self) {
+        self.inside.network_changed();
+        self.stirred = true;
+    }
+
+    /// Whether it runs commands and scripts of its own, rather than a planned behaviour.
+    pub(super) fn is_live(&self) -> bool {
+        self.inside.files().is_some()
+    }
+
+    fn line(&mut self, stream: OutputStream, text: String, w: &Context<'_>, d: &mut Desk<'_, '_>) {
+        if self.keeps_tail {
+            self.tail.push_back(text.clone());
+            if self.tail.len() > LOG_LINES {
+                self.tail.pop_front();
+            }
+        }
+        let line = Output {
+            pod: Ref { kind: Kind::Pod, key: w.pod.meta.key() },
+            uid: w.pod.meta.uid,
+            container: w.name.clone(),
+            attempt: self.attempt,
+            stream: match stream {
+                OutputStream::Stdout => Stream::Stdout,
+                OutputStream::Stderr => Stream::Stderr,
+            },
+            text,
+        };
+        d.cx.fact(w.cause, FactKind::Output(Arc::new(line)));
+    }
+
+    /// Splits what was written into lines; `end` also tells of unfinished ones.
+    fn write(&mut self, progress: &Progress, end: bool, w: &Context<'_>, d: &mut Desk<'_, '_>) {
+        for output in &progress.output {
+            let i = usize::from(output.stream == OutputStream::Stderr);
+            for piece in output.bytes.split_inclusive(|b| *b == b'\n') {
+                self.partial[i].extend_from_slice(piece);
+                if piece.ends_with(b"\n") {
+                    let mut line = std::mem::take(&mut self.partial[i]);
+                    line.pop();
+                    let text = String::from_utf8_lossy(&line).into_owned();
+                    self.line(output.stream, text, w, d);
+                }
+            }
+        }
+        for (i, stream) in [OutputStream::Stdout, OutputStream::Stderr].into_iter().enumerate() {
+            if end && !self.partial[i].is_empty() {
+                let line = std::mem::take(&mut self.partial[i]);
+                self.line(stream, String::from_utf8_lossy(&line).into_owned(), w, d);
+            }
+        }
+    }
+
+    /// Tells of new assumptions and bounds that were reached.
+    fn confess(&mut self, w: &Context<'_>, d: &mut Desk<'_, '_>) {
+        let assumptions = self.inside.assumptions();
+        for assumption in assumptions.iter().skip(self.told.0) {
+            let subject = match assumption {
+                inside::Assumption::Service { image } | inside::Assumption::Task { image } => image,
+                inside::Assumption::Command { name } => name,
+            };
+            d.assume(w.cause, subject, &assumption.to_string());
+        }
+        let complaints = self.inside.complaints().to_vec();
+        for complaint in complaints.iter().skip(self.told.1) {
+            let subject = format!("{}/{}", w.pod.meta.name, w.name);
+            d.unmodelled(w.cause, &subject, complaint);
+        }
+        self.told = (assumptions.len(), complaints.len());
+    }
+
+    /// Shows the ports it listens on in the network, and takes those away that it no longer does.
+    fn show_ports(&mut self, d: &mut Desk<'_, '_>) {
+        let Some(ip) = self.ip else { return };
+        let now = d.cx.now;
+        let listening = self.inside.listening(now);
+        let at = |port: u16| SocketAddr::new(IpAddr::V4(ip), port);
+        for port in &self.ports {
+            if !listening.iter().any(|(p, _)| p == port) {
+                d.shared.network.close(at(*port));
+                d.shared.network_changed = true;
+            }
+        }
+        for (port, listener) in &listening {
+            if !self.ports.contains(port) {
+                d.shared.network.listen(at(*port), listener.clone());
+                d.shared.network_changed = true;
+            }
+        }
+        self.ports = listening.into_iter().map(|(port, _)| port).collect();
+    }
+
+    fn close_ports(&mut self, d: &mut Desk<'_, '_>) {
+        let Some(ip) = self.ip else { return };
+        for port in std::mem::take(&mut self.ports) {
+            d.shared.network.close(SocketAddr::new(IpAddr::V4(ip), port));
+            d.shared.network_changed = true;
+        }
+    }
+
+    fn log_end(&self) -> String {
+        let mut text = self.tail.iter().map(|l| format!("{l}\n")).collect::<String>();
+        let cut = text.len().saturating_sub(LOG_BYTES);
+        let cut = (cut..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(cut);
+        text.drain(..cut);
+        text
     }
 }
 
+/// Whose body it is.
+struct Context<'a> {
+    pod: &'a crate::model::Pod,
+    name: Str,
+    cause: crate::trace::FactId,
+}
+
 impl Worker {
+    /// Lets the program of a container run if its time has come; how it ended, once it has.
+    pub(super) fn run_body(&mut self, n: Nth, d: &mut Desk<'_, '_>) -> Option<Terminated> {
+        let mut body = self.bodies.get_mut(n.index())?.take()?;
+        let due = body.stirred || body.wake.is_some_and(|at| at <= d.cx.now);
+        if !due {
+            self.bodies[n.index()] = Some(body);
+            return None;
+        }
+        body.stirred = false;
+        let mut world =
+            World { now: d.cx.now, network: &d.shared.network, volumes: &mut d.shared.volumes };
+        let progress = body.inside.run(&mut world);
+        let pod = Arc::clone(&self.pod);
+        let name = container(&pod.spec, n).map(|c| c.name.clone()).unwrap_or_default();
+        let context = Context { pod: &pod, name, cause: self.cause };
+        body.write(&progress, progress.ended.is_some(), &context, d);
+        body.confess(&context, d);
+        body.wake = progress.wake;
+        body.waits_for_network = progress.waits_for_network;
+        let ended = progress.ended;
+        if ended.is_none() {
+            body.show_ports(d);
+        }
+        let ending = ended.map(|ended| self.ending(n, &body, ended, d));
+        self.bodies[n.index()] = Some(body);
+        ending
+    }
+
+    /// Makes the files of the volumes that a container mounts.
+    fn fill_mounts(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
+        let pod = Arc::clone(&self.pod);
+        self.mounts.fill(&pod, n, self.cause, d);
+    }
+
+    fn ending(&self, n: Nth, body: &Body, ended: Ended, d: &Desk<'_, '_>) -> Terminated {
+        let code = i32::from(ended.code());
+        Terminated {
+            exit_code: code,
+            signal: 0,
+            reason: if code == 0 { "Completed" } else { "Error" }.into(),
+            message: self.termination_message(n, body, code, d).into(),
+            started_at: Some(body.started),
+            finished_at: Some(d.cx.now),
+            container_id: 0,
+        }
+    }
+
+    fn termination_message(&self, n: Nth, body: &Body, code: i32, d: &Desk<'_, '_>) -> String {
+        let Some(c) = container(self.spec(), n) else { return String::new() };
+        let path = c.termination_message_path.as_str();
+        let mounts = self.mounts.of_container(self.spec(), n);
+        let mounted = mounts.iter().rev().find_map(|m| {
+            let rest = path.strip_prefix(m.path.as_str()).filter(|r| r.starts_with('/'))?;
+            d.shared.volumes.get(m.volume)?.content(&format!("{}{rest}", m.sub_path))
+        });
+        let own = || body.inside.files().and_then(|f| f.content(path));
+        let text = mounted.or_else(own).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text[..text.len().min(MESSAGE_BYTES)]).into_owned();
+        if text.is_empty() && c.termination_message_from_logs && code != 0 {
+            return body.log_end();
+        }
+        text
+    }
+
     /// The program of a container is gone.
-    pub(super) fn drop_body(&mut self, n: Nth, _d: &mut Desk<'_, '_>) {
-        if let Some(body) = self.bodies.get_mut(n.index()) {
-            *body = None;
+    pub(super) fn drop_body(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
+        if let Some(mut body) = self.bodies.get_mut(n.index()).and_then(Option::take) {
+            body.close_ports(d);
         }
     }
 
-    pub(super) fn signal(&mut self, n: Nth, kill: bool, _d: &mut Desk<'_, '_>) {
-        if let Some(Some(body)) = self.bodies.get_mut(n.index()) {
-            body.stop = Some(if kill { 137 } else { 0 });
-        }
+    /// Sends the stop signal to a container, or the one that nothing survives.
+    pub(super) fn signal(&mut self, n: Nth, kill: bool, d: &mut Desk<'_, '_>) {
+        let Some(Some(body)) = self.bodies.get_mut(n.index()) else { return };
+        let signal = if kill { Signal::KILL } else { inside::stop_signal(&body.image.written) };
+        let mut world =
+            World { now: d.cx.now, network: &d.shared.network, volumes: &mut d.shared.volumes };
+        body.inside.signal(signal, &mut world);
+        body.stirred = true;
     }
 
+    /// Runs a command in a container; `None` where it does not run.
     pub(super) fn exec(
         &mut self,
-        _n: Nth,
-        _words: &[Str],
-        _d: &mut Desk<'_, '_>,
-    ) -> Option<ExecId> {
-        Some(1)
+        n: Nth,
+        words: &[Str],
+        d: &mut Desk<'_, '_>,
+    ) -> Option<Result<ExecId, ExecDone>> {
+        let mut body = self.bodies.get_mut(n.index())?.take()?;
+        let was_live = body.is_live();
+        if !was_live {
+            self.fill_mounts(n, d);
+        }
+        let env = env::of_container(&self.pod, n, body.ip, d.node, d.shared);
+        let env = env.unwrap_or_default();
+        let (image, ip, attempt) = (Arc::clone(&body.image), body.ip, body.attempt);
+        let result = with_spec(self, n, &env, &image, ip, attempt, d, |spec, world| {
+            body.inside.exec(spec, words, world)
+        });
+        body.stirred = true;
+        self.bodies[n.index()] = Some(body);
+        Some(result.map_err(|error| ExecDone { code: 126, output: error.runtime_message() }))
     }
 
-    pub(super) fn exec_done(&mut self, _n: Nth, _exec: ExecId) -> Option<ExecDone> {
-        Some(ExecDone { code: 0, output: String::new(), lasting: true })
+    /// How a command in a container ended, once it has.
+    pub(super) fn exec_done(&mut self, n: Nth, exec: ExecId) -> Option<ExecDone> {
+        let body = self.bodies.get_mut(n.index())?.as_mut()?;
+        let result = body.inside.exec_result(exec)?;
+        let bytes: Vec<u8> = result.output.iter().flat_map(|o| o.bytes.iter().copied()).collect();
+        Some(ExecDone {
+            code: i32::from(result.ended.code()),
+            output: String::from_utf8_lossy(&bytes).into_owned(),
+        })
     }
 
-    pub(super) fn exec_cancel(&mut self, _n: Nth, _exec: ExecId, _d: &mut Desk<'_, '_>) {}
+    /// Ends a command in a container.
+    pub(super) fn exec_cancel(&mut self, n: Nth, exec: ExecId, d: &mut Desk<'_, '_>) {
+        let Some(Some(body)) = self.bodies.get_mut(n.index()) else { return };
+        let mut world =
+            World { now: d.cx.now, network: &d.shared.network, volumes: &mut d.shared.volumes };
+        body.inside.exec_cancel(exec, &mut world);
+        body.stirred = true;
+    }
+}
+
+/// Calls `f` with what a container is started with.
+#[expect(clippy::too_many_arguments, reason = "a container's spec has many sources")]
+fn with_spec<T>(
+    w: &Worker,
+    n: Nth,
+    env: &Environment,
+    image: &Image,
+    ip: Option<Ipv4Addr>,
+    attempt: u32,
+    d: &mut Desk<'_, '_>,
+    f: impl FnOnce(&StartSpec<'_>, &mut World<'_>) -> T,
+) -> T {
+    let pod = &w.pod;
+    let wire = env::wire_container(&pod.spec, n);
+    let argv = argv(&pod.spec, n, env, image);
+    let vars: Vec<(Str, Str)> = env.all().into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+    let security = wire.and_then(|c| c.security_context.as_ref());
+    let pod_security = pod.spec.wire.security_context.as_ref();
+    let id = |own: Option<i64>, of_pod: Option<i64>| {
+        own.or(of_pod).and_then(|id| u32::try_from(id).ok()).unwrap_or(0)
+    };
+    let mounts: Vec<Mount> = w.mounts.of_container(&pod.spec, n);
+    let hostname: Str = match pod.spec.host_network {
+        true => d.node.name.clone(),
+        false => pod.hostname().clone(),
+    };
+    let c = container(&pod.spec, n);
+    let policy = c.and_then(|c| c.restart_policy).unwrap_or(pod.spec.restart_policy);
+    let sidecar = c.is_some_and(Container::is_sidecar);
+    let service = policy == RestartPolicy::Always && (sidecar || !is_init(&pod.spec, n));
+    let key = format!("{}/{}/{attempt}", pod.meta.uid, n.0);
+    let spec = StartSpec {
+        image: &image.written,
+        argv: argv.as_deref(),
+        env: &vars,
+        cwd: wire.and_then(|c| c.working_dir.as_deref()).unwrap_or_default(),
+        uid: id(security.and_then(|s| s.run_as_user), pod_security.and_then(|s| s.run_as_user)),
+        gid: id(security.and_then(|s| s.run_as_group), pod_security.and_then(|s| s.run_as_group)),
+        hostname: &hostname,
+        pod_ip: ip,
+        namespace: &pod.meta.namespace,
+        mounts: &mounts,
+        stdin: b"",
+        service,
+        limits: inside::Limits::default(),
+        random: (d.cx.rng, &key),
+        nslookup: inside::NslookupStyle::default(),
+    };
+    let mut world =
+        World { now: d.cx.now, network: &d.shared.network, volumes: &mut d.shared.volumes };
+    f(&spec, &mut world)
+}
+
+/// Command and arguments with variables put in; `None` for the image's own.
+fn argv(
+    spec: &crate::model::PodSpec,
+    n: Nth,
+    env: &Environment,
+    image: &Image,
+) -> Option<Vec<Str>> {
+    let c = container(spec, n)?;
+    if c.command.is_empty() && c.args.is_empty() {
+        return None;
+    }
+    let value = |name: &str| env.get(name).cloned();
+    let words =
+        |from: &[Str]| -> Vec<Str> { from.iter().map(|w| env::expand(w, value).into()).collect() };
+    let args = words(&c.args);
+    let mut all = words(&c.command);
+    if all.is_empty() {
+        all.extend(inside::entrypoint(&image.written, &args));
+    }
+    all.extend(args);
+    Some(all)
 }

@@ -21,7 +21,7 @@ use crate::model::{Container, Pod, PodSpec, Resources, wire};
 pub(super) type Env = BTreeMap<String, String>;
 
 /// The environment of a container: what its spec gives it, and what tells of Services.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Environment {
     /// From the spec; these come before the others.
     pub(super) own: Env,

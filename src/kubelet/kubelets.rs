@@ -3,7 +3,9 @@
 use super::agent::Agent;
 use super::images::ImageModel;
 use super::node::NodeState;
+use super::services::Services;
 use super::shared::Shared;
+use super::volumes::Changed;
 use crate::base::time::SimTime;
 use crate::engine::{Answer, ComponentId, Cx, WakeReason};
 use crate::model::{Kind, Node, Object, Slot};
@@ -19,8 +21,12 @@ use crate::trace::Change;
 pub struct Kubelets {
     agents: Vec<Option<Box<Agent>>>,
     shared: Shared,
+    services: Services,
     rearmed: Vec<ComponentId>,
 }
+
+/// A change of the network may lead to another; so many in a row are followed within one event.
+const NETWORK_ROUNDS: usize = 16;
 
 impl Default for Kubelets {
     fn default() -> Self {
@@ -31,7 +37,12 @@ impl Default for Kubelets {
 impl Kubelets {
     /// No agents yet: one is made for every node that is heard of.
     pub fn new(images: ImageModel) -> Self {
-        Self { agents: Vec::new(), shared: Shared::new(images), rearmed: Vec::new() }
+        Self {
+            agents: Vec::new(),
+            shared: Shared::new(images),
+            services: Services::default(),
+            rearmed: Vec::new(),
+        }
     }
 
     /// News has reached an agent, or all of them.
@@ -95,33 +106,95 @@ impl Kubelets {
         let Some(Some(agent)) = self.agents.get_mut(slot.index()) else { return };
         f(agent, &mut self.shared, cx);
         self.rearmed.push(id);
+        self.tell_network_changes(cx);
     }
 
+    /// Lets programs go on that wait for the network, where it has changed.
+    fn tell_network_changes(&mut self, cx: &mut Cx<'_>) {
+        for _ in 0..NETWORK_ROUNDS {
+            if !std::mem::take(&mut self.shared.network_changed) {
+                return;
+            }
+            for slot in std::mem::take(&mut self.shared.network_waiters) {
+                self.visit(slot, cx, |agent, shared, cx| agent.network_changed(shared, cx));
+            }
+        }
+    }
+
+    /// Lets the agent in a slot do something on behalf of news that all hear.
+    fn visit(
+        &mut self,
+        slot: Slot,
+        cx: &mut Cx<'_>,
+        f: impl FnOnce(&mut Agent, &mut Shared, &mut Cx<'_>),
+    ) {
+        let Some(Some(agent)) = self.agents.get_mut(slot.index()) else { return };
+        let id = ComponentId::Kubelet(slot);
+        let me = std::mem::replace(&mut cx.me, id);
+        f(agent, &mut self.shared, cx);
+        cx.me = me;
+        self.rearmed.push(id);
+    }
+
+    /// What all agents hear together.
     fn hear(&mut self, cx: &mut Cx<'_>) {
-        let mut nodes: Vec<(Slot, Change, Node)> = Vec::new();
-        self.shared.hear(cx, |kind, delta| {
-            if kind == Kind::Node
-                && delta.change != Change::Modified
-                && let Object::Node(node) = delta.new
-            {
-                nodes.push((delta.slot, delta.change, Node::clone(node)));
+        let mut nodes: Vec<(Slot, Option<Node>)> = Vec::new();
+        let mut sources: Vec<Changed> = Vec::new();
+        let services = &mut self.services;
+        self.shared.hear(cx, |kind, delta| match delta.new {
+            Object::Node(node) => match delta.change {
+                Change::Added => nodes.push((delta.slot, Some(Node::clone(node)))),
+                Change::Deleted => nodes.push((delta.slot, None)),
+                Change::Modified => {}
+            },
+            Object::ConfigMap(map) if delta.change == Change::Modified => {
+                sources.push(Changed::Map(map.meta.key()));
             }
+            Object::Secret(secret) if delta.change == Change::Modified => {
+                sources.push(Changed::Secret(secret.meta.key()));
+            }
+            Object::Service(service) => services.touch(service.meta.key()),
+            Object::EndpointSlice(slice) => {
+                services.touch_slice(slice, delta.change == Change::Deleted);
+            }
+            _ => debug_assert!(kind != Kind::Pod, "pods are heard of by their nodes"),
         });
-        for (slot, change, node) in nodes {
-            if self.agents.len() <= slot.index() {
-                self.agents.resize_with(slot.index() + 1, || None);
-            }
-            match change {
-                Change::Added => {
-                    let state = NodeState::new(&node, slot, cx.rng, cx.now);
-                    self.agents[slot.index()] = Some(Box::new(Agent::new(state)));
-                    // Pods may have been bound before the node was heard of.
-                    let id = ComponentId::Kubelet(slot);
-                    let me = std::mem::replace(&mut cx.me, id);
-                    self.with(id, cx, |agent, shared, cx| agent.sync(shared, cx));
-                    cx.me = me;
-                }
-                Change::Deleted | Change::Modified => self.agents[slot.index()] = None,
+        for (slot, node) in nodes {
+            self.node_came_or_went(slot, node, cx);
+        }
+        if !sources.is_empty() {
+            self.sources_changed(&sources, cx);
+        }
+        let mut network = std::mem::take(&mut self.shared.network);
+        self.shared.network_changed |= self.services.settle(&self.shared, &mut network);
+        self.shared.network = network;
+        self.tell_network_changes(cx);
+    }
+
+    fn node_came_or_went(&mut self, slot: Slot, node: Option<Node>, cx: &mut Cx<'_>) {
+        if self.agents.len() <= slot.index() {
+            self.agents.resize_with(slot.index() + 1, || None);
+        }
+        let Some(node) = node else {
+            // Nobody drives what runs there any more; it counts as switched off.
+            self.visit(slot, cx, |agent, shared, cx| agent.crash(shared, cx));
+            self.agents[slot.index()] = None;
+            return;
+        };
+        let state = NodeState::new(&node, slot, cx.rng, cx.now);
+        self.agents[slot.index()] = Some(Box::new(Agent::new(state)));
+        // Pods may have been bound before the node was heard of.
+        self.visit(slot, cx, |agent, shared, cx| agent.sync(shared, cx));
+    }
+
+    /// Objects have changed that volumes may be made from.
+    fn sources_changed(&mut self, sources: &[Changed], cx: &mut Cx<'_>) {
+        let count = u32::try_from(self.agents.len()).unwrap_or(u32::MAX);
+        for slot in (0..count).map(Slot) {
+            for changed in sources {
+                self.visit(slot, cx, |agent, shared, cx| {
+                    agent.volumes_changed(changed, shared, cx);
+                });
             }
         }
     }

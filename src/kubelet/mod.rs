@@ -28,6 +28,7 @@ mod agent;
 mod asking;
 mod body;
 mod conditions;
+mod contents;
 mod desk;
 mod dial;
 mod env;
@@ -40,6 +41,7 @@ mod probes;
 mod reports;
 mod restarts;
 mod runtime;
+mod services;
 mod shared;
 mod status;
 #[cfg(test)]

@@ -12,9 +12,7 @@ use std::time::Duration;
 
 use super::runtime::{Nth, each, is_init};
 use crate::base::time::SimTime;
-use crate::model::{
-    Container, ContainerState, ContainerStatus, Handler, PodSpec, PodStatus, Probe,
-};
+use crate::model::{Container, ContainerState, ContainerStatus, PodSpec, PodStatus, Probe};
 
 /// What a probe says of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +91,12 @@ struct Worker {
     base: SimTime,
     /// The latest tick that was looked at.
     ticked: SimTime,
+    /// The next tick that is to be looked at; ticks that could do nothing pass unseen.
+    armed: Option<SimTime>,
     /// It is to run at once.
     triggered: bool,
+    /// A tick has come while a probe was under way: the next look is as soon as that is over.
+    late: bool,
     /// The run of the container that it knows; 0 for none.
     run: u64,
     /// What holds for that run.
@@ -153,7 +155,9 @@ impl Probes {
                     period: probe.period,
                     base: now,
                     ticked: now,
+                    armed: None,
                     triggered: false,
+                    late: false,
                     run: 0,
                     result: None,
                     last: Outcome::Unknown,
@@ -247,11 +251,12 @@ impl Probes {
     pub(super) fn tick(&mut self, spec: &PodSpec, status: &PodStatus, now: SimTime) -> Ticked {
         let mut out = Ticked::default();
         for w in &mut self.workers {
-            let due = w.triggered || w.next(spec, status).is_some_and(|at| at <= now);
+            let due = w.triggered || w.armed.is_some_and(|at| at <= now);
             if w.busy || !due {
                 continue;
             }
             w.triggered = false;
+            w.armed = None;
             w.ticked = now;
             if w.look(spec, status, now, &mut out.changes) {
                 w.busy = true;
@@ -266,6 +271,7 @@ impl Probes {
         let i = self.worker(ask.container, ask.kind)?;
         let w = &mut self.workers[i];
         w.busy = false;
+        w.late = true;
         let probe = super::runtime::container(spec, w.container).and_then(|c| w.kind.of(c))?;
         let outcome = if answer.ok? { Outcome::Success } else { Outcome::Failure };
         if w.last == outcome {
@@ -290,42 +296,49 @@ impl Probes {
         changed.then_some(Change { kind: w.kind, run: w.run, outcome })
     }
 
-    /// Forgets that answers cannot change: the network or a container has changed.
-    pub(super) fn unsettle(&mut self) {
+    /// Notes which tick of each worker is to be looked at next: the first from now on that can do
+    /// something.
+    pub(super) fn arm(&mut self, spec: &PodSpec, status: &PodStatus, now: SimTime) {
         for w in &mut self.workers {
-            w.settled = false;
+            if w.busy {
+                w.armed = None;
+                continue;
+            }
+            let after_last = w.ticked + Duration::from_nanos(1);
+            let from = if std::mem::take(&mut w.late) { after_last } else { after_last.max(now) };
+            let relevant = w.relevant(spec, status);
+            w.armed = relevant.map(|at| next_tick(w.base, w.period, from.max(at)));
         }
     }
 
     /// When the next tick that can do something comes.
-    pub(super) fn next_wake(&self, spec: &PodSpec, status: &PodStatus) -> Option<SimTime> {
-        self.workers.iter().filter(|w| !w.busy).filter_map(|w| w.next(spec, status)).min()
+    pub(super) fn next_wake(&self) -> Option<SimTime> {
+        let now = |w: &Worker| w.triggered.then_some(SimTime::ZERO);
+        self.workers.iter().filter(|w| !w.busy).filter_map(|w| now(w).or(w.armed)).min()
     }
 }
 
 impl Worker {
-    /// The next tick that can do something.
-    fn next(&self, spec: &PodSpec, status: &PodStatus) -> Option<SimTime> {
+    /// From when on a tick can do something.
+    fn relevant(&self, spec: &PodSpec, status: &PodStatus) -> Option<SimTime> {
         let c = super::runtime::container(spec, self.container)?;
         let of = status.container(&c.name).filter(|s| s.container_id != 0)?;
         if status.phase.is_terminal() {
             return None;
         }
-        if self.triggered {
-            return Some(self.ticked);
+        if self.run != of.container_id {
+            return Some(SimTime::ZERO);
         }
-        let from = if self.run == of.container_id { self.relevant(c, of)? } else { self.ticked };
-        let from = from.max(self.ticked + Duration::from_nanos(1));
-        Some(next_tick(self.base, self.period, from))
+        self.relevant_to_run(c, of)
     }
 
     /// From when on a tick can do something about the run that the worker knows.
-    fn relevant(&self, c: &Container, of: &ContainerStatus) -> Option<SimTime> {
+    fn relevant_to_run(&self, c: &Container, of: &ContainerStatus) -> Option<SimTime> {
         if self.on_hold || self.settled {
             return None;
         }
         let ContainerState::Running { started_at } = of.state else {
-            return (self.result != Some(Outcome::Failure)).then_some(self.ticked);
+            return (self.result != Some(Outcome::Failure)).then_some(SimTime::ZERO);
         };
         let asks = (of.started == Some(true)) != (self.kind == ProbeKind::Startup);
         let delay = self.kind.of(c)?.initial_delay;
@@ -381,15 +394,4 @@ pub(super) fn next_tick(base: SimTime, period: Duration, from: SimTime) -> SimTi
     let behind = from.as_nanos().saturating_sub(base.as_nanos());
     let steps = behind.div_ceil(period_nanos);
     SimTime::from_nanos(base.as_nanos().saturating_add(steps.saturating_mul(period_nanos)))
-}
-
-/// The words of a probe's handler, for people.
-pub(super) fn describe(handler: &Handler) -> String {
-    match handler {
-        Handler::Exec(words) => words.join(" "),
-        Handler::HttpGet(get) => format!("GET {}", get.path),
-        Handler::TcpSocket { .. } => "a TCP connection".to_owned(),
-        Handler::Grpc { .. } => "the gRPC health service".to_owned(),
-        Handler::Sleep(length) => format!("a wait of {} s", length.as_secs()),
-    }
 }

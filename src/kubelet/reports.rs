@@ -190,8 +190,9 @@ fn unready(status: &mut PodStatus) {
 /// Whether two statuses say the same, conditions of others left aside
 /// (`isPodStatusByKubeletEqual`).
 fn same(a: &PodStatus, b: &PodStatus) -> bool {
-    let own = |s: &PodStatus| -> Vec<PodCondition> {
-        s.conditions.iter().filter(|c| conditions::is_own(&c.kind)).cloned().collect()
+    let same_conditions = || {
+        let own = |c: &&PodCondition| conditions::is_own(&c.kind);
+        a.conditions.iter().filter(own).eq(b.conditions.iter().filter(own))
     };
     let rest = a.phase == b.phase
         && a.reason == b.reason
@@ -202,5 +203,5 @@ fn same(a: &PodStatus, b: &PodStatus) -> bool {
         && a.pod_ip == b.pod_ip
         && a.host_ip == b.host_ip
         && a.observed_generation == b.observed_generation;
-    rest && (Arc::ptr_eq(&a.conditions, &b.conditions) || own(a) == own(b))
+    rest && (Arc::ptr_eq(&a.conditions, &b.conditions) || same_conditions())
 }

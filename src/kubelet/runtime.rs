@@ -158,11 +158,6 @@ impl View {
         }
     }
 
-    /// Whether any container runs.
-    pub(super) fn any_running(&self) -> bool {
-        self.runs.iter().filter_map(|r| r.current.as_ref()).any(Run::is_running)
-    }
-
     /// The sandbox, if it stands.
     pub(super) fn ready_sandbox(&self) -> Option<&Sandbox> {
         self.sandbox.as_ref().filter(|s| s.ready)

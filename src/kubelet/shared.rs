@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::env::{self, Env};
 use super::images::{ImageModel, Images};
 use crate::base::Str;
+use crate::container::{Network, VolumeId, Volumes};
 use crate::engine::Cx;
 use crate::model::{Key, Kind, Object, Resources, Slot, Whole, wire};
 use crate::store::{Delta, Informer};
@@ -33,6 +34,17 @@ pub(super) struct Shared {
     pub(super) image_model: ImageModel,
     /// Names of images.
     pub(super) images: Images,
+    /// Who can be found and reached from inside containers.
+    pub(super) network: Network,
+    /// The network has changed since it was last looked at.
+    pub(super) network_changed: bool,
+    /// Nodes with containers that wait for the network to change.
+    pub(super) network_waiters: BTreeSet<Slot>,
+    /// The files of all volumes.
+    pub(super) volumes: Volumes,
+    /// Volumes that outlive pods, by a name in the cluster.
+    pub(super) kept_volumes: BTreeMap<String, VolumeId>,
+    last_volume: u32,
     /// What has been assumed so far, each once.
     pub(super) assumed: BTreeSet<Assumption>,
     /// Variables of Services by namespace and whether its own Services count; emptied when Services
@@ -47,6 +59,12 @@ impl Shared {
             informers: KINDS.iter().map(|_| Informer::default()).collect(),
             image_model,
             images: Images::default(),
+            network: Network::new(),
+            network_changed: false,
+            network_waiters: BTreeSet::new(),
+            volumes: Volumes::new(),
+            kept_volumes: BTreeMap::new(),
+            last_volume: 0,
             assumed: BTreeSet::new(),
             service_env: BTreeMap::new(),
         }
@@ -73,6 +91,17 @@ impl Shared {
         let i =
             KINDS.iter().position(|k| *k == kind).expect("only kinds of the list are asked for");
         &self.informers[i]
+    }
+
+    /// A number for a volume that is new.
+    pub(super) fn new_volume(&mut self) -> VolumeId {
+        self.last_volume += 1;
+        VolumeId(self.last_volume)
+    }
+
+    /// An object of one of the shared kinds.
+    pub(super) fn object(&self, kind: Kind, key: &Key) -> Option<&Object> {
+        self.of(kind).by_key(key)
     }
 
     /// A ConfigMap.
@@ -109,11 +138,6 @@ impl Shared {
             Object::Node(node) => Some(node),
             _ => None,
         }
-    }
-
-    /// The slot of the node of that name.
-    pub(super) fn node_slot(&self, name: &str) -> Option<Slot> {
-        self.of(Kind::Node).slot(&Key::new("", name))
     }
 
     /// What pods may use of a node.

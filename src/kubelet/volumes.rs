@@ -7,10 +7,13 @@
 
 use std::time::Duration;
 
+use super::contents::Contents;
 use super::desk::Desk;
+use super::runtime::Nth;
 use super::text::go_list;
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::Mount;
 use crate::model::{Key, Kind, Pod, PodSpec, wire};
 use crate::trace::{EventType, FactId, Regarding};
 
@@ -21,10 +24,46 @@ const RETRY_LIMIT: Duration = Duration::from_secs(122);
 /// How long a sync waits for volumes (`podAttachAndMountTimeout`).
 const GIVE_UP: Duration = Duration::from_secs(123);
 
+/// An object that volumes may be made from, and that has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// A ConfigMap.
+    Map(Key),
+    /// A Secret.
+    Secret(Key),
+    /// The pod's own labels or annotations.
+    Own,
+}
+
+impl Changed {
+    fn is_in(&self, pod: &Pod, volume: &wire::core::Volume) -> bool {
+        let sources = volume.projected.iter().flat_map(|p| p.sources.iter().flatten());
+        match self {
+            Self::Map(key) => {
+                let named = |name: &str| *name == *key.name && pod.meta.namespace == key.namespace;
+                let mut of_sources = sources.filter_map(|s| s.config_map.as_ref());
+                volume.config_map.as_ref().is_some_and(|c| named(&c.name))
+                    || of_sources.any(|c| named(&c.name))
+            }
+            Self::Secret(key) => {
+                let named = |name: &str| *name == *key.name && pod.meta.namespace == key.namespace;
+                let mut of_sources = sources.filter_map(|s| s.secret.as_ref());
+                let own = volume.secret.as_ref().and_then(|s| s.secret_name.as_deref());
+                own.is_some_and(named) || of_sources.any(|s| named(&s.name))
+            }
+            Self::Own => {
+                volume.downward_api.is_some()
+                    || sources.into_iter().any(|s| s.downward_api.is_some())
+            }
+        }
+    }
+}
+
 /// How far the volumes of a pod are.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
     state: State,
+    contents: Contents,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +107,31 @@ enum Obstacle {
 }
 
 impl Mounts {
+    /// What a container mounts of the volumes whose files have been made.
+    pub(super) fn of_container(&self, spec: &PodSpec, n: Nth) -> Vec<Mount> {
+        self.contents.of_container(spec, n)
+    }
+
+    /// Makes the files of the volumes that a container mounts.
+    pub(super) fn fill(&mut self, pod: &Pod, n: Nth, cause: FactId, d: &mut Desk<'_, '_>) {
+        self.contents.fill(pod, n, cause, d);
+    }
+
+    /// Writes files anew whose objects have changed; whether any have.
+    pub(super) fn refresh(&mut self, pod: &Pod, d: &mut Desk<'_, '_>) -> bool {
+        self.contents.refresh(pod, d)
+    }
+
+    /// Whether files have been made from that object, or from the pod itself.
+    pub(super) fn follow(&self, pod: &Pod, changed: &Changed) -> bool {
+        self.contents.follows(pod, |volume| changed.is_in(pod, volume))
+    }
+
+    /// The pod is gone.
+    pub(super) fn clear(&mut self, d: &mut Desk<'_, '_>) {
+        self.contents.clear(d);
+    }
+
     /// Whether the volumes are there.
     pub(super) fn poll(&mut self, pod: &Pod, since: SimTime, d: &mut Desk<'_, '_>) -> Poll {
         let now = d.cx.now;

@@ -21,10 +21,10 @@ use super::reports::Reports;
 use super::restarts::Series;
 use super::runtime::{Nth, RunState, View, container, is_init};
 use super::status::{self, Scene, StartFailure};
-use super::volumes::{Mounts, Poll};
+use super::volumes::{Changed, Mounts, Poll};
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::model::{ContainerState, Kind, Labels, Pod, PodSpec, Ref, Terminated, Uid};
+use crate::model::{Kind, Labels, Pod, PodSpec, Ref, Terminated, Uid};
 use crate::trace::{EventType, FactId, Regarding};
 
 /// Other failures of a sync are tried again after this, stretched (`backOffPeriod`).
@@ -36,6 +36,8 @@ const STRETCH_PERCENT: u32 = 50;
 /// From the stop of all containers until the pod's volumes are unmounted, and the wait between looks.
 const UNMOUNT: Duration = Duration::from_millis(150);
 const UNMOUNT_POLL: Duration = Duration::from_millis(300);
+/// So many resyncs without news are counted at most (some three months); further ones count as one.
+const RESYNCS_COUNTED: u64 = 100_000;
 /// More steps than any pod takes within one instant; reaching it is an error of the state machine.
 const STEPS_PER_INSTANT: usize = 10_000;
 
@@ -100,6 +102,8 @@ pub(super) struct Worker {
     relist: Option<SimTime>,
     /// The grace of its termination in seconds; 0 before that begins.
     pub(super) grace: u64,
+    /// When files of volumes are brought up to date.
+    refresh_at: Option<SimTime>,
     /// When its containers had all been stopped.
     stopped_at: SimTime,
     /// When statuses are compared with the server's.
@@ -141,6 +145,7 @@ impl Worker {
             resync: None,
             relist: None,
             grace: 0,
+            refresh_at: None,
             stopped_at: SimTime::ZERO,
             reconcile: None,
             draws: 0,
@@ -193,6 +198,7 @@ impl Worker {
             self.newest = Arc::clone(&self.pod);
         }
         if differs_in_what_is_wanted(&old, &self.pod) {
+            self.volumes_changed(&Changed::Own, d);
             self.update(d);
         } else if !self.pod.spec.readiness_gates.is_empty() && self.gates_changed() {
             self.update(d);
@@ -200,6 +206,46 @@ impl Worker {
         if self.reports.differs(&self.newest, self.may_run()) && self.life != Life::Finished {
             self.reconcile.get_or_insert(d.node.phases.status_after(d.cx.now));
         }
+    }
+
+    /// An object has changed that files of the pod's volumes are made from: they follow at the pod's
+    /// next resync. Resyncs that find nothing are no events, so the next one is computed here.
+    pub(super) fn volumes_changed(&mut self, changed: &Changed, d: &Desk<'_, '_>) -> bool {
+        if self.life != Life::Syncing || !self.mounts.follow(&self.pod, changed) {
+            return false;
+        }
+        let now = d.cx.now;
+        let key = self.uid().to_string();
+        let mut at = self.last_sync;
+        for n in 0..RESYNCS_COUNTED {
+            let mut stream = d.cx.rng.numbered_stream("pod-resync", &key, n);
+            at = d.node.phases.sync_from(at + stream.jitter(RESYNC, STRETCH_PERCENT));
+            if at > now {
+                break;
+            }
+        }
+        self.refresh_at = Some(at.max(now));
+        true
+    }
+
+    /// Files that programs look at have changed.
+    fn stir_bodies(&mut self) {
+        self.bodies.iter_mut().flatten().for_each(|b| b.stir());
+    }
+
+    /// Whether a program waits for the network to change.
+    pub(super) fn waits_for_network(&self) -> bool {
+        self.bodies.iter().flatten().any(|b| b.waits_for_network)
+    }
+
+    /// The network has changed; whether that may matter to a program.
+    pub(super) fn network_changed(&mut self) -> bool {
+        let mut any = false;
+        for body in self.bodies.iter_mut().flatten().filter(|b| b.waits_for_network) {
+            body.network_changed();
+            any = true;
+        }
+        any
     }
 
     /// An update for the worker (`UpdatePod`).
@@ -279,14 +325,14 @@ impl Worker {
             PodWork::Stopping(kills) => kills.next_wake(),
             PodWork::Unmounting(at) => Some(*at),
         };
-        let status = self.reports.current(&self.pod);
         let bodies = self.bodies.iter().flatten().filter_map(|b| b.next());
         let asking = self.asking.iter().filter_map(super::asking::Asking::next);
         [
             work,
             self.relist,
+            self.refresh_at,
             self.reconcile,
-            self.probes.next_wake(self.spec(), status),
+            self.probes.next_wake(),
             self.deadline().filter(|_| self.life == Life::Syncing).map(|at| d.phases.sync_from(at)),
         ]
         .into_iter()
@@ -313,6 +359,8 @@ impl Worker {
                 | self.run_timers(d)
                 | self.step(d);
             if !moved {
+                let status = self.reports.current(&self.pod);
+                self.probes.arm(&self.pod.spec, status, d.cx.now);
                 return;
             }
         }
@@ -331,6 +379,11 @@ impl Worker {
         }
         let over = self.deadline().is_some_and(|at| d.node.phases.sync_from(at) <= now);
         if over && self.life == Life::Syncing && !self.pending && self.idle() {
+            self.pending = true;
+            moved = true;
+        }
+        if self.refresh_at.is_some_and(|at| at <= now) && self.idle() {
+            self.refresh_at = None;
             self.pending = true;
             moved = true;
         }
@@ -469,6 +522,10 @@ impl Worker {
             }
         }
         self.probes.add(&self.pod.spec, d.cx.now);
+        self.refresh_at = None;
+        if self.mounts.refresh(&self.pod, d) {
+            self.stir_bodies();
+        }
         let plan = actions::compute(&self.pod, &self.seen, &self.probes, restart_all);
         PodWork::Acting(Box::new(Acting::new(plan, self.seen.clone(), restart_all)))
     }
@@ -541,7 +598,9 @@ impl Worker {
         self.life = Life::Finished;
         self.last_sync = d.cx.now;
         (self.pending, self.relist, self.reconcile) = (false, None, None);
+        self.lose(d);
         self.bodies = Vec::new();
+        self.mounts.clear(d);
         self.mounts = Mounts::default();
         self.failures = Vec::new();
         self.restarts = Vec::new();
@@ -608,9 +667,8 @@ impl Worker {
     fn run_bodies(&mut self, d: &mut Desk<'_, '_>) -> bool {
         let mut ended = false;
         for i in 0..self.bodies.len() {
-            let Some(body) = self.bodies[i].as_mut() else { continue };
-            let Some(ending) = body.run(d) else { continue };
             let n = Nth(u16::try_from(i).unwrap_or(u16::MAX));
+            let Some(ending) = self.run_body(n, d) else { continue };
             self.drop_body(n, d);
             self.note_end(n, ending, d);
             ended = true;
@@ -761,10 +819,4 @@ fn differs_in_what_is_wanted(old: &Pod, new: &Pod) -> bool {
         || !Arc::ptr_eq(&old.spec, &new.spec) && old.spec.digest != new.spec.digest
         || labels(&old.meta.labels, &new.meta.labels)
         || labels(&old.meta.annotations, &new.meta.annotations)
-}
-
-/// Whether a status shows a container that runs.
-pub(super) fn shows_running(pod: &Pod) -> bool {
-    let all = pod.status.containers.iter().chain(pod.status.init_containers.iter());
-    all.into_iter().any(|c| matches!(c.state, ContainerState::Running { .. }))
 }

@@ -193,6 +193,19 @@ impl Tree {
         self.put(path, 0o644, &all, at)
     }
 
+    /// Puts a symbolic link in place from outside, over a file or link of that name.
+    ///
+    /// # Errors
+    /// As [`Tree::put`].
+    pub fn put_link(&mut self, path: &str, target: &str, at: SimTime) -> Result<(), TreeError> {
+        self.take_away(path, at);
+        let by = Stamp { at, uid: 0, gid: 0 };
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let made = self.make_dirs(dir, by);
+        let made = made.and_then(|dir| self.add(dir, name, Kind::Link(target.into()), 0o777, by));
+        made.map(|_| ()).map_err(|cause| TreeError { path: path.to_owned(), cause })
+    }
+
     /// Removes a file or link from outside; nothing happens when it is not there.
     pub fn take_away(&mut self, path: &str, at: SimTime) {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
