@@ -28,7 +28,7 @@ impl Default for Limits {
             script_bytes: 1 << 20,
             depth: 250,
             processes: 512,
-            steps_per_instant: 4_000_000,
+            steps_per_instant: 2_000_000,
             output_bytes: 16 << 20,
             file_bytes: 64 << 20,
             memory_bytes: 64 << 20,

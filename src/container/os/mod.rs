@@ -289,6 +289,9 @@ impl Os {
         if !matches!(proc.phase, Phase::Ready) || proc.stopped {
             return;
         }
+        if self.steps > self.limits.steps_per_instant {
+            return self.set_aside(pid);
+        }
         if !self.drain_backlog(pid, world) {
             return;
         }
@@ -301,8 +304,19 @@ impl Os {
         self.after(pid, program, step, world);
     }
 
+    /// Stops a process that would keep this instant from ending.
+    fn set_aside(&mut self, pid: Pid) {
+        let text = format!(
+            "the container's processes took {} steps without letting time pass and were set aside (a busy loop, steps_per_instant; a real one would use a processor until it is stopped)",
+            self.limits.steps_per_instant
+        );
+        if self.complaints.last() != Some(&text) {
+            self.complaints.push(text);
+        }
+        self.block(pid, Wait::Spinning);
+    }
+
     fn after(&mut self, pid: Pid, program: Program, step: Step, world: &mut World<'_>) {
-        let spinning = self.steps > self.limits.steps_per_instant;
         let Some(proc) = self.procs.get_mut(&pid) else { return };
         if let Some(signal) = proc.doomed {
             return self.finish(pid, Ended::Killed(signal), world);
@@ -321,14 +335,6 @@ impl Os {
             Step::Become(next) => {
                 proc.program = Some(*next);
                 self.ready.push_back(pid);
-            }
-            Step::Yield if spinning => {
-                proc.program = Some(program);
-                self.block(pid, Wait::Spinning);
-                self.complaints.push(format!(
-                    "process {pid} ran {} steps without letting time pass and was set aside (a busy loop; a real one would use a processor until it is stopped)",
-                    self.limits.steps_per_instant
-                ));
             }
             Step::Yield => {
                 proc.program = Some(program);

@@ -15,7 +15,7 @@ use super::{Function, Shell};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::container::os::Sys;
-use crate::container::process::{Pid, Signal};
+use crate::container::process::Signal;
 
 impl Shell {
     /// A shell that was started with these arguments and this environment. What they mean is found
@@ -372,15 +372,7 @@ impl Shell {
         if let Some(node) = node {
             child.frames.push(Frame { last: true, ..Frame::new(FrameKind::Start(node)) });
         }
-        if self.dialect.is_bash() && !self.options.inherit_errexit && !self.options.posix {
-            // `$(...)` loses errexit; the caller keeps it where a plain subshell is meant.
-        }
         child
-    }
-
-    /// The pid that `$$` shows.
-    pub(super) const fn shell_pid(&self) -> Pid {
-        self.root_pid
     }
 }
 

@@ -11,8 +11,8 @@ use crate::container::shell::machine::{Flow, Frame, FrameKind};
 /// A built-in that waits.
 #[derive(Clone, Debug)]
 pub(in crate::container::shell) enum Pause {
-    /// ash's `sleep`: any signal cuts it short.
-    Sleep(SimTime),
+    /// ash's `sleep`: any signal cuts it short. The flag is set once it has begun.
+    Sleep(SimTime, bool),
     /// `read`
     Read(Box<ReadRun>),
     /// `wait` for these, in turn; the status is that of the last.
@@ -58,12 +58,13 @@ impl Shell {
             Flow::Wait(wait)
         };
         match pause {
-            Pause::Sleep(until) => {
-                if sys.now() >= until || sys.interrupted() {
+            Pause::Sleep(until, begun) => {
+                // A signal from before it began does not count.
+                if sys.now() >= until || begun && sys.interrupted() {
                     self.status = 0;
                     return Flow::Go;
                 }
-                again(self, Pause::Sleep(until), Wait::Until(until))
+                again(self, Pause::Sleep(until, true), Wait::Until(until))
             }
             Pause::Read(run) => self.step_read(sys, run),
             Pause::Wait(mut pids, mut status) => {

@@ -12,7 +12,7 @@ use crate::container::text::push;
 /// ash's `sleep`
 pub(super) fn sleep(_: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
     match durations::total(args.rest()) {
-        Ok(Some(length)) => Done::Pause(Pause::Sleep(sys.now().saturating_add(length))),
+        Ok(Some(length)) => Done::Pause(Pause::Sleep(sys.now().saturating_add(length), false)),
         Ok(None) => {
             sys.err("BusyBox v1.36.1 () multi-call binary.\n\nUsage: sleep [N]...\n");
             Done::Status(1)
