@@ -107,7 +107,7 @@ pub(crate) mod tests {
 
     #[test]
     fn creations_are_refused_as_recorded() {
-        check("validation-create-a.jsonl.zst", validation::check_create, 840);
+        check("validation-create-a.jsonl.zst", validation::check_create, 996);
     }
 
     #[test]

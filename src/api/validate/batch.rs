@@ -471,7 +471,7 @@ fn put(of: &mut Map<String, Value>, field: &str, value: &Value) {
 /// `ValidateCronJobCreate`, `ValidateCronJobUpdate`.
 pub(super) fn cron_job(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     let metadata = new.get("metadata");
-    meta::check(&metadata, old.map(|o| o.get("metadata")).as_ref(), meta::subdomain, errors);
+    meta::check(new, old, meta::subdomain, errors);
     cron_spec(&new.get("spec"), old.map(|o| o.get("spec")).as_ref(), errors);
     let name = metadata.text("name");
     if old.is_none() && name.len() > 52 {

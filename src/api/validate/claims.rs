@@ -1,7 +1,10 @@
 //! Validation of claims: PersistentVolumeClaims and their templates.
 //! After `pkg/apis/core/validation/validation.go`.
 
-use super::{At, Errors, meta, resources};
+use serde_json::Value;
+
+use super::{At, Errors, Path, diff, internal, meta, resources};
+use crate::api::fields::Fields;
 use crate::api::names;
 
 /// Modes of access, in alphabetical order.
@@ -15,10 +18,124 @@ pub(super) struct Leniency {
     pub(super) any_source_group: bool,
 }
 
-/// `ValidatePersistentVolumeClaim`.
-pub(super) fn claim(claim: &At<'_>, leniency: Leniency, errors: &mut Errors) {
-    meta::create(&claim.get("metadata"), true, meta::subdomain, errors);
-    spec(&claim.get("spec"), leniency, errors);
+/// `ValidatePersistentVolumeClaim`, `ValidatePersistentVolumeClaimUpdate`.
+pub(super) fn claim(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
+    let metadata = new.get("metadata");
+    let leniency = old.map_or_else(Leniency::default, |old| Leniency::of(&old.get("spec")));
+    if let Some(old) = old {
+        meta::update(&metadata, &old.get("metadata"), errors);
+    }
+    meta::create(&metadata, true, meta::subdomain, errors);
+    spec(&new.get("spec"), leniency, errors);
+    if let Some(old) = old {
+        update(new, old, errors);
+    }
+}
+
+impl Leniency {
+    /// What the old claim allows (`ValidationOptionsForPersistentVolumeClaim`).
+    fn of(spec: &At<'_>) -> Self {
+        let mut errors = Errors::default();
+        meta::label_selector(&spec.get("selector"), false, &mut errors);
+        let bad_group = |field: &str| {
+            let group = spec.get(field).text("apiGroup");
+            !group.is_empty() && !names::dns1123_subdomain(group).is_empty()
+        };
+        Self {
+            any_label_value: !errors.is_empty(),
+            any_source_group: bad_group("dataSource") || bad_group("dataSourceRef"),
+        }
+    }
+}
+
+const CLASS_NOTE: &str = "volume.beta.kubernetes.io/storage-class";
+
+/// What must not change.
+fn update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+    let (spec, before) = (new.get("spec"), old.get("spec"));
+    let note = |claim: &At<'_>| {
+        let notes = claim.get("metadata").raw("annotations");
+        notes.get(CLASS_NOTE).and_then(Value::as_str).map(str::to_owned)
+    };
+    let (note_now, note_before) = (note(new), note(old));
+    let class = spec.opt_text("storageClassName");
+    let unset = !before.has("storageClassName");
+    let from_note = unset
+        && note_before.is_some()
+        && class == note_before.as_deref()
+        && (note_now.is_none() || note_now == note_before);
+    if !from_note && note_now.clone().unwrap_or_default() != note_before.clone().unwrap_or_default()
+    {
+        let at = new.at("metadata").child("annotations").child(CLASS_NOTE);
+        errors.invalid(&at, note_now.unwrap_or_default(), "field is immutable");
+    }
+    let upgraded = from_note
+        || unset && class.is_some() && (note_before.is_none() || class == note_before.as_deref());
+    let bound = new.get("status").text("phase") == "Bound";
+    let (changed, kept) = comparable(&spec, &before, upgraded, bound);
+    let (changed, kept) = (spec.with_value(&changed), before.with_value(&kept));
+    if !changed.same(&kept) {
+        let text = diff::diff(&internal::value(&kept), &internal::value(&changed));
+        errors.forbidden(spec.path(), format!("spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n{text}"));
+    }
+    let size = |of: &At<'_>, field: &str| {
+        resources::quantity(of.raw(field).get("storage").unwrap_or(&Value::Null))
+    };
+    let now = size(&spec.get("resources"), "requests");
+    if now < size(&before.get("resources"), "requests")
+        && now <= size(&old.get("status"), "capacity")
+    {
+        let at = spec.path().child("resources.requests.storage");
+        errors.forbidden(&at, "field can not be less than status.capacity");
+    }
+    let mode = spec.get("volumeMode").with_path(Path::new("volumeMode"));
+    meta::immutable(&mode, &before.get("volumeMode"), errors);
+    let attributes = spec.get("volumeAttributesClassName");
+    if old.get("status").has("currentVolumeAttributesClassName")
+        && !attributes.same(&before.get("volumeAttributesClassName"))
+        && attributes.value().as_str().is_none_or(str::is_empty)
+    {
+        let to = if attributes.is_set() { "empty string" } else { "nil" };
+        let detail = format!(
+            "update to {to} is forbidden when status.currentVolumeAttributesClassName is not nil"
+        );
+        errors.forbidden(attributes.path(), detail);
+    }
+}
+
+/// Both specs without what may differ.
+fn comparable(new: &At<'_>, old: &At<'_>, upgraded: bool, bound: bool) -> (Value, Value) {
+    let (mut changed, mut kept) = (new.value().clone(), old.value().clone());
+    let (Some(fields), Some(kept_fields)) = (changed.as_object_mut(), kept.as_object_mut()) else {
+        return (changed, kept);
+    };
+    let put = |fields: &mut Fields, name: &str, value: &Value| {
+        if value.is_null() {
+            fields.shift_remove(name);
+        } else {
+            fields.insert(name.to_owned(), value.clone());
+        }
+    };
+    if old.text("volumeName").is_empty() {
+        put(kept_fields, "volumeName", new.raw("volumeName"));
+    }
+    if upgraded {
+        put(fields, "storageClassName", old.raw("storageClassName"));
+    }
+    if bound {
+        let class = "volumeAttributesClassName";
+        put(fields, class, old.raw(class));
+        let size = old.get("resources").raw("requests").get("storage");
+        let size = size.cloned().unwrap_or_else(|| "0".into());
+        if let Some(requests) = fields
+            .get_mut("resources")
+            .and_then(|r| r.get_mut("requests"))
+            .and_then(Value::as_object_mut)
+        {
+            put(requests, "storage", &size);
+        }
+    }
+    (changed, kept)
 }
 
 /// `ValidatePersistentVolumeClaimSpec`.

@@ -392,8 +392,12 @@ fn is_unprintable(c: char) -> bool {
 
 /// JSON as Go writes it: `<`, `>`, `&` and the line separators escaped.
 pub fn go_json(value: &Value) -> String {
-    let text = value.to_string();
-    if !text.contains(['<', '>', '&', '\u{2028}', '\u{2029}', '\u{8}', '\u{c}']) {
+    escape_for_go(value.to_string())
+}
+
+/// JSON text with what Go escapes besides.
+pub(super) fn escape_for_go(text: String) -> String {
+    if !text.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
         return text;
     }
     let mut out = String::with_capacity(text.len() + 16);

@@ -44,11 +44,11 @@ pub(super) fn create(meta: &At<'_>, namespaced: bool, name: NameCheck, errors: &
     kube_finalizers(meta, errors);
 }
 
-/// Metadata of an object, new or changed.
-pub(super) fn check(meta: &At<'_>, old: Option<&At<'_>>, check: NameCheck, errors: &mut Errors) {
+/// Metadata of an object, new or changed, in a namespace.
+pub(super) fn check(new: &At<'_>, old: Option<&At<'_>>, check: NameCheck, errors: &mut Errors) {
     match old {
-        None => create(meta, true, check, errors),
-        Some(old) => update(meta, old, errors),
+        None => create(&new.get("metadata"), true, check, errors),
+        Some(old) => update(&new.get("metadata"), &old.get("metadata"), errors),
     }
 }
 

@@ -5,9 +5,12 @@
 
 mod amounts;
 mod at;
+mod autoscaling;
 mod batch;
 mod claims;
+mod cluster;
 mod containers;
+mod diff;
 mod env;
 mod error;
 mod indexes;
@@ -15,8 +18,10 @@ mod internal;
 mod leniency;
 mod meta;
 mod paths;
+mod persistent_volume;
 mod pod;
 mod probes;
+mod quotas;
 mod resources;
 mod scheduling;
 mod security;
@@ -52,6 +57,22 @@ fn check(of: &'static Struct, new: &At<'_>, old: Option<&At<'_>>, errors: &mut E
         "core/v1.Pod" => pod::create(new, errors),
         "core/v1.PodTemplate" => workloads::pod_template(new, old, errors),
         "core/v1.ReplicationController" => workloads::replication_controller(new, old, errors),
+        "core/v1.PersistentVolume" => persistent_volume::volume(new, old, errors),
+        "storage/v1.StorageClass" => persistent_volume::storage_class(new, old, errors),
+        "core/v1.Namespace" => cluster::namespace(new, old, errors),
+        "core/v1.Node" => cluster::node(new, old, errors),
+        "core/v1.ServiceAccount" => cluster::service_account(new, old, errors),
+        "core/v1.ConfigMap" => cluster::config_map(new, old, errors),
+        "core/v1.Secret" => cluster::secret(new, old, errors),
+        "core/v1.Endpoints" => cluster::endpoints(new, old, errors),
+        "core/v1.Event" => cluster::event(new, errors),
+        "core/v1.LimitRange" => quotas::limit_range(new, errors),
+        "core/v1.ResourceQuota" => quotas::resource_quota(new, old, errors),
+        "policy/v1.PodDisruptionBudget" => cluster::disruption_budget(new, old, errors),
+        "scheduling/v1.PriorityClass" => cluster::priority_class(new, old, errors),
+        "coordination/v1.Lease" => cluster::lease(new, old, errors),
+        "autoscaling/v1.HorizontalPodAutoscaler" => autoscaling::autoscaler_v1(new, old, errors),
+        "autoscaling/v2.HorizontalPodAutoscaler" => autoscaling::autoscaler(new, old, errors),
         "core/v1.Service" => service::service(new, old, errors),
         "apps/v1.Deployment" => workloads::deployment(new, old, errors),
         "apps/v1.ReplicaSet" => workloads::replica_set(new, old, errors),
@@ -60,7 +81,7 @@ fn check(of: &'static Struct, new: &At<'_>, old: Option<&At<'_>>, errors: &mut E
         "apps/v1.ControllerRevision" => workloads::controller_revision(new, old, errors),
         "batch/v1.Job" => batch::job(new, old, errors),
         "batch/v1.CronJob" => batch::cron_job(new, old, errors),
-        "core/v1.PersistentVolumeClaim" => claims::claim(new, claims::Leniency::default(), errors),
+        "core/v1.PersistentVolumeClaim" => claims::claim(new, old, errors),
         _ => {}
     }
 }

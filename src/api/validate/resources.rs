@@ -69,7 +69,8 @@ fn is_extended(name: &str) -> bool {
         && names::qualified_name(&format!("requests.{name}")).is_empty()
 }
 
-fn may_be_overcommitted(name: &str) -> bool {
+/// `IsOvercommitAllowed`.
+pub(super) fn may_be_overcommitted(name: &str) -> bool {
     is_native(name) && !is_huge_pages(name)
 }
 
@@ -116,11 +117,15 @@ fn pod_name(resource: &str, at: &Path, errors: &mut Errors) {
     }
 }
 
+/// `IsStandardQuotaResourceName`.
+pub(super) fn is_standard_quota(resource: &str) -> bool {
+    STANDARD.contains(&resource) && resource != "storage" || is_quota_huge_pages(resource)
+}
+
 /// `ValidateResourceQuotaResourceName`.
 pub(super) fn quota_name(resource: &str, at: &Path, errors: &mut Errors) {
     name(resource, at, errors);
-    let standard = STANDARD.contains(&resource) && resource != "storage";
-    if !resource.contains('/') && !standard && !is_quota_huge_pages(resource) {
+    if !resource.contains('/') && !is_standard_quota(resource) {
         errors.invalid(at, resource, "must be a standard resource for quota");
     }
 }

@@ -114,7 +114,7 @@ fn is_dual_stack(texts: &[&str]) -> bool {
 /// `ValidateServiceCreate`, `ValidateServiceUpdate`.
 pub(super) fn service(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     let metadata = new.get("metadata");
-    meta::check(&metadata, old.map(|o| o.get("metadata")).as_ref(), meta::label, errors);
+    meta::check(new, old, meta::label, errors);
     let spec = new.get("spec");
     if let Some(old) = old {
         let before = old.get("spec");

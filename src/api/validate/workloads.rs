@@ -11,7 +11,7 @@ use crate::api::selectors::LabelSelector;
 
 /// `ValidateDeployment`, `ValidateDeploymentUpdate`.
 pub(super) fn deployment(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
-    metadata(new, old, meta::subdomain, errors);
+    meta::check(new, old, meta::subdomain, errors);
     let spec = new.get("spec");
     let leniency = leniency(old);
     errors.non_negative(&spec, "replicas");
@@ -31,7 +31,7 @@ pub(super) fn deployment(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors
 
 /// `ValidateReplicaSet`, `ValidateReplicaSetUpdate`.
 pub(super) fn replica_set(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
-    metadata(new, old, meta::subdomain, errors);
+    meta::check(new, old, meta::subdomain, errors);
     let spec = new.get("spec");
     errors.non_negative(&spec, "replicas");
     errors.non_negative(&spec, "minReadySeconds");
@@ -71,7 +71,7 @@ pub(super) fn replication_controller(new: &At<'_>, old: Option<&At<'_>>, errors:
 
 /// `ValidateDaemonSet`, `ValidateDaemonSetUpdate`.
 pub(super) fn daemon_set(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
-    metadata(new, old, meta::subdomain, errors);
+    meta::check(new, old, meta::subdomain, errors);
     let spec = new.get("spec");
     let mut leniency = leniency(old);
     if let Some(old) = old {
@@ -96,7 +96,7 @@ pub(super) fn daemon_set(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors
 
 /// `ValidateStatefulSet`, `ValidateStatefulSetUpdate`.
 pub(super) fn stateful_set(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
-    metadata(new, old, meta::label, errors);
+    meta::check(new, old, meta::label, errors);
     let leniency = leniency(old);
     let spec = new.get("spec");
     let Some(old) = old else {
@@ -368,7 +368,7 @@ pub(super) fn controller_revision(new: &At<'_>, old: Option<&At<'_>>, errors: &m
     if let Some(old) = old {
         meta::update(&new.get("metadata"), &old.get("metadata"), errors);
     }
-    metadata(new, None, meta::subdomain, errors);
+    meta::check(new, None, meta::subdomain, errors);
     errors.non_negative(new, "revision");
     let data = new.get("data");
     match (old, data.value()) {
@@ -381,13 +381,9 @@ pub(super) fn controller_revision(new: &At<'_>, old: Option<&At<'_>>, errors: &m
 
 /// `ValidatePodTemplate`, `ValidatePodTemplateUpdate`.
 pub(super) fn pod_template(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
-    metadata(new, old, meta::subdomain, errors);
+    meta::check(new, old, meta::subdomain, errors);
     let leniency = Leniency::of_pod(old.map(|o| o.get("template")).as_ref());
     pod::template(&new.get("template"), &leniency, errors);
-}
-
-fn metadata(new: &At<'_>, old: Option<&At<'_>>, check: meta::NameCheck, errors: &mut Errors) {
-    meta::check(&new.get("metadata"), old.map(|o| o.get("metadata")).as_ref(), check, errors);
 }
 
 /// What the old object's template allows.
