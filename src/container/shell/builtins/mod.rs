@@ -138,7 +138,6 @@ static BUILTINS: &[Builtin] = &[
     both("set", true, settings::set),
     both("shift", true, flow::shift),
     bash("shopt", settings::shopt),
-    ash("sleep", processes::sleep),
     both("source", true, flow::source),
     both("test", false, output::test),
     both("times", true, processes::times),

@@ -1,7 +1,7 @@
-//! Built-ins that wait: `sleep`, `read`, `wait`.
+//! Built-ins that wait: `read`, `wait`. `sleep` is a program, as in shells built without their own: a
+//! signal is acted on when it has ended.
 
 use super::reading::ReadRun;
-use crate::base::time::SimTime;
 use crate::container::fs::Errno;
 use crate::container::os::{Read, Sys};
 use crate::container::process::{Ended, Fd, Pid, Wait};
@@ -11,8 +11,6 @@ use crate::container::shell::machine::{Flow, Frame, FrameKind};
 /// A built-in that waits.
 #[derive(Clone, Debug)]
 pub(in crate::container::shell) enum Pause {
-    /// ash's `sleep`: any signal cuts it short. The flag is set once it has begun.
-    Sleep(SimTime, bool),
     /// `read`
     Read(Box<ReadRun>),
     /// `wait` for these, in turn; the status is that of the last.
@@ -58,14 +56,6 @@ impl Shell {
             Flow::Wait(wait)
         };
         match pause {
-            Pause::Sleep(until, begun) => {
-                // A signal from before it began does not count.
-                if sys.now() >= until || begun && sys.interrupted() {
-                    self.status = 0;
-                    return Flow::Go;
-                }
-                again(self, Pause::Sleep(until, true), Wait::Until(until))
-            }
             Pause::Read(run) => self.step_read(sys, run),
             Pause::Wait(mut pids, mut status) => {
                 self.reap(sys);

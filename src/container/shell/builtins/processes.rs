@@ -3,27 +3,10 @@
 use super::pause::Pause;
 use super::{Args, Done};
 use crate::base::Str;
-use crate::container::coreutils::durations;
 use crate::container::os::Sys;
 use crate::container::process::{Ended, Pid, Signal};
 use crate::container::shell::Shell;
 use crate::container::text::push;
-
-/// ash's `sleep`
-pub(super) fn sleep(_: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
-    match durations::total(args.rest()) {
-        Ok(Some(length)) => Done::Pause(Pause::Sleep(sys.now().saturating_add(length), false)),
-        Ok(None) => {
-            sys.err("BusyBox v1.36.1 () multi-call binary.\n\nUsage: sleep [N]...\n");
-            Done::Status(1)
-        }
-        Err(text) => {
-            // The applet calls exit(), which ends the whole shell.
-            sys.err(&format!("sh: invalid number '{text}'\n"));
-            Done::Exit(1)
-        }
-    }
-}
 
 /// The process that a pid or `%job` names. `Err` is the word.
 fn target(shell: &Shell, word: &str) -> Result<i64, String> {
