@@ -15,7 +15,7 @@ use crate::api::limits::Limits;
 use crate::api::load::{self, Loaded};
 use crate::api::{convert, yaml};
 use crate::base::time::SimTime;
-use crate::model::{Kind, Object};
+use crate::model::{Kind, Object, Pod};
 use crate::report::Recorder;
 use crate::report::summary::{Gathered, Summary};
 use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
@@ -300,7 +300,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
     let last = listeners.timeline.finish(now);
     listeners.tell(last);
     let sim = runner.sim();
-    let blocked = |_: &crate::model::Pod, _: &str| None;
+    let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
     let summary = Summary::of(sim.store(), now, &listeners.gathered, inert, &blocked);
     match args.output {
         Output::Timeline => {

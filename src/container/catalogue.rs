@@ -71,7 +71,7 @@ pub const SERVICES: &[Service] = &[
     Service {
         stop_signal: Signal::QUIT,
         ..service(
-            &["nginx", "nginx-unprivileged"],
+            &["nginx", "nginx-slim", "nginx-unprivileged"],
             &["/docker-entrypoint.sh", "nginx", "-g", "daemon off;"],
             &["nginx"],
             &[(80, Protocol::Http)],

@@ -52,6 +52,11 @@ struct Watched {
 }
 
 impl Agent {
+    /// The worker of a pod.
+    pub(super) fn worker(&self, pod: Uid) -> Option<&Worker> {
+        self.pods.get(&pod).map(|w| &w.worker)
+    }
+
     /// The agent of a node that begins to work now.
     pub(super) fn new(node: NodeState) -> Self {
         Self {

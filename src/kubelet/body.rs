@@ -83,6 +83,11 @@ pub(super) struct Body {
 }
 
 impl Body {
+    /// Where the program stands, for people.
+    pub(super) fn blocked_on(&self) -> String {
+        self.inside.blocked_on()
+    }
+
     /// Starts the program of a container.
     ///
     /// # Errors
@@ -419,7 +424,8 @@ fn with_spec<T>(
         service,
         limits: inside::Limits::default(),
         random: (d.cx.rng, &key),
-        nslookup: inside::NslookupStyle::default(),
+        // As the recorded cluster's: a name is found wherever the search list leads to it.
+        nslookup: inside::NslookupStyle::FirstMatch,
     };
     let mut world =
         World { now: d.cx.now, network: &d.shared.network, volumes: &mut d.shared.volumes };

@@ -8,7 +8,7 @@ use super::shared::Shared;
 use super::volumes::Changed;
 use crate::base::time::SimTime;
 use crate::engine::{Answer, ComponentId, Cx, WakeReason};
-use crate::model::{Kind, Node, Object, Slot};
+use crate::model::{Kind, Node, Object, Pod, Slot};
 use crate::store::Logs;
 use crate::trace::Change;
 
@@ -35,6 +35,13 @@ impl Default for Kubelets {
 }
 
 impl Kubelets {
+    /// Where the program of a container stands, for people: "blocked at `sleep 3`, line 1". `None` for one
+    /// that does not run.
+    pub fn blocked_on(&self, pod: &Pod, container: &str) -> Option<String> {
+        let mut workers = self.agents.iter().flatten().filter_map(|a| a.worker(pod.meta.uid));
+        workers.find_map(|w| w.blocked_on(container))
+    }
+
     /// No agents yet: one is made for every node that is heard of.
     pub fn new(images: ImageModel) -> Self {
         Self {

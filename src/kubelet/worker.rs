@@ -19,7 +19,7 @@ use super::lifecycle::Kills;
 use super::probes::{Change, Outcome, ProbeKind, Probes};
 use super::reports::Reports;
 use super::restarts::Series;
-use super::runtime::{Nth, RunState, View, container, is_init};
+use super::runtime::{Nth, RunState, View, container, each, is_init};
 use super::status::{self, Scene, StartFailure};
 use super::volumes::{Changed, Mounts, Poll};
 use crate::base::Str;
@@ -131,6 +131,12 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// Where the program of a container stands, for people; `None` for one that does not run.
+    pub(super) fn blocked_on(&self, name: &str) -> Option<String> {
+        let (n, _) = each(&self.pod.spec).find(|(_, c)| c.name == name)?;
+        self.bodies.get(n.index())?.as_ref().map(|body| body.blocked_on())
+    }
+
     /// The worker of a pod heard of for the first time.
     pub(super) fn new(pod: Arc<Pod>, cause: FactId) -> Self {
         Self {

@@ -13,7 +13,7 @@ use crate::base::time::SimTime;
 use crate::model::{Ref, Uid};
 use crate::trace::{Output, OutputStream};
 
-/// How often one line of a container is shown.
+/// At how many instants one line of a container is shown.
 const SHOWN: u32 = 3;
 /// How many different lines of a container are remembered.
 const REMEMBERED: usize = 1000;
@@ -27,8 +27,8 @@ pub(super) struct Outputs {
 #[derive(Debug)]
 struct Seen {
     pod: Ref,
-    /// How often each line was written, by its digest.
-    lines: BTreeMap<u64, u32>,
+    /// At how many instants each line was written and when last, by its digest.
+    lines: BTreeMap<u64, (u32, SimTime)>,
     folded: usize,
     folded_since: SimTime,
 }
@@ -46,8 +46,10 @@ impl Outputs {
         let digest = digest_of(0, output.text.as_bytes());
         let known = seen.lines.len() < REMEMBERED || seen.lines.contains_key(&digest);
         let times = if known {
-            let times = seen.lines.entry(digest).or_insert(0);
-            *times += 1;
+            // What a command prints at once is one time, however often it repeats a line.
+            let (times, last) = seen.lines.entry(digest).or_insert((0, SimTime::ZERO));
+            *times += u32::from(*last != at);
+            *last = at;
             *times
         } else {
             1
@@ -102,8 +104,8 @@ impl Seen {
             return;
         }
         let text = format!(
-            "… {} more like those above, over {}",
-            count(self.folded, "line"),
+            "… {} like those above, over {}",
+            count(self.folded, "more line"),
             duration(at.since(self.folded_since))
         );
         self.folded = 0;

@@ -54,7 +54,7 @@ pub(super) fn changed(at: SimTime, old: &Pod, new: &Pod, lines: &mut Vec<Line>) 
         && !new.status.nominated_node.is_empty()
         && new.node.is_none()
     {
-        let text = format!("room is being made for it on {}", new.status.nominated_node);
+        let text = format!("is to run on {}", new.status.nominated_node);
         say("", Tone::Waiting, text);
     }
 }
