@@ -5,6 +5,8 @@
 //! [`Cx`] is what a component may touch while it handles an event: hear news, change only itself,
 //! leave requests and facts.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod component;
 mod context;
 mod event;

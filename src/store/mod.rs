@@ -8,6 +8,8 @@
 //! The vocabulary of what can be asked of the API server stands here as well ([`Request`], [`Reply`]),
 //! so that the engine can move requests without looking inside.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod informer;
 mod log;
 mod request;

@@ -4,6 +4,8 @@
 //! components want). Every output is a fold over facts: timeline, recorded trace, assertions, `why`.
 //! Facts are handed out as they happen and kept only by those who need them.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod fact;
 
 pub use fact::{
