@@ -103,11 +103,11 @@ impl Seen {
         if self.folded == 0 {
             return;
         }
-        let text = format!(
-            "… {} like those above, over {}",
-            count(self.folded, "more line"),
-            duration(at.since(self.folded_since))
-        );
+        let more = count(self.folded, "more line");
+        let text = match at.since(self.folded_since) {
+            none if none.is_zero() => format!("… {more} like those above"),
+            length => format!("… {more} like those above, over {}", duration(length)),
+        };
         self.folded = 0;
         let object = name(&self.pod);
         lines.push(Line { at, object, container: container.to_owned(), tone: Tone::Quiet, text });

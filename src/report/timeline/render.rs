@@ -16,7 +16,7 @@ pub struct Style {
 /// The width of the time column.
 const CLOCK: usize = 11;
 /// The width of the object column; longer names push the text on.
-const OBJECT: usize = 30;
+const OBJECT: usize = 36;
 
 const DIM: &str = "\x1b[2m";
 const BOLD: &str = "\x1b[1m";
@@ -42,10 +42,11 @@ pub fn render(line: &Line, style: Style) -> String {
     if line.object.is_empty() {
         return format!("{clock:>CLOCK$}  {}\n", paint(&format!("{mark} {text}"), colour, style));
     }
+    let told = format!("{mark} {text}");
     format!(
         "{}  {object:<OBJECT$} {}\n",
         paint(&format!("{clock:>CLOCK$}"), DIM, style),
-        paint(&format!("{mark} {text}"), colour, style),
+        paint(told.trim_end(), colour, style),
     )
 }
 
@@ -98,7 +99,7 @@ mod tests {
         };
         let style = |colour| Style { colour, start: SimTime::from_secs(1000) };
         let plain = render(&line, style(false));
-        assert_eq!(plain, "     1.000s  pod/web-0 nginx                ✗ exited 1\u{fffd}[2J\n");
+        assert_eq!(plain, "     1.000s  pod/web-0 nginx                      ✗ exited 1\u{fffd}[2J\n");
         assert!(render(&line, style(true)).contains("\x1b[31m✗ exited 1"));
     }
 }
