@@ -26,6 +26,9 @@ pub(super) fn set(args: &Args, look: &Look<'_>) -> Result<VecDeque<Task>, String
     let Some((what, rest)) = args.words.split_first() else {
         return Err("error: kubectl set needs what to set, such as \"image\"".to_owned());
     };
+    if what == "env" {
+        return set_env(args, rest, look);
+    }
     if what != "image" {
         return Err(format!("error: \"kubectl set {what}\" is not modelled; use kubectl patch"));
     }
@@ -70,6 +73,37 @@ pub(super) fn set(args: &Args, look: &Look<'_>) -> Result<VecDeque<Task>, String
     Ok(tasks)
 }
 
+/// `kubectl set env KIND/NAME NAME=VALUE… NAME-…`.
+fn set_env(args: &Args, words: &[String], look: &Look<'_>) -> Result<VecDeque<Task>, String> {
+    let is_change = |w: &String| w.contains('=') || w.ends_with('-');
+    let (changes, named): (Vec<String>, Vec<String>) = words.iter().cloned().partition(is_change);
+    let mut of = args.clone();
+    of.words = named;
+    let mut tasks = VecDeque::new();
+    for object in objects(&of, look)? {
+        let whole = convert::to_wire(&object).to_value();
+        let mut containers = whole["spec"]["template"]["spec"]["containers"].clone();
+        for container in containers.as_array_mut().into_iter().flatten() {
+            let mut env = container["env"].as_array().cloned().unwrap_or_default();
+            for word in &changes {
+                let (name, value) = match word.split_once('=') {
+                    Some((name, value)) => (name, Some(value)),
+                    None => (word.trim_end_matches('-'), None),
+                };
+                match (env.iter_mut().find(|e| e["name"] == name), value) {
+                    (Some(old), Some(value)) => *old = json!({"name": name, "value": value}),
+                    (None, Some(value)) => env.push(json!({"name": name, "value": value})),
+                    (_, None) => env.retain(|e| e["name"] != name),
+                }
+            }
+            container["env"] = env.into();
+        }
+        let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}});
+        tasks.push_back(change(&object, patch, PatchType::Merge, None, "env updated"));
+    }
+    Ok(tasks)
+}
+
 /// `kubectl patch KIND/NAME --type=… -p PATCH [--subresource=status]`.
 pub(super) fn patch(args: &Args, look: &Look<'_>) -> Result<VecDeque<Task>, String> {
     let Some(text) = args.flag("patch") else {
@@ -104,7 +138,8 @@ pub(super) fn patch(args: &Args, look: &Look<'_>) -> Result<VecDeque<Task>, Stri
     Ok(found.iter().map(|o| change(o, body.clone(), kind, subresource, "patched")).collect())
 }
 
-fn change(
+/// A patch of an object, and what is printed when it is done.
+pub(super) fn change(
     object: &Object,
     patch: Value,
     kind: PatchType,

@@ -9,7 +9,9 @@ mod args;
 mod create;
 mod delete;
 mod edit;
+mod meta;
 mod resource;
+mod rollout;
 
 use std::collections::VecDeque;
 
@@ -189,8 +191,14 @@ fn plan(words: &[String], namespace: &str, look: &Look<'_>) -> Result<VecDeque<T
         "set" => edit::set(&args, look),
         "patch" => edit::patch(&args, look),
         "delete" => delete::delete(&args, look),
+        "label" => meta::label(&args, look),
+        "annotate" => meta::annotate(&args, look),
+        "taint" => meta::taint(&args, look),
+        "cordon" => meta::cordon(&args, look, true),
+        "uncordon" => meta::cordon(&args, look, false),
+        "rollout" => rollout::rollout(&args, look),
         other => Err(format!(
-            "error: unknown command {other:?} for \"kubectl\"\nwavetank knows: create, delete, expose, patch, scale, set"
+            "error: unknown command {other:?} for \"kubectl\"\nwavetank knows: annotate, cordon, create, delete, expose, label, patch, rollout, scale, set, taint, uncordon"
         )),
     }
 }
