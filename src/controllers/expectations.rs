@@ -65,7 +65,9 @@ impl<K: Clone + Ord> Expectations<K> {
 
     /// Whether nothing is outstanding for the key, or it has been for too long.
     pub fn satisfied(&self, key: &K, now: SimTime) -> bool {
-        self.keys.get(key).is_none_or(|e| now.since(e.since) > TIMEOUT)
+        self.keys.get(key).is_none_or(|e| {
+            e.creations == 0 && e.deletions.is_empty() || now.since(e.since) > TIMEOUT
+        })
     }
 
     /// How many creations and deletions are outstanding for the key; `None` where nothing is.
@@ -98,6 +100,15 @@ impl<K: Clone + Ord> Expectations<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expecting_nothing_is_satisfied_at_once() {
+        let mut e = Expectations::default();
+        let now = SimTime::from_secs(1);
+        e.expect_creations(&"a", 0, now);
+        e.expect_deletions(&"a", [], now);
+        assert!(e.satisfied(&"a", now));
+    }
 
     #[test]
     fn a_key_is_satisfied_once_all_was_heard_of_or_after_five_minutes() {
