@@ -132,8 +132,24 @@ impl Acting {
         self.restart_all && self.removed
     }
 
+    /// The container whose image is being pulled.
+    pub(super) fn pulling(&self) -> Option<Nth> {
+        match &self.doing {
+            Doing::Pulling(n, ..) => Some(*n),
+            Doing::Nothing
+            | Doing::KillingAll(_)
+            | Doing::Killing(_)
+            | Doing::Removing(..)
+            | Doing::Sandbox(..)
+            | Doing::Creating(..)
+            | Doing::Starting(..)
+            | Doing::Hook(..)
+            | Doing::Unhooking(..) => None,
+        }
+    }
+
     /// When something is due.
-    pub(super) fn next_wake(&self, _worker: &Worker) -> Option<SimTime> {
+    pub(super) fn next_wake(&self) -> Option<SimTime> {
         match &self.doing {
             Doing::Nothing => Some(SimTime::ZERO),
             Doing::KillingAll(kills) | Doing::Killing(kills) | Doing::Removing(_, kills) => {

@@ -258,3 +258,81 @@ pub(super) fn running(spec: &PodSpec, view: &View) -> Vec<Nth> {
         .map(|(n, _)| n)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{pod_of, view_of};
+    use super::super::text::go_list;
+    use super::*;
+
+    /// Decides for a pod of these containers (`name`, `init:name`, `sidecar:name`, with `+never` or
+    /// `+onfailure` for the pod's policy) in this state (`name=running`, `name=0`, `-` for no sandbox).
+    #[track_caller]
+    fn check(containers: &str, state: &str, expect: &str) {
+        let pod = pod_of(containers);
+        let seen = view_of(&pod.spec, state);
+        let actions = compute(&pod, &seen, &Probes::default(), false);
+        let names = |all: &[Nth]| -> Vec<String> {
+            let name = |n: &Nth| super::super::runtime::container(&pod.spec, *n).map(|c| &c.name);
+            all.iter().filter_map(name).map(|n| n.to_string()).collect()
+        };
+        let mut said = Vec::new();
+        if actions.kill_pod {
+            said.push("kill pod".to_owned());
+        }
+        said.extend(actions.create_sandbox.map(|n| format!("sandbox {n}")));
+        let killed: Vec<Nth> = actions.kill.iter().map(|k| k.container).collect();
+        for (what, which) in
+            [("kill", &killed), ("start init", &actions.start_init), ("start", &actions.start)]
+        {
+            if !which.is_empty() {
+                said.push(format!("{what} {}", go_list(&names(which))));
+            }
+        }
+        assert_eq!(said.join(", "), expect, "{containers} in {state:?}");
+    }
+
+    #[test]
+    fn a_new_pod_gets_a_sandbox_and_its_first_containers() {
+        check("a b", "-", "kill pod, sandbox 0, start [a b]");
+        check("init:i init:j a", "-", "kill pod, sandbox 0, start init [i]");
+    }
+
+    #[test]
+    fn init_containers_run_one_after_the_other_before_the_others() {
+        check("init:i init:j a", "", "start init [i]");
+        check("init:i init:j a", "i=running", "");
+        check("init:i init:j a", "i=0", "start init [j]");
+        check("init:i init:j a", "i=0 j=0", "start [a]");
+        check("init:i init:j a", "i=0 j=0 a=running", "");
+        check("init:i init:j a", "i=0 j=1", "start init [j]");
+        check("+never init:i init:j a", "i=0 j=1", "kill pod");
+    }
+
+    #[test]
+    fn sidecars_are_kept_running_beside_the_main_containers() {
+        check("sidecar:s init:i a", "", "start init [s]");
+        check("sidecar:s init:i a", "s=running", "start init [i]");
+        check("sidecar:s init:i a", "s=running i=0", "start [a]");
+        check("sidecar:s init:i a", "s=0 i=0 a=running", "start init [s]");
+        check("sidecar:s sidecar:t a", "s=running", "start init [t]");
+        check("+never sidecar:s a", "s=running a=0", "kill pod");
+    }
+
+    #[test]
+    fn ended_containers_start_again_as_their_policy_says() {
+        check("a", "a=0", "start [a]");
+        check("+onfailure a b", "a=0 b=3", "start [b]");
+        check("+onfailure a", "a=0", "kill pod");
+        check("+never a b", "a=1 b=running", "");
+        check("+never a b", "a=1 b=0", "kill pod");
+    }
+
+    #[test]
+    fn after_the_loss_of_its_sandbox_a_pod_begins_anew_unless_it_is_over() {
+        check("a", "-1 a=255", "kill pod, sandbox 2, start [a]");
+        check("init:i a", "-0 i=0 a=255", "kill pod, sandbox 1, start init [i]");
+        check("+never a", "-0 a=255", "kill pod");
+        check("+onfailure a b", "-0 a=0 b=255", "kill pod, sandbox 1, start [b]");
+    }
+}

@@ -50,6 +50,7 @@ mod testing;
 mod tests;
 mod text;
 mod volumes;
+mod waiting;
 mod worker;
 
 pub use images::{Image, ImageModel, Missing, Preloaded};

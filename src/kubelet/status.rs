@@ -126,10 +126,8 @@ fn pod_ip(scene: &Scene<'_>) -> Option<Ipv4Addr> {
     if scene.pod.spec.host_network {
         return scene.host_ip;
     }
-    match scene.seen.ready_sandbox() {
-        Some(sandbox) => sandbox.ip,
-        None => None,
-    }
+    // A pod that is over keeps showing the address that it had.
+    scene.seen.sandbox.and_then(|sandbox| sandbox.ip)
 }
 
 /// Whether all containers are to start again (`ShouldAllContainersRestart`).

@@ -7,13 +7,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Kubelets;
+use super::images::Image;
+use super::runtime::{Run, RunState, Sandbox, View, each};
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
 use crate::engine::{Answer, ComponentId, Cx, Event, Latency, Out, Queue};
 use crate::model::{ConditionStatus, ContainerState, ContainerStatus, Key};
 use crate::model::{
     Deletion, Kind, Meta, Node, NodeCondition, Object, Pod, PodSpec, PodStatus, Resources, Slot,
-    Uid, Whole,
+    Terminated, Uid, Whole,
 };
 use crate::store::{ApiError, Request, Store};
 use crate::trace::{FactId, FactKind};
@@ -38,8 +40,13 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster with the node `node-1`, agreeably fast.
+    /// A cluster with the node `node-1`.
     pub(super) fn new() -> Self {
+        Self::with_nodes(1)
+    }
+
+    /// A cluster with nodes `node-1` and so on.
+    pub(super) fn with_nodes(count: u32) -> Self {
         let mut c = Self {
             now: START,
             store: Store::default(),
@@ -52,8 +59,10 @@ impl Cluster {
             events: 0,
             story: Vec::new(),
         };
-        let node = c.node("node-1");
-        c.put(node.into());
+        for i in 1..=count {
+            let node = c.node(&format!("node-{i}"));
+            c.put(node.into());
+        }
         c.run(Duration::from_millis(10));
         c
     }
@@ -98,25 +107,29 @@ impl Cluster {
     pub(super) fn put(&mut self, mut object: Object) {
         object.meta_mut().resource_version = self.store.next_revision();
         let (kind, key) = (object.kind(), object.key());
+        let node = node_of(&object);
         self.store.put(self.now, object, FactId::NONE);
-        self.tell(kind, &key);
+        debug_assert!(self.store.get(kind, &key).is_some());
+        self.tell(node);
     }
 
-    fn tell(&mut self, kind: Kind, _key: &Key) {
-        let id = match kind {
-            Kind::Pod => ComponentId::Kubelet(Slot(0)),
-            _ => ComponentId::Network,
-        };
+    fn tell(&mut self, node: Option<Slot>) {
+        let id = node.map_or(ComponentId::Network, ComponentId::Kubelet);
         self.queue.push(self.now + self.latency.watch, Event::Nudge(id));
     }
 
-    /// Makes a pod from its spec, bound to the node.
+    /// Makes a pod from its spec, bound to the first node.
     pub(super) fn pod(&mut self, name: &str, spec: Value) {
+        self.pod_on("node-1", name, spec);
+    }
+
+    /// Makes a pod from its spec, bound to a node.
+    pub(super) fn pod_on(&mut self, node: &str, name: &str, spec: Value) {
         let spec = serde_json::from_value(spec).unwrap();
         let pod = Pod {
             meta: self.meta("default", name),
             spec: Arc::new(PodSpec::compile(spec)),
-            node: Some("node-1".into()),
+            node: Some(node.into()),
             identity: None,
             made_for: None,
             status: PodStatus::default(),
@@ -260,7 +273,7 @@ impl Cluster {
                 let seconds = self.now.since(START).as_millis();
                 self.story.push(format!("{}.{:03} gone", seconds / 1000, seconds % 1000));
                 self.store.remove(self.now, last.clone(), FactId::NONE);
-                self.tell(Kind::Pod, &target.key);
+                self.tell(node_of(&last));
                 Ok(Some(last))
             }
             Request::Lease { .. } => Ok(None),
@@ -276,6 +289,13 @@ impl Cluster {
     pub(super) fn take_story(&mut self) -> String {
         self.story.drain(..).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// The node whose agent hears of an object alone; none where all do.
+fn node_of(object: &Object) -> Option<Slot> {
+    let Object::Pod(pod) = object else { return None };
+    let number: u32 = pod.node.as_ref()?.strip_prefix("node-")?.parse().ok()?;
+    Some(Slot(number - 1))
 }
 
 /// A status in one line: `Running main(running, ready) ip`.
@@ -297,4 +317,69 @@ fn describe(status: &PodStatus) -> String {
     let containers: Vec<String> = all.map(one).collect();
     let why = if status.reason.is_empty() { String::new() } else { format!(" {}", status.reason) };
     format!("{}{why} {}", status.phase.as_str(), containers.join(" "))
+}
+
+/// A pod of these containers: `a`, `init:i`, `sidecar:s`; `+never` and `+onfailure` set its policy.
+pub(super) fn pod_of(containers: &str) -> Pod {
+    let (mut init, mut main) = (Vec::new(), Vec::new());
+    let mut policy = "Always";
+    for word in containers.split_whitespace() {
+        let image = "nginx:1.25";
+        match word.split_once(':') {
+            Some(("init", name)) => init.push(json!({"name": name, "image": image})),
+            Some((_, name)) => {
+                init.push(json!({"name": name, "image": image, "restartPolicy": "Always"}));
+            }
+            None => match word {
+                "+never" => policy = "Never",
+                "+onfailure" => policy = "OnFailure",
+                name => main.push(json!({"name": name, "image": image})),
+            },
+        }
+    }
+    let spec = json!({"initContainers": init, "containers": main, "restartPolicy": policy});
+    Pod {
+        meta: Meta::named("default", "pod"),
+        spec: Arc::new(PodSpec::compile(serde_json::from_value(spec).unwrap())),
+        node: Some("node-1".into()),
+        identity: None,
+        made_for: None,
+        status: PodStatus::default(),
+    }
+}
+
+/// The containers of a pod in this state: `a=running`, `a=3` for its exit code; `-` without a sandbox,
+/// `-1` after the loss of the second.
+pub(super) fn view_of(spec: &PodSpec, state: &str) -> View {
+    let image = Arc::new(Image {
+        written: "nginx:1.25".into(),
+        full: "docker.io/library/nginx:1.25".into(),
+        id: "docker.io/library/nginx@sha256:0".into(),
+    });
+    let standing = Sandbox { attempt: 0, ready: true, ip: None };
+    let mut view = View { sandbox: Some(standing), ..View::default() };
+    for word in state.split_whitespace() {
+        if let Some(attempt) = word.strip_prefix('-') {
+            let lost = attempt.parse().ok();
+            view.sandbox = lost.map(|attempt| Sandbox { attempt, ready: false, ip: None });
+            continue;
+        }
+        let (name, what) = word.split_once('=').unwrap();
+        let (n, _) = each(spec).find(|(_, c)| c.name == name).unwrap();
+        let state = match what.parse() {
+            Ok(exit_code) => RunState::Exited(Arc::new(Terminated {
+                exit_code,
+                signal: 0,
+                reason: "Error".into(),
+                message: "".into(),
+                started_at: Some(START),
+                finished_at: Some(START),
+                container_id: 0,
+            })),
+            Err(_) => RunState::Running(START),
+        };
+        let id = u64::from(n.0) + 1;
+        view.push(n, Run { id, attempt: 0, sandbox: 0, image: Arc::clone(&image), state });
+    }
+    view
 }

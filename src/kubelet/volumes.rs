@@ -80,11 +80,12 @@ enum State {
 }
 
 /// A volume that could not be mounted yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Failing {
     volume: Str,
     next: SimTime,
     wait: Duration,
+    why: String,
 }
 
 /// What a look at the volumes says.
@@ -145,6 +146,7 @@ impl Mounts {
             if d.cx.latency.volume_poll.is_zero() {
                 at = now;
             }
+            self.state = State::Mounting { at, failing: Vec::new() };
             let risky = pod.spec.wire.volumes.iter().flatten().any(may_fail);
             self.state = match risky || pod.identity.as_ref().is_some_and(|i| !i.claims.is_empty())
             {
@@ -166,6 +168,24 @@ impl Mounts {
             return Poll::Failed(None);
         }
         Poll::Wait
+    }
+
+    /// The first volume that could not be mounted yet.
+    pub(super) fn first_failing(&self) -> Option<&Str> {
+        match &self.state {
+            State::Mounting { failing, .. } => failing.first().map(|f| &f.volume),
+            State::Unasked | State::Certain(_) | State::Mounted => None,
+        }
+    }
+
+    /// Why it could not, after a colon.
+    pub(super) fn why_failing(&self) -> String {
+        match &self.state {
+            State::Mounting { failing, .. } => {
+                failing.first().map(|f| format!(": {}", f.why)).unwrap_or_default()
+            }
+            State::Unasked | State::Certain(_) | State::Mounted => String::new(),
+        }
     }
 
     /// When mounting is tried next.
@@ -193,14 +213,15 @@ impl Mounts {
                 continue;
             }
             if let Some(f) = before.filter(|f| f.next > now) {
-                still.push(Failing { volume: f.volume.clone(), next: f.next, wait: f.wait });
+                still.push(f.clone());
                 continue;
             }
+            let name: Str = volume.name.as_str().into();
             match obstacle(pod, volume, d) {
                 None => {}
-                Some(Obstacle::Lookup(_)) => {
+                Some(Obstacle::Lookup(why)) => {
                     let next = d.node.phases.volumes_after(now);
-                    still.push(Failing { volume: volume.name.as_str().into(), next, wait: RETRY });
+                    still.push(Failing { volume: name, next, wait: RETRY, why });
                 }
                 Some(Obstacle::Setup(text)) => {
                     let message =
@@ -213,7 +234,7 @@ impl Mounts {
                     d.event(cause, regarding, EventType::Warning, "FailedMount", &message);
                     let wait = before.map_or(RETRY, |f| (f.wait * 2).min(RETRY_LIMIT));
                     let next = d.node.phases.volumes_after(now + wait);
-                    still.push(Failing { volume: volume.name.as_str().into(), next, wait });
+                    still.push(Failing { volume: name, next, wait, why: text });
                 }
             }
         }

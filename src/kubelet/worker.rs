@@ -22,10 +22,11 @@ use super::restarts::Series;
 use super::runtime::{Nth, RunState, View, container, each, is_init};
 use super::status::{self, Scene, StartFailure};
 use super::volumes::{Changed, Mounts, Poll};
+use super::waiting::Reason;
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::{Kind, Labels, Pod, PodSpec, Ref, Terminated, Uid};
-use crate::trace::{EventType, FactId, Regarding};
+use crate::trace::{EventType, FactId, FactKind, Regarding};
 
 /// Other failures of a sync are tried again after this, stretched (`backOffPeriod`).
 const SYNC_BACK_OFF: Duration = Duration::from_secs(10);
@@ -36,6 +37,8 @@ const STRETCH_PERCENT: u32 = 50;
 /// From the stop of all containers until the pod's volumes are unmounted, and the wait between looks.
 const UNMOUNT: Duration = Duration::from_millis(150);
 const UNMOUNT_POLL: Duration = Duration::from_millis(300);
+/// Volumes that are not there are looked for in pauses of at least this, however fast the run.
+const LEAST_POLL: Duration = Duration::from_millis(100);
 /// So many resyncs without news are counted at most (some three months); further ones count as one.
 const RESYNCS_COUNTED: u64 = 100_000;
 /// More steps than any pod takes within one instant; reaching it is an error of the state machine.
@@ -128,6 +131,8 @@ pub(super) struct Worker {
     pub(super) asking: Vec<super::asking::Asking>,
     pub(super) mounts: Mounts,
     pub(super) reports: Reports,
+    /// What the pod was last said to wait for.
+    pub(super) waiting: Reason,
 }
 
 impl Worker {
@@ -166,6 +171,7 @@ impl Worker {
             asking: Vec::new(),
             mounts: Mounts::default(),
             reports: Reports::default(),
+            waiting: Reason::Nothing,
         }
     }
 
@@ -327,7 +333,7 @@ impl Worker {
             PodWork::Mounting { poll, .. } => {
                 Some(self.mounts.next_try().map_or(*poll, |t| t.min(*poll)))
             }
-            PodWork::Acting(acting) => acting.next_wake(self),
+            PodWork::Acting(acting) => acting.next_wake(),
             PodWork::Stopping(kills) => kills.next_wake(),
             PodWork::Unmounting(at) => Some(*at),
         };
@@ -365,6 +371,9 @@ impl Worker {
                 | self.run_timers(d)
                 | self.step(d);
             if !moved {
+                if let Some(waiting) = self.news_of_waiting() {
+                    d.cx.fact(self.cause, FactKind::Waiting(waiting.into()));
+                }
                 let status = self.reports.current(&self.pod);
                 self.probes.arm(&self.pod.spec, status, d.cx.now);
                 return;
@@ -403,6 +412,17 @@ impl Worker {
 
     const fn idle(&self) -> bool {
         matches!(self.work, PodWork::Idle)
+    }
+
+    /// The container whose image is being pulled.
+    pub(super) fn pulling(&self) -> Option<Nth> {
+        match &self.work {
+            PodWork::Acting(acting) => acting.pulling(),
+            PodWork::Idle
+            | PodWork::Mounting { .. }
+            | PodWork::Stopping(_)
+            | PodWork::Unmounting(_) => None,
+        }
     }
 
     /// When the pod has been active for too long (`pastActiveDeadline`).
@@ -516,7 +536,7 @@ impl Worker {
         match self.mounts.poll(&self.pod, since, d) {
             Poll::Mounted => {}
             Poll::Wait => {
-                let poll = poll + d.cx.latency.volume_poll;
+                let poll = poll + d.cx.latency.volume_poll.max(LEAST_POLL);
                 return PodWork::Mounting { since, poll, restart_all };
             }
             Poll::Failed(event) => {

@@ -29,6 +29,15 @@ pub struct NodeSpec {
     pub internal_ip: String,
 }
 
+/// What a v1.36 node agent declares with its default feature gates
+/// (`k8s.io/component-helpers/nodedeclaredfeatures/features`).
+const DECLARED_FEATURES: [&str; 4] = [
+    "ExtendWebSocketsToKubelet",
+    "InPlacePodLevelResourcesVerticalScaling",
+    "InPlacePodVerticalScalingInitContainers",
+    "RestartAllContainersOnContainerExits",
+];
+
 impl NodeSpec {
     /// A worker with 4 CPUs, 8 GiB and room for 110 pods.
     pub fn worker(name: impl Into<String>) -> Self {
@@ -83,6 +92,7 @@ impl NodeSpec {
             "status": {
                 "capacity": self.capacity,
                 "allocatable": allocatable,
+                "declaredFeatures": DECLARED_FEATURES,
                 "addresses": [{"type": "InternalIP", "address": address},
                               {"type": "Hostname", "address": name}],
                 "conditions": [
