@@ -317,12 +317,6 @@ impl Worker {
         text
     }
 
-    /// What the program of a container is doing, for people.
-    pub(super) fn blocked_on(&self, n: Nth) -> String {
-        let body = self.bodies.get(n.index()).and_then(Option::as_ref);
-        body.map(|b| b.inside.blocked_on()).unwrap_or_default()
-    }
-
     /// The program of a container is gone.
     pub(super) fn drop_body(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
         if let Some(mut body) = self.bodies.get_mut(n.index()).and_then(Option::take) {

@@ -109,7 +109,11 @@ impl Worker {
                 format!("container {} to start: {why}: {text}", name(*n))
             }
             Reason::Init(n) => {
-                format!("init container {} to end: {}", name(*n), self.blocked_on(*n))
+                format!(
+                    "init container {} to end: {}",
+                    name(*n),
+                    self.blocked_on(name(*n)).unwrap_or_default()
+                )
             }
             Reason::Startup(n) => format!("the startup probe of container {}", name(*n)),
             Reason::Readiness(n) => format!("the readiness probe of container {}", name(*n)),

@@ -139,7 +139,7 @@ impl Worker {
     /// Where the program of a container stands, for people; `None` for one that does not run.
     pub(super) fn blocked_on(&self, name: &str) -> Option<String> {
         let (n, _) = each(&self.pod.spec).find(|(_, c)| c.name == name)?;
-        self.bodies.get(n.index())?.as_ref().map(|body| body.blocked_on())
+        self.bodies.get(n.index())?.as_deref().map(Body::blocked_on)
     }
 
     /// The worker of a pod heard of for the first time.
