@@ -72,6 +72,12 @@ lanes! {
     daemonset: super::daemonset::DaemonSetController;
     /// StatefulSets.
     statefulset: super::statefulset::StatefulSetController;
+    /// Nodes that are not heard of, and taints.
+    node_lifecycle: super::nodes::NodeLifecycleController;
+    /// Pods that taints drive away.
+    taint_eviction: super::nodes::TaintEvictionController;
+    /// Pods of nodes that are gone.
+    pod_gc: super::nodes::PodGcController;
     /// Dependents of owners that have gone.
     garbage: super::garbage::GarbageCollector;
     /// Claims and their volumes.

@@ -26,6 +26,7 @@ pub mod history;
 pub mod job;
 mod lane;
 mod manager;
+pub mod nodes;
 pub mod pod_control;
 pub mod replicaset;
 pub mod scaled;
