@@ -166,6 +166,22 @@ pub fn build(
     Ok(())
 }
 
+/// A node as it registers: its agent has not reported it ready yet.
+pub fn registering(mut node: Value) -> Value {
+    for condition in node["status"]["conditions"].as_array_mut().into_iter().flatten() {
+        if condition["type"] == "Ready" {
+            condition["status"] = "False".into();
+            condition["reason"] = "KubeletNotReady".into();
+            condition["message"] = "CSINode is not yet initialized".into();
+        }
+    }
+    let taint = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+    if let Some(taints) = node["spec"]["taints"].as_array_mut() {
+        taints.push(taint);
+    }
+    node
+}
+
 /// Adds a node while the cluster runs.
 ///
 /// # Errors

@@ -240,6 +240,7 @@ impl Runner {
                 self.nodes += 1;
                 let document = cluster::NodeSpec::worker(node.as_str());
                 let object = document.object(self.nodes - 1, self.sim.now());
+                let object = cluster::registering(object);
                 done.exit_code = i32::from(cluster::join(&mut self.sim, &object, f).is_err());
             }
         }

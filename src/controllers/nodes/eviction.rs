@@ -84,7 +84,11 @@ impl Controller for TaintEvictionController {
         let taints = node.map(|n| executing(&n.taints)).unwrap_or_default();
         match stays(&pod.spec.tolerations, &taints) {
             Stay::ForEver => {
-                self.since.remove(&pod.meta.uid);
+                if self.since.remove(&pod.meta.uid).is_some() {
+                    let text = format!("Cancelling deletion of Pod {}", pod.meta.key());
+                    let object = Object::Pod(pod);
+                    cx.event(&object, EventType::Normal, "TaintManagerEviction", text);
+                }
                 Step::done()
             }
             Stay::For(length) => {

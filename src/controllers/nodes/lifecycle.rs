@@ -1,5 +1,6 @@
 //! Readiness and taints of nodes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::model::{
     conditions,
 };
 use crate::store::{Delta, Reply, Request};
-use crate::trace::EventType;
+use crate::trace::{Change, EventType, Regarding};
 
 /// How long a lease may be old (`--node-monitor-grace-period`).
 const GRACE: Duration = Duration::from_secs(50);
@@ -27,7 +28,12 @@ const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 /// The controller.
 #[derive(Debug, Default)]
-pub struct NodeLifecycleController;
+pub struct NodeLifecycleController {
+    /// When it first heard of a node: those of that time were there before it.
+    began: Option<SimTime>,
+    /// What is to be said of nodes that have come or gone, when the controller next looks.
+    news: BTreeMap<Str, (SimTime, Regarding, bool)>,
+}
 
 impl Controller for NodeLifecycleController {
     type Key = Str;
@@ -41,15 +47,35 @@ impl Controller for NodeLifecycleController {
         kind: Kind,
         delta: &Delta<'_>,
         _view: &View,
-        _now: SimTime,
+        now: SimTime,
         queue: &mut WorkQueue<Str>,
     ) {
-        if kind == Kind::Node {
-            queue.add(delta.new.meta().name.clone(), delta.fact);
+        if kind != Kind::Node {
+            return;
+        }
+        let name = &delta.new.meta().name;
+        queue.add(name.clone(), delta.fact);
+        let began = *self.began.get_or_insert(now);
+        if delta.change != Change::Modified && now > began {
+            let look = next_round(now, PERIOD);
+            let came = delta.change == Change::Added;
+            self.news.insert(name.clone(), (look, Regarding::object(delta.new), came));
+            queue.add_at(look, name.clone(), delta.fact);
         }
     }
 
     fn sync(&mut self, key: &Str, cx: &mut SyncCx<'_, '_>) -> Step<()> {
+        if self.news.get(key).is_some_and(|(look, ..)| *look <= cx.now)
+            && let Some((_, node, came)) = self.news.remove(key)
+        {
+            let (reason, done) = if came {
+                ("RegisteredNode", format!("Registered Node {key} in Controller"))
+            } else {
+                ("RemovingNode", format!("Removing Node {key} from Controller"))
+            };
+            let text = format!("Node {key} event: {done}");
+            cx.event_on(node, EventType::Normal, reason, text);
+        }
         let key = Key::new("", key.clone());
         let Some(node) = cx.view.typed::<Node>(Kind::Node, &key).map(Arc::clone) else {
             return Step::done();
