@@ -104,7 +104,8 @@ impl Look<'_> {
             }
             ContainerState::Running { started_at } => {
                 let since = duration(self.now.since(*started_at));
-                let at = (self.blocked)(pod, name).map(|b| format!(", {}", b.trim_start_matches("1: ")));
+                let at =
+                    (self.blocked)(pod, name).map(|b| format!(", {}", b.trim_start_matches("1: ")));
                 let not_ready = if what == "container" { " but is not ready" } else { "" };
                 format!("{what} {name} has run for {since}{not_ready}{}", at.unwrap_or_default())
             }

@@ -99,7 +99,10 @@ mod tests {
         };
         let style = |colour| Style { colour, start: SimTime::from_secs(1000) };
         let plain = render(&line, style(false));
-        assert_eq!(plain, "     1.000s  pod/web-0 nginx                      ✗ exited 1\u{fffd}[2J\n");
+        assert_eq!(
+            plain,
+            "     1.000s  pod/web-0 nginx                      ✗ exited 1\u{fffd}[2J\n"
+        );
         assert!(render(&line, style(true)).contains("\x1b[31m✗ exited 1"));
     }
 }
