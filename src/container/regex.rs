@@ -455,7 +455,7 @@ impl Run<'_> {
     }
 
     fn same(&self, a: char, b: char) -> bool {
-        a == b || self.fold && a.to_ascii_lowercase() == b.to_ascii_lowercase()
+        a == b || self.fold && a.eq_ignore_ascii_case(&b)
     }
 
     fn single(&self, node: &Node, at: usize) -> bool {

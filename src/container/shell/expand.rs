@@ -289,8 +289,7 @@ impl<'e, 's, 'w> Expander<'e, 's, 'w> {
             rest = after;
         }
         // In an assignment a tilde also counts after each colon.
-        while ctx.assign {
-            let Some(i) = rest.find(":~") else { break };
+        while let Some(i) = rest.find(":~").filter(|_| ctx.assign) {
             out.push(Seg::Literal(rest[..=i].to_owned()));
             rest = &rest[i + 1..];
             match self.tilde(rest, last, true) {

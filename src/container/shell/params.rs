@@ -207,8 +207,7 @@ impl Expander<'_, '_, '_> {
     fn check_set(&self, held: &Held, param: &Param) -> Result<()> {
         let missing = match held {
             Held::Unset => true,
-            Held::One(_) => false,
-            Held::Many(items, _) => items.is_empty() && param.index.is_some() && false,
+            Held::One(_) | Held::Many(..) => false,
         };
         if missing && self.shell.options.nounset && !matches!(param.name.as_str(), "@" | "*") {
             return Err(Stop::Fail(Failure::Unbound(display_name(param))));

@@ -115,7 +115,7 @@ pub(super) fn kill(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
         Some(option) if option.len() > 1 && option.starts_with('-') => {
             match signal_of(&option[1..], true) {
                 Some(s) => signal = s,
-                None => return bad(shell, sys, &option[1..].to_owned()),
+                None => return bad(shell, sys, &option[1..]),
             }
             rest = &rest[1..];
         }
