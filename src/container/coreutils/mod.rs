@@ -18,12 +18,18 @@
 //! line `BusyBox v1.36.1 ...` and `Usage: ...` on standard error by [`Call::usage`].
 
 pub(crate) mod cat;
+pub(crate) mod copying;
 pub(crate) mod date;
 pub(crate) mod durations;
 pub(crate) mod echo;
 pub(crate) mod env;
+pub(crate) mod ls;
+pub(crate) mod making;
 pub(crate) mod modes;
 pub(crate) mod nslookup;
+pub(crate) mod numbers;
+pub(crate) mod owners;
+pub(crate) mod paths;
 pub(crate) mod printf;
 pub(crate) mod sleep;
 pub(crate) mod test;
@@ -55,17 +61,38 @@ const fn applet(name: &'static str, start: fn(&mut Call<'_, '_, '_>) -> Begun) -
 pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("[", test::start),
     applet("[[", test::start),
+    applet("basename", paths::basename),
     applet("cat", cat::start),
+    applet("chgrp", owners::chown),
+    applet("chmod", owners::chmod),
+    applet("chown", owners::chown),
+    applet("cp", copying::cp),
     applet("date", date::start),
+    applet("dirname", paths::dirname),
     applet("echo", echo::start),
     applet("env", env::start),
     applet("false", trivial::fails),
+    applet("ln", making::ln),
+    applet("ls", ls::start),
+    applet("mkdir", making::mkdir),
+    applet("mkfifo", making::mkfifo),
+    applet("mktemp", making::mktemp),
+    applet("mv", copying::mv),
     applet("nslookup", nslookup::start),
     applet("printenv", env::printenv),
     applet("printf", printf::start),
+    applet("pwd", paths::pwd),
+    applet("readlink", paths::readlink),
+    applet("realpath", paths::realpath),
+    applet("rm", making::rm),
+    applet("rmdir", making::rmdir),
     applet("sleep", sleep::start),
     applet("test", test::start),
+    applet("touch", making::touch),
     applet("true", trivial::succeeds),
+    applet("truncate", making::truncate),
+    applet("unlink", making::unlink),
+    applet("which", paths::which),
 ];
 
 /// Whether a name is that of a busybox applet.

@@ -226,6 +226,15 @@ impl Sys<'_, '_> {
         read
     }
 
+    /// The name of the simulated program that a file is.
+    pub(crate) fn program_name(&self, path: &str) -> Option<Str> {
+        let node = self.node(path, true).ok()?;
+        match &self.os.files.inode(self.world.volumes, node).ok()?.kind {
+            Kind::Program(name) => Some(name.clone()),
+            Kind::File(_) | Kind::Dir(_) | Kind::Link(_) | Kind::Fifo | Kind::Device(_) => None,
+        }
+    }
+
     /// Writes a whole file anew.
     pub(crate) fn put(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
         let fd = self.open(path, OpenMode::WRITE, 3)?;
