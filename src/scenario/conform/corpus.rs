@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::ConformError;
 use super::value::shown;
 use crate::api::corpus as api;
+use crate::container::corpus as container;
 use crate::controllers::corpus as controllers;
 
 /// No line of a corpus may be longer than this: 64 MiB.
@@ -91,10 +92,16 @@ pub static CORPORA: &[Corpus] = &[
         "template hashes, the names made of them, revision data",
         controllers::revision_hash::check,
     ),
+    corpus("shell", "container commands, in virtual time", container::check),
     corpus(
         "strict-decoding",
         "request bodies, decoded strictly and leniently",
         api::strict_decoding::check,
+    ),
+    corpus(
+        "validation-create",
+        "what the API server refuses on creation, and its words",
+        api::validation::check_create,
     ),
     corpus(
         "yaml-decode",
