@@ -74,8 +74,9 @@ impl ApiServer {
     /// # Errors
     /// The refusal, as the real server words it.
     pub fn handle(&mut self, call: Call, now: SimTime, facts: &mut Facts) -> Reply {
-        let mut h = Handling { now, cause: call.cause, facts };
-        match call.request {
+        let Call { from, token, cause, request } = call;
+        let mut h = Handling { now, cause, facts };
+        match request {
             Request::Get(target) => self.stored(&target).map(Some),
             Request::Create(object) => self.create(object, &mut h),
             Request::Update(object) => self.update(object, &mut h),
@@ -93,6 +94,11 @@ impl ApiServer {
             Request::Evict { pod, options } => self.evict(&pod, &options, &mut h),
             Request::Wire { verb, target, body, subresource } => {
                 self.wire(verb, &target, &body, subresource, &mut h)
+            }
+            // On a copy of the server, so that whatever a request does is undone with it.
+            Request::DryRun(request) => {
+                let call = Call { from, token, cause, request: *request };
+                self.clone().handle(call, now, &mut Facts::default())
             }
         }
     }

@@ -140,7 +140,11 @@ fn invalid(target: &Ref, errors: &Errors) -> Box<ApiError> {
     let texts: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
     let all = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
     let name = bare_name(&target.key.name);
-    ApiError::new(ErrorReason::Invalid, format!("{qualified} {name:?} is invalid: {all}"))
+    let message = format!("{qualified} {name:?} is invalid: {all}");
+    let mut error = ApiError::new(ErrorReason::Invalid, message);
+    error.object = Some((kind.as_str().into(), name.into()));
+    error.causes = errors.0.iter().map(|e| (e.field.clone(), e.body())).collect();
+    error
 }
 
 /// A document goes through the wire form and loses what pods share; where it asks for the very spec

@@ -89,6 +89,8 @@ pub enum Request {
         /// `status`, `scale` or none.
         subresource: Option<&'static str>,
     },
+    /// A request whose outcome is answered and not kept (`dryRun=All`).
+    DryRun(Box<Self>),
 }
 
 /// What to do with a document.
@@ -176,6 +178,8 @@ pub struct ApiError {
     pub reason: ErrorReason,
     /// The text.
     pub message: String,
+    /// Kind and name of the object in the status details of a refusal for field errors.
+    pub object: Option<(Str, Str)>,
     /// The causes listed in the status details: field and message.
     pub causes: Vec<(String, String)>,
     /// Seconds after which to try again; 0 where none are named.
@@ -243,6 +247,7 @@ impl ApiError {
             code: reason.code(),
             reason,
             message: message.into(),
+            object: None,
             causes: Vec::new(),
             retry_after: 0,
         })

@@ -152,7 +152,8 @@ impl Server {
             | Request::Bind { .. }
             | Request::Lease { .. }
             | Request::Evict { .. }
-            | Request::Wire { .. } => {
+            | Request::Wire { .. }
+            | Request::DryRun(_) => {
                 let text = "a CronJob's sync does not ask for this";
                 Err(ApiError::new(ErrorReason::MethodNotAllowed, text))
             }
