@@ -144,3 +144,66 @@ fn a_cluster_file_says_what_nodes_there_are() {
     assert_eq!(out.status.code(), Some(BAD_INPUT));
     assert!(String::from_utf8_lossy(&out.stderr).contains("wrong.yaml:4:"));
 }
+
+const OLD_DEPLOYMENT: &str = "# the shop
+apiVersion: apps/v1beta1 # old
+kind: Deployment
+metadata:
+  name: web # its name
+spec:
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      containers:
+      - {name: web, image: nginx}
+";
+
+#[test]
+fn a_check_tells_all_that_is_wrong_at_once_and_runs_nothing() {
+    let text = b"apiVersion: v1\nkind: Pod\nmetadata: {name: Web}\nspec:\n  restartPolicy: Allways\n  containers:\n  \
+                 - {name: a, image: b}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {prots: []}\n";
+    let path = file("check.yaml", text).display().to_string();
+    let out = wavetank(&["check", &path]);
+    let told = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(BAD_INPUT), "{told}");
+    let places = ["check.yaml:3:18:", "check.yaml:5:18:", "check.yaml:12:8:"];
+    for word in
+        [&places[..], &["did you mean \"Always\"?", "\"web\" would do", "\"ports\""]].concat()
+    {
+        assert!(told.contains(word), "no {word:?} in:\n{told}");
+    }
+    // Those of one run are the same: nothing half-loads.
+    refused(Path::new(&path), &places);
+}
+
+#[test]
+fn a_check_is_printed_for_editors_and_for_code_scanning_too() {
+    let path = file("warn.yaml", OLD_DEPLOYMENT.as_bytes()).display().to_string();
+    let json = |form: &str| -> serde_json::Value {
+        let out = wavetank(&["check", &path, "-o", form]);
+        assert_eq!(out.status.code(), Some(OK));
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    let first = &json("json")["diagnostics"][0];
+    assert_eq!((&first["line"], &first["column"]), (&2.into(), &13.into()));
+    assert_eq!(first["code"], "legacy-version");
+    let result = &json("sarif")["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], "legacy-version");
+    let denied = wavetank(&["check", &path, "--deny-warnings", "-q"]);
+    assert_eq!(denied.status.code(), Some(FAILED));
+    assert!(denied.stderr.is_empty() && denied.stdout.is_empty());
+}
+
+#[test]
+fn a_conversion_keeps_comments_and_is_then_in_the_current_form() {
+    let path = file("old.yaml", OLD_DEPLOYMENT.as_bytes()).display().to_string();
+    let out = wavetank(&["convert", &path]);
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(text.starts_with("# the shop\napiVersion: apps/v1 # old\n"), "{text}");
+    assert!(text.contains("name: web # its name") && text.contains("matchLabels"), "{text}");
+    assert_eq!(wavetank(&["convert", "--write", "-q", &path]).status.code(), Some(OK));
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let out = wavetank(&["check", &path]);
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "1 manifest: all is well\n");
+}

@@ -7,11 +7,12 @@
 )]
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use wavetank::api::diagnostic::{Code, Diagnostic};
 use wavetank::api::limits::Limits;
-use wavetank::api::load::{FieldValidation, Loaded, Options, load, load_with};
+use wavetank::api::load::{FieldValidation, Loaded, Options, Rules, load_with};
 
 /// A fresh folder holding `files`.
 fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
@@ -27,11 +28,22 @@ fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
 }
 
 fn pod(name: &str) -> String {
-    format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n")
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec: {{containers: [{{name: a, image: b}}]}}\n"
+    )
 }
 
 fn names(loaded: &Loaded) -> Vec<&str> {
     loaded.manifests.iter().map(|manifest| manifest.name()).collect()
+}
+
+/// Reads as far as these tests are about: what is read and how, not the rules of the API.
+fn load(
+    paths: &[PathBuf],
+    stdin: Option<&mut dyn Read>,
+    limits: &Limits,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    load_with(paths, stdin, Options { limits: *limits, rules: Rules::Left, ..Options::default() })
 }
 
 fn load_one(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
@@ -340,9 +352,13 @@ fn validation_can_warn_or_pass_over() {
     let root =
         folder("validation", &[("a.yaml", &format!("{}spec: {{contaners: []}}\n", pod("a")))]);
     let with = |validation| {
-        load_with(std::slice::from_ref(&root), None, Options { validation, ..Options::default() })
-            .map(|loaded| codes(&loaded.warnings))
-            .map_err(|problems| codes(&problems))
+        load_with(
+            std::slice::from_ref(&root),
+            None,
+            Options { validation, rules: Rules::Left, ..Options::default() },
+        )
+        .map(|loaded| codes(&loaded.warnings))
+        .map_err(|problems| codes(&problems))
     };
     assert_eq!(with(FieldValidation::Strict), Err(vec![Code::UnknownField]));
     assert_eq!(with(FieldValidation::Warn), Ok(vec![Code::UnknownField]));

@@ -252,11 +252,12 @@ fn entry(key: &str, value: &Value, column: usize) -> Result<String, GiveUp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::load::{Options, load_sources};
+    use crate::api::load::{Options, Rules, load_sources};
 
     fn check(text: &str, wanted: &str) {
         let source = Source::new("a.yaml", text);
-        let loaded = load_sources(&[source], Options::default()).expect("it loads");
+        let loaded = load_sources(&[source], Options { rules: Rules::Left, ..Options::default() })
+            .expect("it loads");
         let files = rewrite(&loaded.manifests);
         assert_eq!(files[0].text, wanted);
         assert!(files[0].in_place);
@@ -309,10 +310,13 @@ mod tests {
         let text = "apiVersion: apps/v1beta1\nkind: Deployment\nmetadata:\n  name: web\n  annotations: &l {app: web}\n\
                     spec:\n  template:\n    metadata:\n      labels: *l\n";
         let source = Source::new("a.yaml", text);
-        let loaded = load_sources(&[source], Options::default()).expect("it loads");
+        let loaded = load_sources(&[source], Options { rules: Rules::Left, ..Options::default() })
+            .expect("it loads");
         let files = rewrite(&loaded.manifests);
-        let again =
-            load_sources(&[Source::new("b.yaml", files[0].text.clone())], Options::default());
+        let again = load_sources(
+            &[Source::new("b.yaml", files[0].text.clone())],
+            Options { rules: Rules::Left, ..Options::default() },
+        );
         assert_eq!(again.expect("it loads").manifests[0].value, loaded.manifests[0].value);
     }
 }

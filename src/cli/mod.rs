@@ -1,9 +1,12 @@
 //! The command line: one file per command, the exit codes, and the only places that print, read the
 //! environment or look at the machine's clock.
 
+mod check;
 mod cluster_file;
 mod conform;
+mod convert;
 pub mod exit_code;
+mod input;
 mod run;
 mod ui;
 mod wall;
@@ -23,6 +26,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Args>),
+    Check(check::Args),
+    Convert(convert::Args),
     Conform(conform::Args),
 }
 
@@ -33,12 +38,14 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version go to standard output and are no error.
             let code = if error.use_stderr() { exit_code::USAGE } else { exit_code::OK };
-            let _ = error.print();
+            drop(error.print());
             return ExitCode::from(code);
         }
     };
     let code = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Conform(args) => conform::run(&args),
     };
     ExitCode::from(code)

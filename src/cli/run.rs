@@ -1,18 +1,18 @@
 //! `wavetank run`: floats manifests and tells what happens.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::cluster_file::{self, Cluster};
+use super::input::Input;
 use super::wall::Wall;
 use super::{exit_code, ui};
-use crate::api::diagnostic::{Code, Diagnostic, render as diagnostics};
-use crate::api::limits::Limits;
-use crate::api::load::{self, Loaded};
+use crate::api::diagnostic::{Diagnostic, render as diagnostics};
+use crate::api::load::Loaded;
 use crate::api::{convert, yaml};
 use crate::base::time::SimTime;
 use crate::model::{Kind, Object, Pod};
@@ -32,12 +32,8 @@ use crate::sim::{Options, Start};
 /// to happen, nothing has changed for a while, or the time of --for is up.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Files and folders of manifests
-    #[arg(required_unless_present_any = ["filename", "scenario"])]
-    paths: Vec<PathBuf>,
-    /// A file or folder of manifests, `-` for standard input
-    #[arg(short, long, value_name = "FILE")]
-    filename: Vec<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// How many nodes the cluster has: workers with 4 CPUs and 8Gi each
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     nodes: u32,
@@ -116,6 +112,12 @@ fn start(text: &str) -> Result<Start, String> {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> u8 {
+    if args.input.is_empty() && args.scenario.is_none() {
+        ui::err(
+            "error: nothing to run\n  hint: name files or folders, pipe manifests in with -f -, or give a --scenario",
+        );
+        return exit_code::USAGE;
+    }
     match prepare(args) {
         Ok(prepared) => float(args, prepared),
         Err(Refused::Input(problems)) => {
@@ -179,30 +181,14 @@ fn prepare(args: &Args) -> Result<Prepared, Refused> {
 }
 
 fn load_manifests(args: &Args) -> Result<Loaded, Refused> {
-    let paths: Vec<PathBuf> = args.paths.iter().chain(&args.filename).cloned().collect();
-    if paths.is_empty() {
+    if args.input.is_empty() {
         return Ok(Loaded { manifests: Vec::new(), warnings: Vec::new() });
     }
-    let mut stdin = io::stdin();
-    let reader: Option<&mut dyn Read> =
-        if paths.iter().any(|p| p.as_os_str() == "-") { Some(&mut stdin) } else { None };
-    let loaded = load::load(&paths, reader, &Limits::default()).map_err(Refused::Input)?;
-    if loaded.manifests.is_empty() {
-        let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
-        let problem = Diagnostic::new(
-            Code::NothingToLoad,
-            format!("{} holds no manifests", names.join(", ")),
-        )
-        .server("no objects passed to apply")
-        .hint("a manifest begins with apiVersion, kind and metadata");
-        return Err(Refused::Input(vec![problem]));
-    }
-    Ok(loaded)
+    args.input.load().map_err(Refused::Input)
 }
 
 fn first_step(args: &Args, loaded: Loaded) -> TimedStep {
-    let paths: Vec<String> =
-        args.paths.iter().chain(&args.filename).map(|p| p.display().to_string()).collect();
+    let paths: Vec<String> = args.input.named().iter().map(|p| p.display().to_string()).collect();
     let documents = loaded.manifests.into_iter().map(|m| m.value).collect();
     TimedStep {
         at: Duration::ZERO,

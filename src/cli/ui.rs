@@ -6,12 +6,12 @@ use crate::api::diagnostic::render::Style;
 
 /// Writes a text to standard output.
 pub(super) fn out(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    drop(io::stdout().lock().write_all(text.as_bytes()));
 }
 
 /// Writes a line to standard error.
 pub(super) fn err(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
 /// How diagnostics are drawn on standard error: in colours on a terminal, plain in a pipe.

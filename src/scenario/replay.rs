@@ -9,7 +9,6 @@ use super::cluster::{NodeSpec, Storage};
 use super::conform::Logs;
 use super::recorded::{Action, Header, RecordedNode, Scenario, ScenarioDir, ScenarioError};
 use super::runner::{End, NAMESPACE, Plan, Runner, StepAction, TimedStep};
-use crate::api::limits::Limits;
 use crate::api::load;
 use crate::base::time::SimTime;
 use crate::model::Kind;
@@ -130,7 +129,9 @@ pub fn step(folder: &Path, step: &super::recorded::Step) -> TimedStep {
 
 fn apply(folder: &Path, file: &str) -> StepAction {
     let source = file.to_owned();
-    match load::load(&[folder.join(file)], None, &Limits::default()) {
+    // A recorded kubectl left the rules of the API to the server, which refuses in its own words.
+    let options = load::Options { rules: load::Rules::Left, ..load::Options::default() };
+    match load::load_with(&[folder.join(file)], None, options) {
         Ok(loaded) => {
             let documents = loaded.manifests.into_iter().map(|m| m.value).collect();
             StepAction::Apply { source, documents }

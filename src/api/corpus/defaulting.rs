@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::api::defaults::create::System;
-use crate::api::defaults::service::Allocator;
+use crate::api::defaults::service::FreeRanges;
 use crate::api::registry;
 
 /// What the recorded server gave to every object.
@@ -14,56 +14,10 @@ pub(super) const SYSTEM: System<'_> = System {
     suffix: "abcde",
 };
 
-/// The addresses and ports of the recording's cluster, where nothing is taken.
-pub(super) struct Ranges {
-    next_port: i64,
-    taken: Vec<i64>,
-}
-
-impl Ranges {
-    /// All free.
-    pub(super) fn new() -> Self {
-        Self { next_port: 32_000, taken: Vec::new() }
-    }
-}
-
-impl Allocator for Ranges {
-    fn next_address(&mut self) -> Value {
-        "10.96.0.99".into()
-    }
-
-    fn take_address(&mut self, address: &str) -> Result<(), String> {
-        let octet = address.split('.').nth(1).and_then(|o| o.parse::<u8>().ok());
-        if address.starts_with("10.") && octet.is_some_and(|o| (96..112).contains(&o)) {
-            return Ok(());
-        }
-        Err(format!(
-            "the provided IP ({address}) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
-        ))
-    }
-
-    fn next_port(&mut self) -> Value {
-        self.next_port += 1;
-        self.next_port.into()
-    }
-
-    fn take_port(&mut self, port: i64) -> Result<(), String> {
-        let range = "The range of valid ports is 30000-32767";
-        if !(30000..=32767).contains(&port) {
-            return Err(format!("provided port is not in the valid range. {range}"));
-        }
-        if self.taken.contains(&port) {
-            return Err("provided port is already allocated".into());
-        }
-        self.taken.push(port);
-        Ok(())
-    }
-}
-
 /// Checks one case.
 pub fn check(case: &Value) -> Result<(), String> {
     let mut recorded = case["out"]["stored"].clone();
-    let ours = registry::create(&case["in"]["object"], SYSTEM, &mut Ranges::new());
+    let ours = registry::create(&case["in"]["object"], SYSTEM, &mut FreeRanges::default());
     let ours = ours.map_err(|refusal| format!("refused: {refusal:?}"))?;
     // The values that came from the machine's clock.
     for clock in ["/status/lastPhaseTransitionTime", "/status/conditions/0/lastTransitionTime"] {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::defaulting::{Ranges, SYSTEM};
+use super::defaulting::SYSTEM;
 use super::same;
+use crate::api::defaults::service::FreeRanges;
 use crate::api::registry::{self, Refusal};
 use crate::api::status::Status;
 use crate::api::validate::Errors;
@@ -11,7 +12,7 @@ use crate::api::validate::Errors;
 /// Checks one case of `validation-create`.
 pub fn check_create(case: &Value) -> Result<(), String> {
     let object = &case["in"]["object"];
-    let result = registry::create(object, SYSTEM, &mut Ranges::new());
+    let result = registry::create(object, SYSTEM, &mut FreeRanges::default());
     compare(object, result.err(), &case["out"])
 }
 

@@ -83,6 +83,54 @@ pub trait Allocator {
     fn take_port(&mut self, port: i64) -> Result<(), String>;
 }
 
+/// The ranges of a cluster where nothing is taken yet: `10.96.0.0/12` and ports 30000-32767.
+///
+/// For checks of one object by itself; the address it gives is always the same one.
+#[derive(Debug)]
+pub struct FreeRanges {
+    next_port: i64,
+    taken: Vec<i64>,
+}
+
+impl Default for FreeRanges {
+    fn default() -> Self {
+        Self { next_port: 32_000, taken: Vec::new() }
+    }
+}
+
+impl Allocator for FreeRanges {
+    fn next_address(&mut self) -> Value {
+        "10.96.0.99".into()
+    }
+
+    fn take_address(&mut self, address: &str) -> Result<(), String> {
+        let octet = address.split('.').nth(1).and_then(|o| o.parse::<u8>().ok());
+        if address.starts_with("10.") && octet.is_some_and(|o| (96..112).contains(&o)) {
+            return Ok(());
+        }
+        Err(format!(
+            "the provided IP ({address}) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
+        ))
+    }
+
+    fn next_port(&mut self) -> Value {
+        self.next_port += 1;
+        self.next_port.into()
+    }
+
+    fn take_port(&mut self, port: i64) -> Result<(), String> {
+        let range = "The range of valid ports is 30000-32767";
+        if !(30000..=32767).contains(&port) {
+            return Err(format!("provided port is not in the valid range. {range}"));
+        }
+        if self.taken.contains(&port) {
+            return Err("provided port is already allocated".into());
+        }
+        self.taken.push(port);
+        Ok(())
+    }
+}
+
 /// What happens to a Service before its creation is validated (`beginCreate`).
 ///
 /// # Errors

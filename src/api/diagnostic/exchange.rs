@@ -9,7 +9,7 @@ use crate::api::source::Place;
 ///
 /// Each has `severity`, `code`, `message` and, where they are known, `file`, `line`, `column`,
 /// `endLine`, `endColumn` (from 1, in characters, the end being the place after the last character),
-/// `object`, `path`, `server`, `expected`, `hint` and `related`.
+/// `object`, `path`, `server`, `expected`, `note`, `hint` and `related`.
 pub fn to_json(diagnostics: &[Diagnostic]) -> Value {
     json!({"diagnostics": diagnostics.iter().map(one).collect::<Vec<_>>()})
 }
@@ -27,6 +27,7 @@ fn one(diagnostic: &Diagnostic) -> Value {
         ("path", &diagnostic.path),
         ("server", &diagnostic.server),
         ("expected", &diagnostic.expected),
+        ("note", &diagnostic.note),
         ("hint", &diagnostic.hint),
     ];
     for (name, text) in texts {
@@ -88,7 +89,12 @@ pub fn to_sarif(diagnostics: &[Diagnostic]) -> Value {
 
 fn sarif_result(diagnostic: &Diagnostic) -> Value {
     let mut text = diagnostic.message.clone();
-    for (name, part) in [("expected", &diagnostic.expected), ("hint", &diagnostic.hint)] {
+    let parts = [
+        ("expected", &diagnostic.expected),
+        ("note", &diagnostic.note),
+        ("hint", &diagnostic.hint),
+    ];
+    for (name, part) in parts {
         if let Some(part) = part {
             text.push('\n');
             text.push_str(name);

@@ -34,6 +34,8 @@ pub struct Diagnostic {
     pub server: Option<String>,
     /// What was expected.
     pub expected: Option<String>,
+    /// What else there is to know about it.
+    pub note: Option<String>,
     /// What could be done.
     pub hint: Option<String>,
 }
@@ -183,6 +185,7 @@ impl Diagnostic {
             path: None,
             server: None,
             expected: None,
+            note: None,
             hint: None,
         }
     }
@@ -226,6 +229,13 @@ impl Diagnostic {
     #[must_use]
     pub fn expected(mut self, text: impl Into<String>) -> Self {
         self.expected = Some(text.into());
+        self
+    }
+
+    /// The same, with what else there is to know.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.note = Some(text.into());
         self
     }
 

@@ -64,6 +64,7 @@ fn details(diagnostic: &Diagnostic) -> Vec<(&'static str, &str)> {
         ("field", &diagnostic.path),
         ("expected", &diagnostic.expected),
         ("server", &diagnostic.server),
+        ("note", &diagnostic.note),
         ("hint", &diagnostic.hint),
     ];
     parts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect()

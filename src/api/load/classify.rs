@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Draft, FieldValidation, Implied, Manifest, Origin};
+use super::{Draft, Implied, Manifest, Options, Origin, Rules};
 use crate::api::diagnostic::{Code, Diagnostic};
 use crate::api::kinds::{self, KindInfo, Treatment};
 use crate::api::legacy;
@@ -77,13 +77,13 @@ fn list_items(tree: &Tree, root: NodeId) -> Option<(Vec<NodeId>, Implied)> {
 /// Recognises the kinds of all drafts and brings old versions to the current form.
 pub(super) fn classify(
     drafts: Vec<Draft>,
-    validation: FieldValidation,
+    options: &Options,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<Manifest> {
     let defined = defined_groups(&drafts);
     let mut manifests = Vec::new();
     for draft in drafts {
-        if let Some(manifest) = recognise(draft, &defined, validation, problems) {
+        if let Some(manifest) = recognise(draft, &defined, options, problems) {
             manifests.push(manifest);
         }
     }
@@ -111,7 +111,7 @@ fn defined_groups(drafts: &[Draft]) -> Set<(Str, Str)> {
 fn recognise(
     draft: Draft,
     defined: &Set<(Str, Str)>,
-    validation: FieldValidation,
+    options: &Options,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Manifest> {
     let Draft { origin, implied, json } = draft;
@@ -143,7 +143,11 @@ fn recognise(
             return None;
         }
     }
-    super::fields::check(&manifest, &written_as, json, validation, problems);
+    let before = problems.len();
+    super::fields::check(&manifest, &written_as, json, options.validation, problems);
+    if options.rules == Rules::Checked && !problems[before..].iter().any(Diagnostic::is_error) {
+        super::rules::check(&manifest, problems);
+    }
     Some(manifest)
 }
 
@@ -188,11 +192,8 @@ fn converted(manifest: &Manifest, conversion: &legacy::Conversion) -> Diagnostic
         .server(no_matches(old.kind, old.api_version));
     let notes = conversion.filled.notes();
     if !notes.is_empty() {
-        diagnostic = diagnostic.expected(format!(
-            "filled in as {} did: {}",
-            old.api_version,
-            notes.join("; ")
-        ));
+        diagnostic =
+            diagnostic.note(format!("filled in as {} did: {}", old.api_version, notes.join("; ")));
     }
     diagnostic.hint(format!("write apiVersion: {}", old.current))
 }

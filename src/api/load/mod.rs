@@ -11,6 +11,7 @@
 mod classify;
 mod fields;
 mod files;
+mod rules;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -166,6 +167,18 @@ pub struct Options {
     pub limits: Limits,
     /// What is done about unknown fields.
     pub validation: FieldValidation,
+    /// Whether the rules of the API are checked here.
+    pub rules: Rules,
+}
+
+/// Whether a load checks the rules of the API.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Rules {
+    /// What breaks one is told.
+    #[default]
+    Checked,
+    /// They are left to the API server that the manifests are sent to, as kubectl leaves them.
+    Left,
 }
 
 /// Reads everything that `paths` names: files, folders, patterns, `-` for the standard input.
@@ -217,7 +230,7 @@ fn finish(
             break;
         }
     }
-    let manifests = classify::classify(drafts, options.validation, &mut problems);
+    let manifests = classify::classify(drafts, &options, &mut problems);
     if problems.iter().any(Diagnostic::is_error) {
         if problems.len() > limits.problems {
             problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
