@@ -141,13 +141,16 @@ pub fn schedule(
         return Decision::unfit(Diagnosis::default());
     }
     let mut diagnosis = Diagnosis { nodes, ..Diagnosis::default() };
-    let only = match pre_filter(cluster, profile, pod, &mut scratch.state, &mut diagnosis) {
+    let left = pre_filter(cluster, profile, pod, &mut scratch.state, &mut diagnosis);
+    if let Some(r) = record.as_deref_mut() {
+        r.skip_filter = scratch.state.skip_filter;
+    }
+    let only = match left {
         Ok(only) => only,
         Err(Stop::Refused) => return Decision::unfit(diagnosis),
         Err(Stop::Failed(text)) => return Decision::error(text),
     };
     if let Some(r) = record.as_deref_mut() {
-        r.skip_filter = scratch.state.skip_filter;
         r.only_nodes.clone_from(&only);
     }
     let beside = Beside::of(cluster, pod);

@@ -3,6 +3,8 @@
 //! Follows `pkg/scheduler/eventhandlers.go`. Knows no informers and sends nothing: the component feeds
 //! it from the store's logs, the conformance corpus from its own operations.
 
+mod objects;
+
 use std::sync::Arc;
 
 use super::compile::Templates;

@@ -54,13 +54,18 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// At least `permille` of the cases of a stored corpus are answered as recorded.
-    pub(crate) fn check(name: &str, check: fn(&Value) -> Result<(), String>, permille: usize) {
+    /// The cases of a stored corpus, one a line.
+    pub(crate) fn lines(name: &str) -> String {
         let path = format!("{}/tests/conformance/functions/{name}", env!("CARGO_MANIFEST_DIR"));
         let file = std::fs::File::open(&path).unwrap();
         let mut text = String::new();
         ruzstd::decoding::StreamingDecoder::new(file).unwrap().read_to_string(&mut text).unwrap();
-        let tally = tally(&text, check);
+        text
+    }
+
+    /// At least `permille` of the cases of a stored corpus are answered as recorded.
+    pub(crate) fn check(name: &str, check: fn(&Value) -> Result<(), String>, permille: usize) {
+        let tally = tally(&lines(name), check);
         let all = tally.same + tally.different.len();
         let first = &tally.different[..tally.different.len().min(SHOWN)];
         assert!(all > 0, "{name} is empty");

@@ -18,6 +18,7 @@ use super::value::shown;
 use crate::api::corpus as api;
 use crate::container::corpus as container;
 use crate::controllers::corpus as controllers;
+use crate::scheduler::corpus as scheduler;
 
 /// No line of a corpus may be longer than this: 64 MiB.
 pub const MAX_LINE_BYTES: u64 = 64 << 20;
@@ -92,6 +93,13 @@ pub static CORPORA: &[Corpus] = &[
         "template hashes, the names made of them, revision data",
         controllers::revision_hash::check,
     ),
+    corpus("scheduler", "whole worlds, scheduled step by step", scheduler::check),
+    corpus(
+        "scheduler-sampling",
+        "which nodes of large clusters are looked at",
+        scheduler::sampling::check,
+    ),
+    corpus("scheduler-teach", "the scheduler's rules, one lesson each", scheduler::check),
     corpus("shell", "container commands, in virtual time", container::check),
     corpus(
         "strict-decoding",
