@@ -207,3 +207,75 @@ fn a_conversion_keeps_comments_and_is_then_in_the_current_form() {
     let out = wavetank(&["check", &path]);
     assert_eq!(String::from_utf8_lossy(&out.stdout), "1 manifest: all is well\n");
 }
+
+/// Runs `wavetank logs` with these words; answers with the exit code, what was printed and what was said.
+fn logs(args: &[&str]) -> (Option<i32>, String, String) {
+    let out = wavetank(&[&["logs"], args].concat());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+#[test]
+fn logs_of_a_workload_are_those_of_its_pod() {
+    let (code, out, err) = logs(&["job/counter", "fixtures/seed/counter-job.yaml", "--tail", "2"]);
+    assert_eq!((code, err.as_str()), (Some(OK), ""));
+    assert_eq!(out.lines().count(), 2, "{out}");
+    let (_, stamped, _) = logs(&[
+        "job/counter",
+        "fixtures/seed/counter-job.yaml",
+        "--tail",
+        "1",
+        "--timestamps",
+        "--prefix",
+    ]);
+    assert!(
+        stamped.starts_with("[pod/counter-") && stamped.contains("/counter] 2026-01-01T00:00:0"),
+        "{stamped}"
+    );
+    let (_, again, _) = logs(&[
+        "job/counter",
+        "fixtures/seed/counter-job.yaml",
+        "--tail",
+        "1",
+        "--timestamps",
+        "--prefix",
+    ]);
+    assert_eq!(stamped, again);
+}
+
+#[test]
+fn logs_of_an_unknown_pod_list_the_pods_there_were() {
+    let (code, out, err) = logs(&["counter", "fixtures/seed/counter-job.yaml"]);
+    assert_eq!((code, out.as_str()), (Some(FAILED), ""));
+    for word in ["pods \"counter\" not found", "the pods there were: counter-", "job/counter"] {
+        assert!(err.contains(word), "no {word:?} in:\n{err}");
+    }
+}
+
+#[test]
+fn logs_choose_containers_and_runs_as_kubectl_does() {
+    let text = b"apiVersion: v1\nkind: Pod\nmetadata: {name: two}\nspec:\n  initContainers:\n  - {name: setup, image: busybox, command: [echo, ready]}\n  containers:\n  - {name: main, image: busybox, command: [sh, -c, 'echo main; exit 3']}\n  - {name: side, image: busybox, command: [sh, -c, 'echo side; sleep 1000']}\n";
+    let path = file("two.yaml", text).display().to_string();
+    let run = |args: &[&str]| logs(&[args, &[&path, "--for", "20s"]].concat());
+    let (_, out, err) = run(&["two"]);
+    assert_eq!(out, "main\n");
+    assert_eq!(err, "Defaulted container \"main\" out of: main, side, setup (init)\n");
+    assert_eq!(run(&["two/side"]).1, "side\n");
+    assert_eq!(run(&["two", "-c", "setup"]).1, "ready\n");
+    assert_eq!(
+        run(&["pod/two", "--all-containers", "--prefix"]).1,
+        "[pod/two/setup] ready\n[pod/two/main] main\n[pod/two/side] side\n"
+    );
+    assert_eq!(run(&["two", "-c", "main", "--previous"]).1, "main\n");
+    let (code, _, err) = run(&["two", "-c", "side", "--previous"]);
+    assert_eq!(code, Some(FAILED));
+    assert!(
+        err.contains("previous terminated container \"side\" in pod \"two\" not found"),
+        "{err}"
+    );
+    let (_, _, err) = run(&["two", "-c", "nope"]);
+    assert!(
+        err.contains("container nope is not valid for pod two out of: main, side, setup (init)"),
+        "{err}"
+    );
+}

@@ -6,7 +6,9 @@ mod cluster_file;
 mod conform;
 mod convert;
 pub mod exit_code;
+mod floats;
 mod input;
+mod logs;
 mod run;
 mod ui;
 mod wall;
@@ -28,6 +30,7 @@ enum Command {
     Run(Box<run::Args>),
     Check(check::Args),
     Convert(convert::Args),
+    Logs(Box<logs::Args>),
     Conform(conform::Args),
 }
 
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Logs(args) => logs::run(&args),
         Command::Conform(args) => conform::run(&args),
     };
     ExitCode::from(code)

@@ -2,28 +2,19 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::cluster_file::{self, Cluster};
-use super::input::Input;
+use super::floats::{self, Floats, Prepared};
 use super::wall::Wall;
 use super::{exit_code, ui};
-use crate::api::diagnostic::{Diagnostic, render as diagnostics};
-use crate::api::load::Loaded;
 use crate::api::{convert, yaml};
-use crate::base::time::SimTime;
 use crate::model::{Kind, Object, Pod};
 use crate::report::Recorder;
 use crate::report::summary::{Gathered, Summary};
 use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
-use crate::scenario::recorded;
-use crate::scenario::runner::{
-    End, Ended, LONGEST, NAMESPACE, Plan, Runner, SETTLED, StepAction, TimedStep,
-};
-use crate::sim::{Options, Start};
+use crate::scenario::runner::{Ended, LONGEST, NAMESPACE, Runner, SETTLED};
 
 /// Float manifests in a simulated cluster and tell what happens
 ///
@@ -33,34 +24,7 @@ use crate::sim::{Options, Start};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    input: Input,
-    /// How many nodes the cluster has: workers with 4 CPUs and 8Gi each
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    nodes: u32,
-    /// A file that describes the cluster: Node manifests, or a short form with count, capacity, labels, taints
-    #[arg(long, value_name = "FILE", conflicts_with = "nodes")]
-    cluster: Option<PathBuf>,
-    /// How much virtual time to simulate, such as 90s, 10m, 3h, 2d
-    #[arg(long = "for", value_name = "TIME", value_parser = length)]
-    length: Option<Duration>,
-    /// Stop when nothing is left to happen or nothing has changed for a while (the default)
-    #[arg(long, conflicts_with = "length")]
-    until_quiet: bool,
-    /// The virtual time at the start, such as 2026-03-29T00:55:00Z
-    #[arg(long, value_name = "TIME", value_parser = start, default_value = "2026-01-01T00:00:00Z")]
-    start: Start,
-    /// The seed of all randomness: the same input and seed give the same output
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// Try another legal order of simultaneous events, drawn from this seed
-    #[arg(long, value_name = "SEED")]
-    shuffle_ties: Option<u64>,
-    /// A kubectl command at a time, such as '20s scale deployment/web --replicas=5'; may be repeated
-    #[arg(long, value_name = "TIME COMMAND")]
-    step: Vec<String>,
-    /// A file of timed steps (apply, kubectl, stop-node …) and a duration
-    #[arg(long, value_name = "FILE")]
-    scenario: Option<PathBuf>,
+    floats: Floats,
     /// What to print: the timeline, or the result as one JSON or YAML document
     #[arg(short, long, value_enum, default_value_t = Output::Timeline)]
     output: Output,
@@ -98,119 +62,12 @@ enum Colour {
     Never,
 }
 
-fn length(text: &str) -> Result<Duration, String> {
-    recorded::duration(text)
-}
-
-fn start(text: &str) -> Result<Start, String> {
-    chrono::DateTime::parse_from_rfc3339(text)
-        .ok()
-        .and_then(|t| SimTime::from_utc(t.to_utc()))
-        .map(Start)
-        .ok_or_else(|| "not a time such as 2026-03-29T00:55:00Z, from 1970 on".to_owned())
-}
-
 /// Runs the command.
 pub(super) fn run(args: &Args) -> u8 {
-    if args.input.is_empty() && args.scenario.is_none() {
-        ui::err(
-            "error: nothing to run\n  hint: name files or folders, pipe manifests in with -f -, or give a --scenario",
-        );
-        return exit_code::USAGE;
-    }
-    match prepare(args) {
+    match floats::prepare(&args.floats, args.quiet) {
         Ok(prepared) => float(args, prepared),
-        Err(Refused::Input(problems)) => {
-            ui::err(diagnostics::render(&problems, ui::diagnostic_style()).trim_end());
-            exit_code::BAD_INPUT
-        }
-        Err(Refused::Text(text)) => {
-            ui::err(&format!("error: {text}"));
-            exit_code::BAD_INPUT
-        }
+        Err(refused) => refused.tell(),
     }
-}
-
-/// Why a run does not begin.
-enum Refused {
-    Input(Vec<Diagnostic>),
-    Text(String),
-}
-
-struct Prepared {
-    plan: Plan,
-    inert: Vec<(String, usize)>,
-    nodes: usize,
-}
-
-fn prepare(args: &Args) -> Result<Prepared, Refused> {
-    let loaded = load_manifests(args)?;
-    if !loaded.warnings.is_empty() && !args.quiet {
-        ui::err(diagnostics::render(&loaded.warnings, ui::diagnostic_style()).trim_end());
-    }
-    let cluster = match &args.cluster {
-        Some(file) => cluster_file::read(file, args.start.0).map_err(Refused::Input)?,
-        None => Cluster::workers(args.nodes, args.start.0),
-    };
-    let inert = loaded.inert_kinds();
-    let mut steps = Vec::new();
-    if !loaded.manifests.is_empty() {
-        steps.push(first_step(args, loaded));
-    }
-    let mut scenario_length = None;
-    if let Some(file) = &args.scenario {
-        let scenario = recorded::Scenario::read(file).map_err(|e| Refused::Text(e.to_string()))?;
-        let folder = file.parent().unwrap_or(Path::new("."));
-        steps.extend(scenario.steps.iter().map(|s| crate::scenario::replay::step(folder, s)));
-        scenario_length = Some(scenario.duration);
-    }
-    for text in &args.step {
-        steps.push(kubectl_step(text).map_err(Refused::Text)?);
-    }
-    steps.sort_by_key(|s| s.at);
-    let end = args.length.or(scenario_length).map_or(End::Quiet, End::After);
-    let options = Options {
-        seed: args.seed,
-        start: args.start,
-        shuffle_ties: args.shuffle_ties,
-        ..Options::default()
-    };
-    let nodes = cluster.nodes.len();
-    let plan = Plan { options, nodes: cluster.nodes, storage: cluster.storage, steps, end };
-    Ok(Prepared { plan, inert, nodes })
-}
-
-fn load_manifests(args: &Args) -> Result<Loaded, Refused> {
-    if args.input.is_empty() {
-        return Ok(Loaded { manifests: Vec::new(), warnings: Vec::new() });
-    }
-    args.input.load().map_err(Refused::Input)
-}
-
-fn first_step(args: &Args, loaded: Loaded) -> TimedStep {
-    let paths: Vec<String> = args.input.named().iter().map(|p| p.display().to_string()).collect();
-    let documents = loaded.manifests.into_iter().map(|m| m.value).collect();
-    TimedStep {
-        at: Duration::ZERO,
-        written: "0s".to_owned(),
-        action: StepAction::Apply { source: paths.join(" -f "), documents },
-        expect_error: false,
-    }
-}
-
-fn kubectl_step(text: &str) -> Result<TimedStep, String> {
-    let (at, command) = text.trim().split_once(char::is_whitespace).unwrap_or((text, ""));
-    let due = length(at).map_err(|e| {
-        format!("--step {text:?}: {e}\n  hint: a step is a time and a kubectl command, as in '20s delete pod web-0'")
-    })?;
-    let command = command.trim();
-    let command = command.strip_prefix("kubectl ").unwrap_or(command);
-    Ok(TimedStep {
-        at: due,
-        written: at.to_owned(),
-        action: StepAction::Kubectl(command.to_owned()),
-        expect_error: false,
-    })
 }
 
 /// What listens to a run.
@@ -261,7 +118,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         ui::out(&format!(
             "wavetank · {nodes} · starts {} · seed {}\n\n",
             start.to_rfc3339(),
-            args.seed
+            args.floats.seed
         ));
     }
     let header = json!({"type": "HEADER", "scenario": "run", "wallStart": start.to_rfc3339(),
@@ -368,7 +225,7 @@ fn result(runner: &Runner, args: &Args, ended: Ended, lines: &[Line], summary: &
     objects.sort_by_key(|o| o.reference());
     let objects: Vec<Value> = objects.iter().map(|o| convert::to_wire(o).to_value()).collect();
     json!({
-        "seed": args.seed,
+        "seed": args.floats.seed,
         "start": start.to_rfc3339(),
         "end": sim.now().to_rfc3339(),
         "ended": describe(ended),

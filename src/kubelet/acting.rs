@@ -430,8 +430,9 @@ impl Acting {
             w.made.resize(n.index() + 1, 0);
         }
         w.made[n.index()] = made + 1;
+        let id = d.node.new_run();
         let run = Run {
-            id: d.node.new_run(),
+            id,
             attempt: made,
             sandbox: w.actual.sandbox.map_or(0, |s| s.attempt),
             image: Arc::clone(&image),
@@ -440,7 +441,7 @@ impl Acting {
         w.actual.push(n, run);
         w.changed(std::time::Duration::ZERO, d);
         w.container_event(n, EventType::Normal, "Created", "Container created", d);
-        let order = Order { container: c, image, env, ip, attempt: made };
+        let order = Order { container: c, image, env, ip, attempt: made, run: id };
         self.doing = Doing::Starting(n, Box::new(order), d.cx.now + d.cx.latency.container_start);
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Order {
     pub(super) ip: Option<Ipv4Addr>,
     /// How often it was started before.
     pub(super) attempt: u32,
+    /// The number of the run.
+    pub(super) run: u64,
 }
 
 /// How a further command ended.
@@ -63,6 +65,7 @@ pub(super) struct Body {
     inside: Running,
     image: Arc<Image>,
     attempt: u32,
+    run: u64,
     started: SimTime,
     ip: Option<Ipv4Addr>,
     /// When it wants to run again.
@@ -112,6 +115,7 @@ impl Body {
             inside,
             image: order.image,
             attempt: order.attempt,
+            run: order.run,
             started,
             ip: order.ip,
             wake: None,
@@ -158,6 +162,7 @@ impl Body {
             uid: w.pod.meta.uid,
             container: w.name.clone(),
             attempt: self.attempt,
+            run: self.run,
             stream: match stream {
                 OutputStream::Stdout => Stream::Stdout,
                 OutputStream::Stderr => Stream::Stderr,

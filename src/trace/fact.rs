@@ -161,6 +161,8 @@ pub struct Output {
     pub container: Str,
     /// The run of the container: its restart count at the time.
     pub attempt: u32,
+    /// The number of the run, as `containerID` in statuses.
+    pub run: u64,
     /// Where the line was written to.
     pub stream: OutputStream,
     /// The line, without its end.

@@ -1,0 +1,173 @@
+//! What every command that floats manifests is told: which manifests, in which cluster, how long.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::cluster_file::{self, Cluster};
+use super::input::Input;
+use super::{exit_code, ui};
+use crate::api::diagnostic::{Diagnostic, render as diagnostics};
+use crate::api::load::Loaded;
+use crate::base::time::SimTime;
+use crate::scenario::recorded;
+use crate::scenario::runner::{End, Plan, StepAction, TimedStep};
+use crate::sim::{Options, Start};
+
+/// The options of a run, as every command that makes one takes them.
+#[derive(Debug, clap::Args)]
+pub(super) struct Floats {
+    #[command(flatten)]
+    pub(super) input: Input,
+    /// How many nodes the cluster has: workers with 4 CPUs and 8Gi each
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(super) nodes: u32,
+    /// A file that describes the cluster: Node manifests, or a short form with count, capacity, labels, taints
+    #[arg(long, value_name = "FILE", conflicts_with = "nodes")]
+    pub(super) cluster: Option<PathBuf>,
+    /// How much virtual time to simulate, such as 90s, 10m, 3h, 2d
+    #[arg(long = "for", value_name = "TIME", value_parser = length)]
+    pub(super) length: Option<Duration>,
+    /// Stop when nothing is left to happen or nothing has changed for a while (the default)
+    #[arg(long, conflicts_with = "length")]
+    pub(super) until_quiet: bool,
+    /// The virtual time at the start, such as 2026-03-29T00:55:00Z
+    #[arg(long, value_name = "TIME", value_parser = start, default_value = "2026-01-01T00:00:00Z")]
+    pub(super) start: Start,
+    /// The seed of all randomness: the same input and seed give the same output
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Try another legal order of simultaneous events, drawn from this seed
+    #[arg(long, value_name = "SEED")]
+    pub(super) shuffle_ties: Option<u64>,
+    /// A kubectl command at a time, such as '20s scale deployment/web --replicas=5'; may be repeated
+    #[arg(long, value_name = "TIME COMMAND")]
+    pub(super) step: Vec<String>,
+    /// A file of timed steps (apply, kubectl, stop-node …) and a duration
+    #[arg(long, value_name = "FILE")]
+    pub(super) scenario: Option<PathBuf>,
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    recorded::duration(text)
+}
+
+fn start(text: &str) -> Result<Start, String> {
+    chrono::DateTime::parse_from_rfc3339(text)
+        .ok()
+        .and_then(|t| SimTime::from_utc(t.to_utc()))
+        .map(Start)
+        .ok_or_else(|| "not a time such as 2026-03-29T00:55:00Z, from 1970 on".to_owned())
+}
+
+/// Why a run does not begin.
+pub(super) enum Refused {
+    /// Manifests or the cluster cannot be loaded.
+    Input(Vec<Diagnostic>),
+    /// Something else, for people.
+    Text(String),
+    /// The command line names nothing to run.
+    Nothing,
+}
+
+impl Refused {
+    /// Says so on standard error; answers with the exit code.
+    pub(super) fn tell(&self) -> u8 {
+        match self {
+            Self::Nothing => {
+                ui::err(
+                    "error: nothing to run\n  hint: name files or folders, pipe manifests in with -f -, or give a --scenario",
+                );
+                return exit_code::USAGE;
+            }
+            Self::Input(problems) => {
+                ui::err(diagnostics::render(problems, ui::diagnostic_style()).trim_end());
+            }
+            Self::Text(text) => ui::err(&format!("error: {text}")),
+        }
+        exit_code::BAD_INPUT
+    }
+}
+
+/// A run that can begin.
+pub(super) struct Prepared {
+    /// What is simulated.
+    pub(super) plan: Plan,
+    /// Kinds that are kept without behaviour, and how many objects of each.
+    pub(super) inert: Vec<(String, usize)>,
+    /// How many nodes there are.
+    pub(super) nodes: usize,
+}
+
+/// Loads what a run needs; `quiet` says nothing of warnings.
+pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
+    if args.input.is_empty() && args.scenario.is_none() {
+        return Err(Refused::Nothing);
+    }
+    let loaded = load_manifests(args)?;
+    if !loaded.warnings.is_empty() && !quiet {
+        ui::err(diagnostics::render(&loaded.warnings, ui::diagnostic_style()).trim_end());
+    }
+    let cluster = match &args.cluster {
+        Some(file) => cluster_file::read(file, args.start.0).map_err(Refused::Input)?,
+        None => Cluster::workers(args.nodes, args.start.0),
+    };
+    let inert = loaded.inert_kinds();
+    let mut steps = Vec::new();
+    if !loaded.manifests.is_empty() {
+        steps.push(first_step(args, loaded));
+    }
+    let mut scenario_length = None;
+    if let Some(file) = &args.scenario {
+        let scenario = recorded::Scenario::read(file).map_err(|e| Refused::Text(e.to_string()))?;
+        let folder = file.parent().unwrap_or(Path::new("."));
+        steps.extend(scenario.steps.iter().map(|s| crate::scenario::replay::step(folder, s)));
+        scenario_length = Some(scenario.duration);
+    }
+    for text in &args.step {
+        steps.push(kubectl_step(text).map_err(Refused::Text)?);
+    }
+    steps.sort_by_key(|s| s.at);
+    let end = args.length.or(scenario_length).map_or(End::Quiet, End::After);
+    let options = Options {
+        seed: args.seed,
+        start: args.start,
+        shuffle_ties: args.shuffle_ties,
+        ..Options::default()
+    };
+    let nodes = cluster.nodes.len();
+    let plan = Plan { options, nodes: cluster.nodes, storage: cluster.storage, steps, end };
+    Ok(Prepared { plan, inert, nodes })
+}
+
+fn load_manifests(args: &Floats) -> Result<Loaded, Refused> {
+    if args.input.is_empty() {
+        return Ok(Loaded { manifests: Vec::new(), warnings: Vec::new() });
+    }
+    args.input.load().map_err(Refused::Input)
+}
+
+fn first_step(args: &Floats, loaded: Loaded) -> TimedStep {
+    let paths: Vec<String> = args.input.named().iter().map(|p| p.display().to_string()).collect();
+    let documents = loaded.manifests.into_iter().map(|m| m.value).collect();
+    TimedStep {
+        at: Duration::ZERO,
+        written: "0s".to_owned(),
+        action: StepAction::Apply { source: paths.join(" -f "), documents },
+        expect_error: false,
+    }
+}
+
+fn kubectl_step(text: &str) -> Result<TimedStep, String> {
+    let (at, command) = text.trim().split_once(char::is_whitespace).unwrap_or((text, ""));
+    let due = length(at).map_err(|e| {
+        format!("--step {text:?}: {e}\n  hint: a step is a time and a kubectl command, as in '20s delete pod web-0'")
+    })?;
+    let command = command.trim();
+    let command = command.strip_prefix("kubectl ").unwrap_or(command);
+    Ok(TimedStep {
+        at: due,
+        written: at.to_owned(),
+        action: StepAction::Kubectl(command.to_owned()),
+        expect_error: false,
+    })
+}
