@@ -25,6 +25,7 @@ pub mod load;
 pub mod names;
 pub mod net;
 pub mod patch;
+pub mod quota;
 pub mod registry;
 pub mod resources;
 pub mod rewrite;

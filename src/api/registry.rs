@@ -59,6 +59,16 @@ pub fn create(
     Ok(schema::encode(of, &object))
 }
 
+/// Checks an object that admission has changed, as one that is to be created.
+///
+/// # Errors
+/// The field errors.
+pub fn check(json: &Value) -> Result<(), Refusal> {
+    let of = struct_of(json).ok_or(Refusal::UnknownKind)?;
+    let errors = validate::create(of, &decode(of, json)?);
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid(errors)) }
+}
+
 /// A document in decoded form, defaulted and as the internal types hold it.
 fn decode(of: &'static Struct, json: &Value) -> Result<Value, Refusal> {
     let mut object = schema::decode(of, json).map_err(Refusal::Decode)?.value;

@@ -25,9 +25,6 @@ impl ApiServer {
             self.generate_name(&mut object, h);
         }
         let key = object.key();
-        if self.store.get(kind, &key).is_some() {
-            return Err(ApiError::already_exists(kind, &object.meta().name));
-        }
         let uid = self.new_uid(kind, &key, h.now);
         let meta = object.meta_mut();
         meta.created = h.now.trunc_secs();
@@ -35,6 +32,11 @@ impl ApiServer {
         meta.generation = u64::from(parts::counts_generations(kind));
         meta.uid = uid;
         self.prepare(&mut object)?;
+        let charges = self.quota_charges(&object, None, h.now)?;
+        if self.store.get(kind, &key).is_some() {
+            return Err(ApiError::already_exists(kind, &object.meta().name));
+        }
+        self.charge(charges, h);
         Ok(Some(self.commit(object, h)))
     }
 
@@ -45,7 +47,7 @@ impl ApiServer {
             Object::Service(service) => self.allocate_addresses(service),
             Object::PersistentVolumeClaim(claim) => {
                 self.admit_claim(claim);
-                Ok(())
+                self.check_claim_limits(claim)
             }
             Object::PersistentVolume(volume) => {
                 Self::admit_volume(volume);
@@ -55,6 +57,7 @@ impl ApiServer {
                 super::admission::generate_job_selector(job);
                 Ok(())
             }
+            Object::PriorityClass(class) => self.admit_priority_class(class),
             Object::Namespace(namespace) => {
                 super::admission::activate_namespace(namespace);
                 Ok(())

@@ -19,13 +19,12 @@ mod update;
 mod wire;
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
 use crate::base::{Map, Set, Str};
 use crate::engine::Call;
-use crate::model::{Object, PodSpec};
+use crate::model::Object;
 use crate::store::{ApiError, Reply, Request, Store};
 use crate::trace::{Change, FactId, FactKind, Facts};
 
@@ -35,7 +34,7 @@ pub struct ApiServer {
     store: Store,
     rng: Rng,
     /// Admitted pod specs by the digest of the spec as asked for, and namespace.
-    admitted: Map<(u64, Str), Arc<PodSpec>>,
+    admitted: Map<(u64, Str), admission::Admitted>,
     cluster_ips: Set<Ipv4Addr>,
     node_ports: Set<u16>,
 }

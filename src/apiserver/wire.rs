@@ -117,7 +117,7 @@ fn wrong_type(target: &Ref, error: &DecodeError) -> Box<ApiError> {
     ApiError::new(ErrorReason::BadRequest, text)
 }
 
-fn refused(target: &Ref, refusal: Refusal) -> Box<ApiError> {
+pub(super) fn refused(target: &Ref, refusal: Refusal) -> Box<ApiError> {
     match refusal {
         Refusal::UnknownKind => {
             ApiError::new(ErrorReason::NotFound, "the server could not find the requested resource")

@@ -84,6 +84,8 @@ lanes! {
     volumes: super::volumes::PersistentVolumeController;
     /// Claims and volumes that are in use.
     protection: super::volumes::ProtectionController;
+    /// What namespaces use of their quotas.
+    quota: super::quota::ResourceQuotaController;
     /// The addresses behind Services.
     endpoints: super::endpoints::EndpointSliceController;
 }

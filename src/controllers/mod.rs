@@ -28,6 +28,7 @@ mod lane;
 mod manager;
 pub mod nodes;
 pub mod pod_control;
+pub mod quota;
 pub mod replicaset;
 pub mod scaled;
 pub mod script;

@@ -43,8 +43,6 @@ const SPECS: &[(Kind, &str, &[&str], &str)] = &[
 /// Kinds that are kept and do not act.
 const KINDS: &[(Kind, &str)] = &[
     (Kind::HorizontalPodAutoscaler, "nothing is scaled by metrics"),
-    (Kind::ResourceQuota, "nothing is refused for a quota"),
-    (Kind::LimitRange, "nothing is defaulted or refused for a limit"),
     (Kind::PodDisruptionBudget, "no eviction is refused"),
 ];
 

@@ -4,13 +4,23 @@
 //! where the order shows. What a pod's template decides alone is worked out once per template and
 //! namespace, not per pod.
 
+mod limit_ranger;
 mod pods;
+mod quota;
 mod storage;
 
 use std::sync::Arc;
 
 use crate::base::Str;
-use crate::model::{Job, Selector, Whole, wire};
+use crate::model::{Job, Meta, Selector, Whole, wire};
+
+pub(super) use pods::Admitted;
+
+/// What a plugin that runs before names are generated calls an object
+/// (`k8s.io/apiserver/pkg/admission/errors.go`, `extractResourceName`).
+fn early_name(meta: &Meta) -> &str {
+    if meta.generate_name.is_empty() { &meta.name } else { &meta.generate_name }
+}
 
 /// Gives a Job without a manual selector its selector and its pods' labels
 /// (`pkg/registry/batch/job/strategy.go`, `generateSelector`).

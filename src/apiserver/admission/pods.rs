@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::super::ApiServer;
+use super::super::{ApiServer, wire::refused};
+use super::{early_name, limit_ranger};
+use crate::api::convert;
 use crate::api::convert::SERVICE_ACCOUNT_VOLUME;
+use crate::api::registry;
 use crate::base::Str;
 use crate::model::{
-    ConditionStatus, Key, Kind, Object, Phase, Pod, PodCondition, PodSpec, PodStatus, conditions,
-    wire,
+    ConditionStatus, Key, Kind, Object, Phase, Pod, PodCondition, PodSpec, PodStatus, Whole,
+    conditions, wire,
 };
 use crate::store::ApiError;
 
@@ -19,15 +22,26 @@ const TOLERATION_SECONDS: i64 = 300;
 const SYSTEM_CLASSES: [(&str, i32); 2] =
     [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
 
+/// What admission makes of the pods of a template in a namespace.
+#[derive(Clone, Debug)]
+pub(in crate::apiserver) struct Admitted {
+    spec: Arc<PodSpec>,
+    /// What LimitRanger notes on the pod; empty where it set nothing.
+    limits_set: Str,
+}
+
 impl ApiServer {
     /// Admits a new pod.
     pub(in crate::apiserver) fn admit_pod(
         &mut self,
         pod: &mut Arc<Pod>,
     ) -> Result<(), Box<ApiError>> {
-        let spec = self.admitted_spec(pod)?;
+        let Admitted { spec, limits_set } = self.admitted(pod)?;
         let pod = Arc::make_mut(pod);
         pod.spec = spec;
+        if !limits_set.is_empty() {
+            pod.meta.annotations = pod.meta.annotations.with(limit_ranger::ANNOTATION, limits_set);
+        }
         pod.status = PodStatus { phase: Phase::Pending, ..PodStatus::default() };
         if !pod.spec.scheduling_gates.is_empty() {
             // As `podStrategy.PrepareForCreate`, `applySchedulingGatedCondition`.
@@ -54,33 +68,61 @@ impl ApiServer {
         }
     }
 
-    /// The spec of a template as admitted in a namespace.
-    fn admitted_spec(&mut self, pod: &Pod) -> Result<Arc<PodSpec>, Box<ApiError>> {
+    /// What a template's pods become in a namespace.
+    fn admitted(&mut self, pod: &Pod) -> Result<Admitted, Box<ApiError>> {
         let key = (pod.spec.digest, pod.meta.namespace.clone());
-        if let Some(spec) = self.admitted.get(&key) {
-            return Ok(Arc::clone(spec));
+        if let Some(admitted) = self.admitted.get(&key) {
+            return Ok(admitted.clone());
         }
         let mut spec = (*pod.spec.wire).clone();
-        self.add_service_account(&mut spec, &pod.meta.namespace);
+        let ranges = self.limit_ranges(&pod.meta.namespace);
+        let limits_set: Str = limit_ranger::set_defaults(&ranges, &mut spec).into();
+        self.add_service_account(&mut spec, pod)?;
         self.resolve_priority(&mut spec, pod)?;
         add_default_tolerations(&mut spec);
         spec.enable_service_links.get_or_insert(true);
-        let spec = Arc::new(PodSpec::compile(spec));
-        self.admitted.insert(key, Arc::clone(&spec));
-        Ok(spec)
+        let admitted = Admitted { spec: Arc::new(PodSpec::compile(spec)), limits_set };
+        if !admitted.limits_set.is_empty() {
+            check_again(pod, &admitted.spec)?;
+        }
+        if let Err(why) = limit_ranger::check_pod(&ranges, &admitted.spec.wire) {
+            return Err(ApiError::forbidden(Kind::Pod, &pod.meta.name, &why));
+        }
+        self.admitted.insert(key, admitted.clone());
+        Ok(admitted)
     }
 
     /// As the plugin ServiceAccount: the account, and its token as a volume of every container.
-    fn add_service_account(&self, spec: &mut wire::core::PodSpec, namespace: &Str) {
+    /// The account must exist; that of every namespace, `default`, is waited for upstream until its
+    /// controller has made it, and so counts as there.
+    fn add_service_account(
+        &self,
+        spec: &mut wire::core::PodSpec,
+        pod: &Pod,
+    ) -> Result<(), Box<ApiError>> {
+        let namespace = &pod.meta.namespace;
         let name = spec.service_account_name.get_or_insert_with(|| "default".to_owned()).clone();
         spec.service_account = Some(name.clone());
-        let account = self.store.get(Kind::ServiceAccount, &Key::new(namespace.clone(), name));
-        let of_account = match account {
-            Some(Object::ServiceAccount(a)) => a.body.automount_service_account_token,
-            _ => None,
+        let key = Key::new(namespace.clone(), name.as_str());
+        let account = match self.store.get(Kind::ServiceAccount, &key) {
+            Some(Object::ServiceAccount(account)) => Some(account),
+            _ if name == "default" => None,
+            _ => {
+                let why = format!(
+                    "error looking up service account {namespace}/{name}: serviceaccount {name:?} \
+                     not found"
+                );
+                return Err(ApiError::forbidden(Kind::Pod, early_name(&pod.meta), &why));
+            }
         };
+        if spec.image_pull_secrets.as_ref().is_none_or(Vec::is_empty)
+            && let Some(secrets) = account.and_then(|a| a.body.image_pull_secrets.clone())
+        {
+            spec.image_pull_secrets = Some(secrets);
+        }
+        let of_account = account.and_then(|a| a.body.automount_service_account_token);
         if !spec.automount_service_account_token.or(of_account).unwrap_or(true) {
-            return;
+            return Ok(());
         }
         let mut mounted = false;
         let init = spec.init_containers.iter_mut().flatten();
@@ -99,6 +141,7 @@ impl ApiServer {
         if mounted {
             spec.volumes.get_or_insert_default().push(token_volume());
         }
+        Ok(())
     }
 
     /// As the plugin Priority.
@@ -117,7 +160,7 @@ impl ApiServer {
                     (Some((_, value)), _) => (*value, None),
                     _ => {
                         let why = format!("no PriorityClass with name {name} was found");
-                        return Err(ApiError::forbidden(Kind::Pod, &pod.meta.name, &why));
+                        return Err(ApiError::forbidden(Kind::Pod, early_name(&pod.meta), &why));
                     }
                 }
             }
@@ -129,10 +172,42 @@ impl ApiServer {
                 None => (0, None),
             },
         };
-        spec.priority = Some(value);
         let policy = policy.unwrap_or_else(|| "PreemptLowerPriority".to_owned());
-        spec.preemption_policy.get_or_insert(policy);
+        let refuse = |why: String| Err(ApiError::forbidden(Kind::Pod, early_name(&pod.meta), &why));
+        if let Some(given) = spec.priority.filter(|given| *given != value) {
+            return refuse(format!(
+                "the integer value of priority ({given}) must not be provided in pod spec; priority \
+                 admission controller computed {value} from the given PriorityClass name"
+            ));
+        }
+        if let Some(given) = spec.preemption_policy.as_ref().filter(|given| **given != policy) {
+            return refuse(format!(
+                "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; \
+                 priority admission controller computed {policy} from the given PriorityClass name"
+            ));
+        }
+        spec.priority = Some(value);
+        spec.preemption_policy = Some(policy);
         Ok(())
+    }
+
+    /// As the plugin Priority: of all classes at most one is the default.
+    pub(in crate::apiserver) fn admit_priority_class(
+        &self,
+        class: &Whole<wire::scheduling::PriorityClass>,
+    ) -> Result<(), Box<ApiError>> {
+        let other = self.default_priority_class().map(|(name, ..)| name);
+        match other
+            .filter(|name| class.body.global_default == Some(true) && class.meta.name != *name)
+        {
+            None => Ok(()),
+            Some(name) => {
+                let why = format!(
+                    "PriorityClass {name} is already marked as default. Only one default can exist"
+                );
+                Err(ApiError::forbidden(Kind::PriorityClass, &class.meta.name, &why))
+            }
+        }
     }
 
     /// The class that pods without one take: of several global defaults the lowest.
@@ -146,6 +221,13 @@ impl ApiServer {
             (c.meta.name.to_string(), value, c.body.preemption_policy.clone())
         })
     }
+}
+
+/// Admission runs before validation: what it set is checked with the rest.
+fn check_again(pod: &Pod, spec: &Arc<PodSpec>) -> Result<(), Box<ApiError>> {
+    let admitted = Object::from(Pod { spec: Arc::clone(spec), ..pod.clone() });
+    let document = convert::to_wire(&admitted).to_value();
+    registry::check(&document).map_err(|refusal| refused(&admitted.reference(), refusal))
 }
 
 /// As the plugin DefaultTolerationSeconds.
