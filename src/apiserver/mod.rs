@@ -102,6 +102,19 @@ impl ApiServer {
         }
     }
 
+    /// Puts an object into the store as it was found in another cluster: its uid, times, status and
+    /// bookkeeping are kept, nothing is admitted or defaulted. Its addresses are taken out of the pools.
+    ///
+    /// # Errors
+    /// A Service whose address is taken.
+    pub fn restore(&mut self, object: Object, now: SimTime, facts: &mut Facts) -> Reply {
+        if let Object::Service(service) = &object {
+            self.allocate_addresses(service)?;
+        }
+        let mut h = Handling { now, cause: FactId::NONE, facts };
+        Ok(Some(self.commit(object, &mut h)))
+    }
+
     /// Stores a version of an object and records the fact. The revision is stamped here.
     fn commit(&mut self, mut object: Object, h: &mut Handling<'_>) -> Object {
         object.meta_mut().resource_version = self.store.next_revision();

@@ -1,5 +1,6 @@
 //! What every command that floats manifests is told: which manifests, in which cluster, how long.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use super::cluster_file::{self, Cluster};
 use super::input::Input;
 use super::{exit_code, ui};
 use crate::api::diagnostic::{Diagnostic, render as diagnostics};
-use crate::api::load::Loaded;
+use crate::api::load::{self, Loaded};
 use crate::base::time::SimTime;
 use crate::scenario::recorded;
 use crate::scenario::runner::{End, Plan, StepAction, TimedStep};
+use crate::scenario::snapshot::{self, Snapshot};
 use crate::sim::{Options, Start};
 
 /// The options of a run, as every command that makes one takes them.
@@ -24,15 +26,22 @@ pub(super) struct Floats {
     /// A file that describes the cluster: Node manifests, or a short form with count, capacity, labels, taints
     #[arg(long, value_name = "FILE", conflicts_with = "nodes")]
     pub(super) cluster: Option<PathBuf>,
+    /// The cluster to begin with: a dump of a live one, `kubectl get … -A -o yaml` or json
+    ///
+    /// Pods keep their nodes, statuses and ages; the clock starts at the latest time in the dump. Dumps of
+    /// several commands may be given; `-` is standard input.
+    #[arg(long, value_name = "DUMP", conflicts_with = "cluster")]
+    pub(super) from: Vec<PathBuf>,
     /// How much virtual time to simulate, such as 90s, 10m, 3h, 2d
     #[arg(long = "for", value_name = "TIME", value_parser = length)]
     pub(super) length: Option<Duration>,
     /// Stop when nothing is left to happen or nothing has changed for a while (the default)
     #[arg(long, conflicts_with = "length")]
     pub(super) until_quiet: bool,
-    /// The virtual time at the start, such as 2026-03-29T00:55:00Z
-    #[arg(long, value_name = "TIME", value_parser = start, default_value = "2026-01-01T00:00:00Z")]
-    pub(super) start: Start,
+    /// The virtual time at the start, such as 2026-03-29T00:55:00Z [default: 2026-01-01T00:00:00Z, or
+    /// when the --from dump was taken]
+    #[arg(long, value_name = "TIME", value_parser = start)]
+    pub(super) start: Option<Start>,
     /// The seed of all randomness: the same input and seed give the same output
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) seed: u64,
@@ -75,7 +84,7 @@ impl Refused {
         match self {
             Self::Nothing => {
                 ui::err(
-                    "error: nothing to run\n  hint: name files or folders, pipe manifests in with -f -, or give a --scenario",
+                    "error: nothing to run\n  hint: name files or folders, pipe manifests in with -f -, or give a --scenario or a --from dump",
                 );
                 return exit_code::USAGE;
             }
@@ -100,16 +109,18 @@ pub(super) struct Prepared {
 
 /// Loads what a run needs; `quiet` says nothing of warnings.
 pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
-    if args.input.is_empty() && args.scenario.is_none() {
+    if args.input.is_empty() && args.scenario.is_none() && args.from.is_empty() {
         return Err(Refused::Nothing);
     }
     let loaded = load_manifests(args)?;
     if !loaded.warnings.is_empty() && !quiet {
         ui::err(diagnostics::render(&loaded.warnings, ui::diagnostic_style()).trim_end());
     }
+    let snapshot = snapshot(args, quiet)?;
+    let start = args.start.or(snapshot.taken.map(Start)).unwrap_or_default();
     let cluster = match &args.cluster {
-        Some(file) => cluster_file::read(file, args.start.0).map_err(Refused::Input)?,
-        None => Cluster::workers(args.nodes, args.start.0),
+        Some(file) => cluster_file::read(file, start.0).map_err(Refused::Input)?,
+        None => Cluster::workers(args.nodes, start.0),
     };
     let inert = loaded.inert_kinds();
     let mut steps = Vec::new();
@@ -128,15 +139,43 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     }
     steps.sort_by_key(|s| s.at);
     let end = args.length.or(scenario_length).map_or(End::Quiet, End::After);
-    let options = Options {
-        seed: args.seed,
-        start: args.start,
-        shuffle_ties: args.shuffle_ties,
-        ..Options::default()
-    };
-    let nodes = cluster.nodes.len();
-    let plan = Plan { options, nodes: cluster.nodes, storage: cluster.storage, steps, end };
+    let options =
+        Options { seed: args.seed, start, shuffle_ties: args.shuffle_ties, ..Options::default() };
+    let nodes = Some(snapshot.nodes()).filter(|n| *n > 0).unwrap_or(cluster.nodes.len());
+    let Cluster { nodes: workers, storage } = cluster;
+    let plan = Plan { options, snapshot, nodes: workers, storage, steps, end };
     Ok(Prepared { plan, inert, nodes })
+}
+
+/// The cluster to begin with: what `--from` names, or an empty one.
+fn snapshot(args: &Floats, quiet: bool) -> Result<Snapshot, Refused> {
+    if args.from.is_empty() {
+        return Ok(Snapshot::default());
+    }
+    let mut stdin = io::stdin();
+    let reader: Option<&mut dyn Read> =
+        if args.from.iter().any(|p| p.as_os_str() == "-") { Some(&mut stdin) } else { None };
+    // A server wrote it: another release's fields are no mistakes, and rules may have been others then.
+    let options = load::Options {
+        validation: load::FieldValidation::Ignore,
+        rules: load::Rules::Left,
+        ..load::Options::default()
+    };
+    let loaded = load::load_with(&args.from, reader, options).map_err(Refused::Input)?;
+    let snapshot = snapshot::read(&loaded.manifests).map_err(Refused::Input)?;
+    if snapshot.is_empty() {
+        let names: Vec<String> = args.from.iter().map(|p| p.display().to_string()).collect();
+        let text = format!(
+            "{} holds no objects of a cluster\n  hint: make a dump with \"kubectl get nodes,namespaces,all,\
+             configmaps,secrets,pvc,pv,pdb,endpointslices,controllerrevisions -A -o yaml\"",
+            names.join(", ")
+        );
+        return Err(Refused::Text(text));
+    }
+    if !snapshot.notes.is_empty() && !quiet {
+        ui::err(diagnostics::render(&snapshot.notes, ui::diagnostic_style()).trim_end());
+    }
+    Ok(snapshot)
 }
 
 fn load_manifests(args: &Floats) -> Result<Loaded, Refused> {

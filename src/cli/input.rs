@@ -63,7 +63,8 @@ impl Input {
             Validate::Warn => FieldValidation::Warn,
             Validate::Ignore => FieldValidation::Ignore,
         };
-        let loaded = load::load_with(&paths, reader, Options { validation, ..Options::default() })?;
+        let options = Options { validation, rules, ..Options::default() };
+        let loaded = load::load_with(&paths, reader, options)?;
         if loaded.manifests.is_empty() {
             let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
             let message = format!("{} holds no manifests", names.join(", "));

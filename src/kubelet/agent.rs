@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission;
+use super::adopt;
 use super::desk::Desk;
 use super::machine::{self, Machine, PODS_AFTER, READY_AFTER, REPORTS_AFTER};
 use super::node::{NodeState, Phases};
@@ -204,8 +205,14 @@ impl Agent {
         cx: &mut Cx<'_>,
     ) {
         let mut worker = Worker::new(Arc::clone(pod), fact);
-        if let Some((view, made)) = left {
+        let mut desk = Desk { cx, node: &mut self.node, shared };
+        let found = if left.is_none() { adopt::found(pod, &mut desk) } else { None };
+        let adopted = found.is_some();
+        if let Some((view, made)) = left.or(found) {
             worker.take_over(view, made);
+        }
+        if adopted {
+            worker.revive(&mut desk);
         }
         let active = self
             .pods
@@ -213,7 +220,7 @@ impl Agent {
             .filter(|w| w.worker.may_run() && w.worker.life != Life::Rejected)
             .map(|w| &*w.worker.pod);
         let refusal = match shared.node(self.node.slot) {
-            Some(node) if !pod.meta.is_terminating() && !pod.is_terminal() => {
+            Some(node) if !adopted && !pod.meta.is_terminating() && !pod.is_terminal() => {
                 admission::admit(pod, node, active).err()
             }
             Some(_) | None => None,

@@ -129,6 +129,11 @@ impl Body {
         })
     }
 
+    /// It has run since then: it was found running.
+    pub(super) fn ran_since(&mut self, since: SimTime) {
+        self.started = since;
+    }
+
     /// When it wants to run.
     pub(super) fn next(&self) -> Option<SimTime> {
         if self.stirred { Some(SimTime::ZERO) } else { self.wake }

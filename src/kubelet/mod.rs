@@ -24,6 +24,7 @@
 mod acting;
 mod actions;
 mod admission;
+mod adopt;
 mod agent;
 mod asking;
 mod body;

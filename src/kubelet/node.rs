@@ -137,6 +137,13 @@ impl NodeState {
         None
     }
 
+    /// Takes an address that a pod has already; one of another range is none of the node's.
+    pub(super) fn reserve_address(&mut self, address: Ipv4Addr) {
+        if let Some((word, bit)) = self.place_of(address) {
+            self.taken[word] |= bit;
+        }
+    }
+
     /// Nothing runs any more: all addresses are free.
     pub(super) fn free_all_addresses(&mut self) {
         self.taken = FREE;
@@ -144,13 +151,15 @@ impl NodeState {
 
     /// Gives a pod's address back.
     pub(super) fn free_address(&mut self, address: Ipv4Addr) {
-        let host = u32::from(address).wrapping_sub(u32::from(self.network));
-        if let Ok(host) = u8::try_from(host)
-            && (2..255).contains(&host)
-        {
-            let (word, bit) = place(host);
+        if let Some((word, bit)) = self.place_of(address) {
             self.taken[word] &= !bit;
         }
+    }
+
+    fn place_of(&self, address: Ipv4Addr) -> Option<(usize, u64)> {
+        let host = u32::from(address).wrapping_sub(u32::from(self.network));
+        let host = u8::try_from(host).ok().filter(|host| (2..255).contains(host))?;
+        Some(place(host))
     }
 }
 

@@ -170,6 +170,20 @@ impl Probes {
         }
     }
 
+    /// Believes of a run that was found running what its status says.
+    pub(super) fn believe(&mut self, n: Nth, run: u64, ready: bool, started: bool) {
+        for w in self.workers.iter_mut().filter(|w| w.container == n) {
+            let holds = match w.kind {
+                ProbeKind::Startup => started,
+                ProbeKind::Readiness => ready,
+                ProbeKind::Liveness => true,
+            };
+            w.run = run;
+            w.result = Some(if holds { Outcome::Success } else { w.kind.initial() });
+            w.on_hold = w.kind == ProbeKind::Startup && started;
+        }
+    }
+
     /// Ends the workers that could stop or restart a container (`StopLivenessAndStartup`).
     pub(super) fn stop_liveness_and_startup(&mut self) {
         self.workers.retain(|w| w.kind == ProbeKind::Readiness);

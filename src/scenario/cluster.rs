@@ -121,7 +121,8 @@ pub enum Storage {
     None,
 }
 
-/// Puts nodes and the objects that every cluster has into a simulation's store.
+/// Puts nodes and the objects that every cluster has into a simulation's store, beside what it holds
+/// already, which stays as it is.
 ///
 /// # Errors
 /// A node that the API server refuses.
@@ -132,10 +133,14 @@ pub fn build(
     f: &mut dyn FnMut(&Fact),
 ) -> Result<(), Box<ApiError>> {
     for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
-        put(sim, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}), f)?;
+        put_missing(
+            sim,
+            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+            f,
+        )?;
         for (kind, own) in [("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")] {
             let metadata = json!({"name": own, "namespace": name});
-            put(sim, &json!({"apiVersion": "v1", "kind": kind, "metadata": metadata}), f)?;
+            put_missing(sim, &json!({"apiVersion": "v1", "kind": kind, "metadata": metadata}), f)?;
         }
     }
     for (name, value) in
@@ -143,7 +148,7 @@ pub fn build(
     {
         let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
             "metadata": {"name": name}, "value": value, "preemptionPolicy": "PreemptLowerPriority"});
-        put(sim, &class, f)?;
+        put_missing(sim, &class, f)?;
     }
     if storage == Storage::Provisioner {
         let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
@@ -151,7 +156,7 @@ pub fn build(
                 "storageclass.kubernetes.io/is-default-class": "true"}},
             "provisioner": "wavetank.dev/provisioner", "reclaimPolicy": "Delete",
             "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true});
-        put(sim, &class, f)?;
+        put_missing(sim, &class, f)?;
     }
     let api = json!({"apiVersion": "v1", "kind": "Service",
         "metadata": {"name": "kubernetes", "namespace": "default",
@@ -159,9 +164,9 @@ pub fn build(
         "spec": {"type": "ClusterIP", "clusterIP": "10.96.0.1", "sessionAffinity": "None",
             "internalTrafficPolicy": "Cluster",
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]}});
-    put(sim, &api, f)?;
+    put_missing(sim, &api, f)?;
     for node in nodes {
-        put(sim, node, f)?;
+        put_missing(sim, node, f)?;
     }
     Ok(())
 }
@@ -190,14 +195,30 @@ pub fn join(sim: &mut Sim, node: &Value, f: &mut dyn FnMut(&Fact)) -> Result<(),
     put(sim, node, f)
 }
 
+/// Puts an object into the store unless there is one of its name.
+pub(super) fn put_missing(
+    sim: &mut Sim,
+    document: &Value,
+    f: &mut dyn FnMut(&Fact),
+) -> Result<(), Box<ApiError>> {
+    if sim.store().find(&target(document)).is_some() {
+        return Ok(());
+    }
+    put(sim, document, f)
+}
+
 fn put(sim: &mut Sim, document: &Value, f: &mut dyn FnMut(&Fact)) -> Result<(), Box<ApiError>> {
-    let text = |field: &str| document[field].as_str().unwrap_or_default();
-    let kind = Kind::from_name(text("kind")).unwrap_or(Kind::Inert);
-    let metadata = |field: &str| document["metadata"][field].as_str().unwrap_or_default();
-    let namespace = if kind.namespaced() { metadata("namespace") } else { "" };
-    let target = Ref::new(kind, namespace, metadata("name"));
+    let target = target(document);
     let body = Box::new(document.clone());
     let verb = WireVerb::Create;
     sim.seed(Request::Wire { verb, target, body, subresource: None }, f)?;
     Ok(())
+}
+
+/// What a document is about.
+fn target(document: &Value) -> Ref {
+    let kind = document["kind"].as_str().and_then(Kind::from_name).unwrap_or(Kind::Inert);
+    let metadata = |field: &str| document["metadata"][field].as_str().unwrap_or_default();
+    let namespace = if kind.namespaced() { metadata("namespace") } else { "" };
+    Ref::new(kind, namespace, metadata("name"))
 }

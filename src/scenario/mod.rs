@@ -10,3 +10,4 @@ pub mod kubectl;
 pub mod recorded;
 pub mod replay;
 pub mod runner;
+pub mod snapshot;

@@ -63,6 +63,7 @@ pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
     recorder.watch(dir.kinds()?.iter().filter_map(|kind| Kind::from_name(kind)));
     let plan = Plan {
         options: Options { seed, start: Start(start), ..Options::default() },
+        snapshot: super::snapshot::Snapshot::default(),
         nodes: nodes(&header, start),
         storage: Storage::None,
         steps: scenario.steps.iter().map(|s| step(&dir.dir, s)).collect(),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::cluster::{self, Storage};
 use super::kubectl::{Invocation, Look, Next};
+use super::snapshot::Snapshot;
 use crate::base::time::SimTime;
 use crate::engine::Token;
 use crate::model::{Kind, Object};
@@ -28,7 +29,9 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
 pub struct Plan {
     /// Seed, start time, latencies.
     pub options: Options,
-    /// The nodes at the start, as documents.
+    /// The cluster as it was found, to begin with.
+    pub snapshot: Snapshot,
+    /// The nodes at the start, as documents; not made when the snapshot has nodes.
     pub nodes: Vec<Value>,
     /// Where volumes come from.
     pub storage: Storage,
@@ -115,7 +118,7 @@ impl Runner {
     /// Builds the cluster.
     ///
     /// # Errors
-    /// A node or base object that the API server refuses.
+    /// A node or base object that the API server refuses, or two Services of a dump with one address.
     pub fn new(plan: Plan, f: &mut dyn FnMut(&Fact)) -> Result<Self, Box<ApiError>> {
         let start = plan.options.start.0;
         let limit = match plan.end {
@@ -123,8 +126,8 @@ impl Runner {
             End::Quiet => start + LONGEST,
         };
         let mut sim = Sim::new(plan.options);
-        let nodes = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
-        cluster::build(&mut sim, &plan.nodes, plan.storage, f)?;
+        plan.snapshot.restore(&mut sim, &plan.nodes, plan.storage, f)?;
+        let nodes = u32::try_from(sim.store().len(Kind::Node)).unwrap_or(u32::MAX);
         Ok(Self { sim, start, limit, end: plan.end, steps: plan.steps, next_step: 0, nodes })
     }
 

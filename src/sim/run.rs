@@ -166,6 +166,16 @@ impl Sim {
         reply
     }
 
+    /// Puts an object into the store as it was found in another cluster, with its uid and its status.
+    ///
+    /// # Errors
+    /// A Service whose address is taken.
+    pub fn restore(&mut self, object: Object, f: &mut dyn FnMut(&Fact)) -> Reply {
+        let reply = self.api.restore(object, self.now, &mut self.out.facts);
+        self.flush(f);
+        reply
+    }
+
     /// Records a fact of the world's.
     pub fn record(&mut self, cause: FactId, kind: FactKind, f: &mut dyn FnMut(&Fact)) -> FactId {
         let id = self.out.facts.push(self.now, cause, kind);

@@ -162,6 +162,8 @@ codes! {
     SameObjectTwice = "same-object-twice", Warning;
     /// A value breaks a rule of the API.
     Invalid = "invalid", Error;
+    /// What a dump of a cluster does not hold was assumed.
+    SnapshotAssumed = "snapshot-assumed", Note;
     /// A value is accepted, but the API server warns about it.
     ApiWarning = "api-warning", Warning;
 }
