@@ -96,6 +96,11 @@ impl Regex {
         Ok(Self { root, groups: parser.groups, fold, ambiguous: parser.ambiguous })
     }
 
+    /// How many groups it has.
+    pub(crate) const fn groups(&self) -> usize {
+        self.groups
+    }
+
     /// Whether it matches anywhere.
     pub(crate) fn is_match(&self, text: &str) -> bool {
         self.find_at(text, 0).is_some()

@@ -19,21 +19,35 @@
 
 pub(crate) mod cat;
 pub(crate) mod copying;
+pub(crate) mod cut;
 pub(crate) mod date;
 pub(crate) mod durations;
 pub(crate) mod echo;
 pub(crate) mod env;
+pub(crate) mod expr;
+pub(crate) mod grep;
+pub(crate) mod head;
+pub(crate) mod lines;
 pub(crate) mod ls;
 pub(crate) mod making;
 pub(crate) mod modes;
 pub(crate) mod nslookup;
 pub(crate) mod numbers;
+pub(crate) mod options;
 pub(crate) mod owners;
 pub(crate) mod paths;
+pub(crate) mod per_line;
 pub(crate) mod printf;
+pub(crate) mod seq;
 pub(crate) mod sleep;
+pub(crate) mod sort;
+pub(crate) mod tail;
+pub(crate) mod tee;
 pub(crate) mod test;
+pub(crate) mod tr;
 pub(crate) mod trivial;
+pub(crate) mod uniq;
+pub(crate) mod wc;
 
 use std::collections::VecDeque;
 
@@ -66,33 +80,55 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("chgrp", owners::chown),
     applet("chmod", owners::chmod),
     applet("chown", owners::chown),
+    applet("comm", per_line::comm),
     applet("cp", copying::cp),
+    applet("cut", cut::start),
     applet("date", date::start),
     applet("dirname", paths::dirname),
     applet("echo", echo::start),
+    applet("egrep", grep::start),
     applet("env", env::start),
+    applet("expand", per_line::expand),
+    applet("expr", expr::start),
     applet("false", trivial::fails),
+    applet("fgrep", grep::start),
+    applet("fold", per_line::fold),
+    applet("grep", grep::start),
+    applet("head", head::start),
     applet("ln", making::ln),
     applet("ls", ls::start),
     applet("mkdir", making::mkdir),
     applet("mkfifo", making::mkfifo),
     applet("mktemp", making::mktemp),
     applet("mv", copying::mv),
+    applet("nl", per_line::nl),
     applet("nslookup", nslookup::start),
+    applet("paste", per_line::paste),
     applet("printenv", env::printenv),
     applet("printf", printf::start),
     applet("pwd", paths::pwd),
     applet("readlink", paths::readlink),
     applet("realpath", paths::realpath),
+    applet("rev", per_line::rev),
     applet("rm", making::rm),
     applet("rmdir", making::rmdir),
+    applet("seq", seq::seq),
     applet("sleep", sleep::start),
+    applet("sort", sort::start),
+    applet("tac", per_line::tac),
+    applet("tail", tail::start),
+    applet("tee", tee::start),
     applet("test", test::start),
     applet("touch", making::touch),
+    applet("tr", tr::start),
     applet("true", trivial::succeeds),
     applet("truncate", making::truncate),
+    applet("unexpand", per_line::expand),
+    applet("uniq", uniq::start),
     applet("unlink", making::unlink),
+    applet("wc", wc::start),
     applet("which", paths::which),
+    applet("yes", seq::yes),
 ];
 
 /// Whether a name is that of a busybox applet.
@@ -184,11 +220,17 @@ pub(crate) trait Filter {
         Next::More
     }
 
+    /// How many bytes of the last chunk it left when it wanted no more; a file that others read on
+    /// gets them back.
+    fn unread(&self) -> usize {
+        0
+    }
+
     /// All inputs have ended, or it stopped. Returns the status; `failed` says that some input could
     /// not be read.
     fn finish(&mut self, sys: &mut Sys<'_, '_>, failed: bool) -> u8;
 
-    /// The message for an input that cannot be opened, after the name of the tool.
+    /// The message for an input that cannot be opened, after the name of the tool; empty for none.
     fn open_error(&self, name: &str, e: Errno) -> String {
         format!("{name}: {e}")
     }
@@ -222,6 +264,10 @@ macro_rules! filters {
                 match self { $(Self::$variant(f) => f.close(sys)),+ }
             }
 
+            fn unread(&self) -> usize {
+                match self { $(Self::$variant(f) => f.unread()),+ }
+            }
+
             fn finish(&mut self, sys: &mut Sys<'_, '_>, failed: bool) -> u8 {
                 match self { $(Self::$variant(f) => f.finish(sys, failed)),+ }
             }
@@ -239,6 +285,18 @@ macro_rules! filters {
 
 filters! {
     Cat(cat::Cat),
+    Cut(Box<lines::ByLine<cut::Cut>>),
+    Fold(lines::ByLine<per_line::Fold>),
+    Gather(Box<lines::Gather>),
+    Grep(Box<lines::ByLine<grep::Grep>>),
+    Head(head::Head),
+    Nl(lines::ByLine<per_line::Nl>),
+    Rev(lines::ByLine<per_line::Rev>),
+    Tabs(lines::ByLine<per_line::Tabs>),
+    Tee(tee::Tee),
+    Tr(tr::Tr),
+    Uniq(lines::ByLine<uniq::Uniq>),
+    Wc(wc::Wc),
 }
 
 /// What a tool waits for, and its state.
@@ -248,6 +306,9 @@ pub(crate) enum Waiting {
     Until(SimTime, u8),
     /// It never ends by itself.
     Forever,
+    Seq(Box<seq::Seq>),
+    Tail(Box<tail::Tail>),
+    Yes(Box<seq::Yes>),
 }
 
 impl Waiting {
@@ -261,6 +322,9 @@ impl Waiting {
                 }
             }
             Self::Forever => Step::Block(Wait::Forever),
+            Self::Seq(seq) => seq.resume(sys),
+            Self::Tail(tail) => tail.resume(sys),
+            Self::Yes(yes) => yes.resume(sys),
         }
     }
 }
@@ -310,6 +374,9 @@ impl FilterRun {
                     self.filter.close(sys)
                 }
             };
+            if next != Next::More && fd == 0 && self.now.is_some() {
+                sys.unread(fd, self.filter.unread());
+            }
             match next {
                 Next::More => {}
                 Next::NextInput => self.leave(sys, fd),
@@ -337,7 +404,9 @@ impl FilterRun {
             }
             Err(e) => {
                 let text = self.filter.open_error(&file, e);
-                sys.err(&format!("{name}: {text}\n"));
+                if !text.is_empty() {
+                    sys.err(&format!("{name}: {text}\n"));
+                }
                 self.failed = true;
                 None
             }

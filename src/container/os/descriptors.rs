@@ -632,6 +632,17 @@ impl Sys<'_, '_> {
         Ok(at)
     }
 
+    /// Gives the last `n` bytes that were read back to a seekable file, for others who read it on; a
+    /// pipe has lost them.
+    pub(crate) fn unread(&mut self, fd: Fd, n: usize) {
+        let Some(file) = self.me().fds.get(&fd).map(|h| h.file) else { return };
+        if let Some(open) = self.os.open.get_mut(&file)
+            && matches!(open.target, Target::Node(_) | Target::Bytes(_))
+        {
+            open.offset = open.offset.saturating_sub(n);
+        }
+    }
+
     /// What a descriptor is connected to.
     pub(crate) fn target(&self, fd: Fd) -> Option<&Target> {
         let file = self.me().fds.get(&fd)?.file;

@@ -2,7 +2,7 @@
 
 use super::{Access, OpenMode, Sys, Target};
 use crate::base::Str;
-use crate::container::fs::{Errno, Files, Kind, NodeId, Stat};
+use crate::container::fs::{Device, Errno, Files, Kind, NodeId, Stat};
 use crate::container::process::Fd;
 
 impl Sys<'_, '_> {
@@ -186,6 +186,14 @@ impl Sys<'_, '_> {
             ctime: self.world.now,
             links: 1,
             kind,
+        }
+    }
+
+    /// The device that a node is.
+    pub(crate) fn device(&self, node: NodeId) -> Option<Device> {
+        match self.os.files.inode(self.world.volumes, node).ok()?.kind {
+            Kind::Device(device) => Some(device),
+            Kind::File(_) | Kind::Program(_) | Kind::Dir(_) | Kind::Link(_) | Kind::Fifo => None,
         }
     }
 
