@@ -15,11 +15,14 @@ impl ApiServer {
     /// Stores a new object: names it, stamps it, admits it (`Store.Create`).
     pub(super) fn create(&mut self, mut object: Object, h: &mut Handling<'_>) -> Reply {
         let kind = object.kind();
-        if kind.namespaced() && kind != Kind::Inert {
-            if object.meta().namespace.is_empty() {
+        if kind.namespaced() {
+            if object.meta().namespace.is_empty() && kind != Kind::Inert {
                 object.meta_mut().namespace = Str::new_static("default");
             }
-            self.check_namespace(&object)?;
+            // Inert kinds may be cluster-wide.
+            if !object.meta().namespace.is_empty() {
+                self.check_namespace(&object)?;
+            }
         }
         if object.meta().name.is_empty() {
             self.generate_name(&mut object, h);

@@ -1,13 +1,37 @@
 //! Deletion: grace, finalizers, propagation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::update::check_uid;
 use super::{ApiServer, Handling};
-use crate::model::{Deletion, Key, Kind, Object, Pod, Ref, finalizers};
+use crate::model::{Deletion, Kind, Object, Pod, Ref, finalizers};
 use crate::store::{ApiError, DeleteOptions, ErrorReason, Propagation, Reply};
 
+/// The namespaces that cannot be deleted.
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+
 impl ApiServer {
+    /// Asks for the deletion of all objects of a kind in a namespace (`Store.DeleteCollection`).
+    pub(super) fn delete_collection(
+        &mut self,
+        kind: Kind,
+        namespace: &str,
+        options: &DeleteOptions,
+        h: &mut Handling<'_>,
+    ) -> Reply {
+        let all = self.store.list(kind).filter(|o| o.meta().namespace == namespace);
+        let all: Vec<Ref> = all.map(Object::reference).collect();
+        for target in all {
+            match self.delete(&target, options, h) {
+                Ok(_) => {}
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Asks for deletion, as `Store.Delete`: at once where nothing stands in the way, else by a
     /// deletion timestamp.
     pub(super) fn delete(
@@ -17,14 +41,17 @@ impl ApiServer {
         h: &mut Handling<'_>,
     ) -> Reply {
         let old = self.stored(target)?;
+        check_mortal(target)?;
         check_preconditions(&old, options)?;
         let mut new = old.clone();
         let grace = grace_of(&new, options);
         mark(&mut new, grace, h);
         propagate(&mut new, options);
-        let meta = new.meta();
-        let waits =
-            !meta.finalizers.is_empty() || meta.deletion.is_some_and(|d| !d.grace.is_zero());
+        if let Object::Namespace(namespace) = &mut new {
+            let body = Arc::make_mut(&mut Arc::make_mut(namespace).body);
+            body.status.get_or_insert_default().phase = Some("Terminating".to_owned());
+        }
+        let waits = is_held(&new) || new.meta().deletion.is_some_and(|d| !d.grace.is_zero());
         if waits {
             if new.meta() == old.meta() {
                 return Ok(Some(old));
@@ -33,18 +60,25 @@ impl ApiServer {
         }
         Ok(Some(self.remove(new, h)))
     }
+}
 
-    /// Evicts a pod: a deletion that disruption budgets may refuse
-    /// (`pkg/registry/core/pod/storage/eviction.go`).
-    pub(super) fn evict(
-        &mut self,
-        pod: &Key,
-        options: &DeleteOptions,
-        h: &mut Handling<'_>,
-    ) -> Reply {
-        let target = Ref { kind: Kind::Pod, key: pod.clone() };
-        self.delete(&target, options, h)
+/// Whether something has to be done before the object may go: its finalizers, a namespace's in its
+/// spec too.
+pub(super) fn is_held(object: &Object) -> bool {
+    let in_spec = match object {
+        Object::Namespace(n) => n.body.spec.as_ref().and_then(|s| s.finalizers.as_ref()),
+        _ => None,
+    };
+    !object.meta().finalizers.is_empty() || in_spec.is_some_and(|f| !f.is_empty())
+}
+
+/// As the admission plugin NamespaceLifecycle: some namespaces stay.
+fn check_mortal(target: &Ref) -> Result<(), Box<ApiError>> {
+    let name = target.key.name.as_str();
+    if target.kind == Kind::Namespace && IMMORTAL.contains(&name) {
+        return Err(ApiError::forbidden(target.kind, name, "this namespace may not be deleted"));
     }
+    Ok(())
 }
 
 fn check_preconditions(old: &Object, options: &DeleteOptions) -> Result<(), Box<ApiError>> {

@@ -12,6 +12,7 @@
 mod admission;
 mod create;
 mod delete;
+mod eviction;
 mod parts;
 mod pods;
 mod services;
@@ -90,6 +91,9 @@ impl ApiServer {
             Request::Bind { pod, uid, node } => self.bind(&pod, uid, &node, &mut h),
             Request::Lease { node, stopped } => self.lease(&node, stopped, &mut h),
             Request::Delete { target, options } => self.delete(&target, &options, &mut h),
+            Request::DeleteCollection { kind, namespace, options } => {
+                self.delete_collection(kind, &namespace, &options, &mut h)
+            }
             Request::Evict { pod, options } => self.evict(&pod, &options, &mut h),
             Request::Wire { verb, target, body, subresource } => {
                 self.wire(verb, &target, &body, subresource, &mut h)

@@ -75,6 +75,16 @@ pub(super) fn take_status(onto: &mut Object, from: &Object) {
     }
 }
 
+/// A namespace's finalizers in its spec change by a subresource of their own
+/// (`pkg/registry/core/namespace/strategy.go`, `PrepareForUpdate`).
+pub(super) fn keep_finalizers_of_spec(new: &mut Object, old: &Object) {
+    if let (Object::Namespace(new), Object::Namespace(old)) = (new, old) {
+        let body = Arc::make_mut(&mut Arc::make_mut(new).body);
+        let finalizers = old.body.spec.as_ref().and_then(|s| s.finalizers.clone());
+        body.spec.get_or_insert_default().finalizers = finalizers;
+    }
+}
+
 /// Counts the templates that a DaemonSet has had, in an annotation that only the server writes
 /// (`pkg/registry/apps/daemonset/strategy.go`, `PrepareForUpdate`).
 pub(super) fn count_templates(new: &mut Object, old: &Object) {

@@ -1,5 +1,6 @@
 //! Updates of whole objects, statuses and metadata.
 
+use super::delete::is_held;
 use super::{ApiServer, Handling, parts};
 use crate::model::{Meta, Object, Ref, Uid};
 use crate::store::{ApiError, MetaChange, Reply};
@@ -60,8 +61,8 @@ impl ApiServer {
     /// Stores a version, or removes the object when this was the last thing its deletion waited for
     /// (`Store.deleteWithoutFinalizers`).
     pub(super) fn commit_or_finish(&mut self, object: Object, h: &mut Handling<'_>) -> Object {
-        let meta = object.meta();
-        let due = meta.deletion.is_some_and(|d| d.grace.is_zero()) && meta.finalizers.is_empty();
+        let requested = object.meta().deletion.is_some_and(|d| d.grace.is_zero());
+        let due = requested && !is_held(&object);
         if due { self.remove(object, h) } else { self.commit(object, h) }
     }
 

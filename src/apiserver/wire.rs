@@ -81,6 +81,7 @@ impl ApiServer {
         }
         keep_server_fields(new.meta_mut(), old.meta());
         keep_shared(&mut new, &old);
+        parts::keep_finalizers_of_spec(&mut new, &old);
         if subresource == Some("status") {
             return self.update_status(&new, h);
         }

@@ -84,6 +84,14 @@ lanes! {
     volumes: super::volumes::PersistentVolumeController;
     /// Claims and volumes that are in use.
     protection: super::volumes::ProtectionController;
+    /// Namespaces that go.
+    namespaces: super::namespaces::NamespaceController;
+    /// The account of every namespace.
+    accounts: super::namespaces::ServiceAccountsController;
+    /// The certificate authority in every namespace.
+    root_ca: super::namespaces::RootCaPublisher;
+    /// Disruption budgets.
+    disruption: super::disruption::DisruptionController;
     /// What namespaces use of their quotas.
     quota: super::quota::ResourceQuotaController;
     /// The addresses behind Services.

@@ -16,6 +16,7 @@ pub mod corpus;
 pub mod cronjob;
 pub mod daemonset;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoints;
 mod expectations;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub mod history;
 pub mod job;
 mod lane;
 mod manager;
+pub mod namespaces;
 pub mod nodes;
 pub mod pod_control;
 pub mod quota;

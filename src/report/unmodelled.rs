@@ -41,10 +41,7 @@ const SPECS: &[(Kind, &str, &[&str], &str)] = &[
 ];
 
 /// Kinds that are kept and do not act.
-const KINDS: &[(Kind, &str)] = &[
-    (Kind::HorizontalPodAutoscaler, "nothing is scaled by metrics"),
-    (Kind::PodDisruptionBudget, "no eviction is refused"),
-];
+const KINDS: &[(Kind, &str)] = &[(Kind::HorizontalPodAutoscaler, "nothing is scaled by metrics")];
 
 /// What of an object is not acted on.
 pub(super) fn of(object: &Object) -> Vec<Assumption> {

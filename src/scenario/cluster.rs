@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::base::time::SimTime;
+use crate::controllers::namespaces::{ROOT_CA, ROOT_CA_DESCRIPTION};
 use crate::model::{Kind, Ref};
 use crate::sim::Sim;
 use crate::store::{ApiError, Request, WireVerb};
@@ -133,15 +134,19 @@ pub fn build(
     f: &mut dyn FnMut(&Fact),
 ) -> Result<(), Box<ApiError>> {
     for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
-        put_missing(
-            sim,
-            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-            f,
-        )?;
-        for (kind, own) in [("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")] {
-            let metadata = json!({"name": own, "namespace": name});
-            put_missing(sim, &json!({"apiVersion": "v1", "kind": kind, "metadata": metadata}), f)?;
-        }
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        put_missing(sim, &namespace, f)?;
+        let metadata = json!({"name": "default", "namespace": name});
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+        put_missing(sim, &account, f)?;
+        let (note, text) = ROOT_CA_DESCRIPTION;
+        let metadata =
+            json!({"name": "kube-root-ca.crt", "namespace": name, "annotations": {note: text}});
+        let data = json!({"ca.crt": ROOT_CA});
+        let authority =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
+        put_missing(sim, &authority, f)?;
     }
     for (name, value) in
         [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)]

@@ -70,6 +70,15 @@ pub enum Request {
         /// How.
         options: DeleteOptions,
     },
+    /// Asks for the deletion of all objects of a kind in a namespace; the answer holds no object.
+    DeleteCollection {
+        /// The kind; all inert kinds are one.
+        kind: Kind,
+        /// The namespace.
+        namespace: Str,
+        /// How.
+        options: DeleteOptions,
+    },
     /// Asks for a pod's eviction, which disruption budgets may refuse.
     Evict {
         /// The pod.

@@ -151,6 +151,7 @@ impl Server {
             | Request::PatchMeta { .. }
             | Request::Bind { .. }
             | Request::Lease { .. }
+            | Request::DeleteCollection { .. }
             | Request::Evict { .. }
             | Request::Wire { .. }
             | Request::DryRun(_) => {

@@ -1,0 +1,25 @@
+//! What every namespace has, and how it goes.
+//!
+//! - [`NamespaceController`]: a namespace that is being deleted is emptied, pods first, and then let go
+//!   (`pkg/controller/namespace`).
+//! - [`ServiceAccountsController`]: each active namespace has the account `default`
+//!   (`pkg/controller/serviceaccount/serviceaccounts_controller.go`).
+//! - [`RootCaPublisher`]: each namespace has the ConfigMap `kube-root-ca.crt`
+//!   (`pkg/controller/certificates/rootcacertpublisher`).
+
+mod accounts;
+mod deletion;
+mod root_ca;
+
+pub use accounts::ServiceAccountsController;
+pub use deletion::NamespaceController;
+pub use root_ca::{ROOT_CA, ROOT_CA_DESCRIPTION, RootCaPublisher};
+
+use crate::model::{Whole, wire};
+
+type Namespace = Whole<wire::core::Namespace>;
+
+/// Whether the namespace is in that phase.
+fn is_in(namespace: &Namespace, phase: &str) -> bool {
+    namespace.body.status.as_ref().and_then(|s| s.phase.as_deref()) == Some(phase)
+}
