@@ -1,6 +1,6 @@
 //! The way of a write through the API server's own code: decode, default, prepare, validate, settle.
 //!
-//! After `staging/src/k8s.io/apiserver/pkg/registry/{generic/registry/store.go,rest/create.go}` and
+//! After `staging/src/k8s.io/apiserver/pkg/registry/{generic/registry/store.go,rest/create.go,rest/update.go}` and
 //! the strategies of `pkg/registry`. Admission plugins, storage and conflicts are not here.
 
 use serde_json::Value;
@@ -8,8 +8,10 @@ use serde_json::Value;
 use super::defaults;
 use super::defaults::create::{self, System};
 use super::defaults::service::{self, Allocator};
+use super::defaults::{service_update, update};
+use super::fields;
 use super::schema::{self, DecodeError, Struct};
-use super::validate::{self, Errors};
+use super::validate::{self, Errors, Path};
 
 /// Why a write is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,96 @@ pub fn check(json: &Value) -> Result<(), Refusal> {
     let of = struct_of(json).ok_or(Refusal::UnknownKind)?;
     let errors = validate::create(of, &decode(of, json)?);
     if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid(errors)) }
+}
+
+/// Makes of a document that is to take the place of `old`, as it is stored, the object that is stored
+/// then. The document has the resource version that it is based on.
+///
+/// # Errors
+/// Whatever makes the API server refuse it.
+pub fn update(json: &Value, old: &Value, allocator: &mut impl Allocator) -> Result<Value, Refusal> {
+    let mut change = Change::prepare(json, old, allocator)?;
+    let of = change.of;
+    if of.is_namespaced()
+        && change.new["metadata"]["namespace"] != change.old["metadata"]["namespace"]
+    {
+        let text =
+            "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Refusal::BadRequest(text.into()));
+    }
+    let errors = change.errors();
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
+    create::canonicalise(of.key, &mut change.new);
+    create::normalise(of.key, &mut change.new);
+    Ok(schema::encode(of, &change.new))
+}
+
+/// A change on its way: both objects defaulted, prepared, and as the internal types hold them.
+pub(super) struct Change {
+    of: &'static Struct,
+    new: Value,
+    old: Value,
+}
+
+impl Change {
+    pub(super) fn prepare(
+        json: &Value,
+        old: &Value,
+        allocator: &mut impl Allocator,
+    ) -> Result<Self, Refusal> {
+        let of = struct_of(json).ok_or(Refusal::UnknownKind)?;
+        let (mut new, mut old) = (decode(of, json)?, decode(of, old)?);
+        let version = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        if version.is_empty() && !is_replaced_unseen(of) {
+            let mut errors = Errors::default();
+            let at = Path::new("metadata.resourceVersion");
+            errors.invalid(&at, 0, "must be specified for an update");
+            return Err(Refusal::Invalid(errors));
+        }
+        meet(of, &mut new, &old);
+        if of.key == "core/v1.Service"
+            && let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object_mut())
+        {
+            service_update::begin(new, old, allocator)?;
+        }
+        update::prepare(of, &mut new, &old);
+        Ok(Self { of, new, old })
+    }
+
+    pub(super) fn errors(&self) -> Errors {
+        validate::update(self.of, &self.new, &self.old)
+    }
+}
+
+/// Whether an object may be replaced by who does not say which version they saw
+/// (`AllowUnconditionalUpdate`).
+fn is_replaced_unseen(of: &Struct) -> bool {
+    !matches!(
+        of.key,
+        "policy/v1.PodDisruptionBudget"
+            | "coordination/v1.Lease"
+            | "node/v1.RuntimeClass"
+            | "storage/v1.CSIDriver"
+            | "storage/v1.CSINode"
+            | "storage/v1.VolumeAttachment"
+    ) && !of.key.starts_with("admissionregistration/")
+}
+
+/// What a request's address and the stored version complete: the namespace, and for kinds that may be
+/// replaced whatever their version, the version.
+fn meet(of: &Struct, new: &mut Value, old: &Value) {
+    let Some(new) = new.as_object_mut() else { return };
+    let metadata = fields::fields_or_new(new, "metadata");
+    let unconditional = is_replaced_unseen(of);
+    for (name, taken) in [("namespace", of.is_namespaced()), ("resourceVersion", unconditional)] {
+        if !of.is_namespaced() && name == "namespace" {
+            metadata.remove(name);
+        } else if taken && fields::text(metadata, name).is_empty() {
+            metadata.insert(name.into(), old["metadata"][name].clone());
+        }
+    }
 }
 
 /// A document in decoded form, defaulted and as the internal types hold it.

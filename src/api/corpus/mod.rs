@@ -116,6 +116,11 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn updates_are_refused_as_recorded() {
+        check("validation-update-a.jsonl.zst", validation::check_update, 999);
+    }
+
+    #[test]
     fn names_are_judged_as_recorded() {
         check("name-validation-a.jsonl.zst", names::check, 1000);
     }

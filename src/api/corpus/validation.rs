@@ -16,11 +16,45 @@ pub fn check_create(case: &Value) -> Result<(), String> {
     compare(object, result.err(), &case["out"])
 }
 
+/// Checks one case of `validation-update`.
+pub fn check_update(case: &Value) -> Result<(), String> {
+    let (object, old) = (&case["in"]["object"], &case["in"]["old"]);
+    let refusal = registry::update(object, old, &mut Ranges::new()).err();
+    // The errors were recorded before the namespaces were compared, which comes first in a request.
+    if let Some(Refusal::BadRequest(message)) = &refusal {
+        let change = registry::Change::prepare(object, old, &mut Ranges::new());
+        let errors = change.map_err(|refusal| format!("{refusal:?}"))?.errors();
+        same_errors(Some(&Refusal::Invalid(errors)), &case["out"])?;
+        return same("message", &message.as_str().into(), &case["out"]["message"]);
+    }
+    compare(object, refusal, &case["out"])
+}
+
 fn compare(object: &Value, refusal: Option<Refusal>, out: &Value) -> Result<(), String> {
     let of = registry::struct_of(object).ok_or("unknown kind")?;
-    let unordered = out["unorderedErrors"].as_bool() == Some(true);
-    let (mut ours, mut recorded) = (errors(refusal.as_ref()), recorded(out));
-    if unordered {
+    same_errors(refusal.as_ref(), out)?;
+    let Some(refusal) = refusal else { return same("code", &Value::Null, &out["code"]) };
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let generated;
+    let name = if name.is_empty() {
+        let base = object["metadata"]["generateName"].as_str().unwrap_or_default();
+        generated = base.chars().take(58).chain(SYSTEM.suffix.chars()).collect::<String>();
+        if base.is_empty() { "" } else { generated.as_str() }
+    } else {
+        name
+    };
+    let status = Status::of_refusal(of, name, &refusal);
+    same("code", &status.code.into(), &out["code"])?;
+    same("reason", &status.reason.into(), &out["reason"])?;
+    if unordered(out) {
+        return Ok(());
+    }
+    same("message", &status.message.into(), &out["message"])
+}
+
+fn same_errors(refusal: Option<&Refusal>, out: &Value) -> Result<(), String> {
+    let (mut ours, mut recorded) = (errors(refusal), recorded(out));
+    if unordered(out) {
         ours.sort_by_key(Value::to_string);
         recorded.sort_by_key(Value::to_string);
     }
@@ -36,23 +70,11 @@ fn compare(object: &Value, refusal: Option<Refusal>, out: &Value) -> Result<(), 
         let missing: Vec<_> = recorded.iter().skip(ours.len()).collect();
         return Err(format!("ours has also {extra:?}, recorded has also {missing:?}"));
     }
-    let Some(refusal) = refusal else { return same("code", &Value::Null, &out["code"]) };
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let generated;
-    let name = if name.is_empty() {
-        let base = object["metadata"]["generateName"].as_str().unwrap_or_default();
-        generated = base.chars().take(58).chain(SYSTEM.suffix.chars()).collect::<String>();
-        if base.is_empty() { "" } else { generated.as_str() }
-    } else {
-        name
-    };
-    let status = Status::of_refusal(of, name, &refusal);
-    same("code", &status.code.into(), &out["code"])?;
-    same("reason", &status.reason.into(), &out["reason"])?;
-    if unordered {
-        return Ok(());
-    }
-    same("message", &status.message.into(), &out["message"])
+    Ok(())
+}
+
+fn unordered(out: &Value) -> bool {
+    out["unorderedErrors"].as_bool() == Some(true)
 }
 
 fn errors(refusal: Option<&Refusal>) -> Vec<Value> {

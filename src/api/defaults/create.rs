@@ -95,7 +95,7 @@ pub fn normalise(key: &str, object: &mut Value) {
     }
 }
 
-const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+pub(super) const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 const ROLLBACK_TO: &str = "deprecated.deployment.rollback.to";
 
 /// A strategy's `PrepareForCreate`.
@@ -129,10 +129,7 @@ pub fn prepare(key: &str, object: &mut Value, now: &str) {
         }
         "apps/v1.StatefulSet" => {
             reset_status(object, true);
-            let strategy = fields_or_new(fields_or_new(object, "spec"), "updateStrategy");
-            if let Some(rolling) = fields_mut(strategy, "rollingUpdate") {
-                rolling.remove("maxUnavailable");
-            }
+            drop_max_unavailable(object);
         }
         "core/v1.PodTemplate" | "scheduling/v1.PriorityClass" | "discovery/v1.EndpointSlice" => {
             set_generation(object);
@@ -151,21 +148,68 @@ pub fn prepare(key: &str, object: &mut Value, now: &str) {
         }
         "core/v1.PersistentVolumeClaim" => {
             reset_status(object, false);
-            data_sources(fields_or_new(object, "spec"));
+            data_sources(fields_or_new(object, "spec"), None);
         }
-        "core/v1.ServiceAccount" => {
-            for secret in items_mut(object, "secrets") {
-                secret.retain(|name, _| name == "name");
-            }
-        }
+        "core/v1.ServiceAccount" => clean_secret_references(object),
         "core/v1.LimitRange" => name_if_none(object),
-        "coordination/v1.Lease" => {
-            let spec = fields_or_new(object, "spec");
-            spec.remove("strategy");
-            spec.remove("preferredHolder");
-        }
+        "coordination/v1.Lease" => drop_election(object),
         _ => {}
     }
+}
+
+/// Whether objects of a kind have a status that only its own subresource writes.
+pub(super) fn has_status(key: &str) -> bool {
+    matches!(
+        key,
+        "core/v1.Pod"
+            | "core/v1.ReplicationController"
+            | "core/v1.Service"
+            | "core/v1.PersistentVolume"
+            | "core/v1.PersistentVolumeClaim"
+            | "core/v1.Namespace"
+            | "core/v1.Node"
+            | "core/v1.ResourceQuota"
+            | "apps/v1.Deployment"
+            | "apps/v1.ReplicaSet"
+            | "apps/v1.StatefulSet"
+            | "apps/v1.DaemonSet"
+            | "batch/v1.Job"
+            | "batch/v1.CronJob"
+            | "autoscaling/v1.HorizontalPodAutoscaler"
+            | "autoscaling/v2.HorizontalPodAutoscaler"
+            | "networking/v1.Ingress"
+            | "policy/v1.PodDisruptionBudget"
+    )
+}
+
+/// Sets a field to what another object has in it, be it nothing.
+pub(super) fn set_whole(of: &mut Fields, name: &str, value: Option<&Value>) {
+    match value {
+        Some(value) => of.insert(name.to_owned(), value.clone()),
+        None => of.remove(name),
+    };
+}
+
+/// `MaxUnavailableStatefulSet` is off.
+pub(super) fn drop_max_unavailable(set: &mut Fields) {
+    let strategy = fields_or_new(fields_or_new(set, "spec"), "updateStrategy");
+    if let Some(rolling) = fields_mut(strategy, "rollingUpdate") {
+        rolling.remove("maxUnavailable");
+    }
+}
+
+/// `cleanSecretReferences`: of a reference, the name alone is kept.
+pub(super) fn clean_secret_references(account: &mut Fields) {
+    for secret in items_mut(account, "secrets") {
+        secret.retain(|name, _| name == "name");
+    }
+}
+
+/// `CoordinatedLeaderElection` is off.
+pub(super) fn drop_election(lease: &mut Fields) {
+    let spec = fields_or_new(lease, "spec");
+    spec.remove("strategy");
+    spec.remove("preferredHolder");
 }
 
 /// A strategy's `Canonicalize`, after validation.
@@ -195,7 +239,7 @@ fn whole_numbers(spec: &mut Fields, strategy: &str, names: &[&str]) {
 }
 
 /// The pod templates of an object of a kind.
-fn templates<'a>(key: &str, object: &'a mut Value) -> Vec<&'a mut Value> {
+pub(super) fn templates<'a>(key: &str, object: &'a mut Value) -> Vec<&'a mut Value> {
     let path: &[&str] = match key {
         "core/v1.ReplicationController"
         | "apps/v1.ReplicaSet"
@@ -315,7 +359,7 @@ fn reset_status(object: &mut Fields, generation: bool) {
 
 /// Drops pod fields whose feature is off: cluster trust bundles, pod certificates, scheduling
 /// groups, stop signals (`dropDisabledFields` of `pkg/api/pod/util.go`).
-fn drop_disabled(spec: &mut Fields) {
+pub(super) fn drop_disabled(spec: &mut Fields) {
     spec.remove("schedulingGroup");
     for volume in items_mut(spec, "volumes") {
         let Some(projected) = fields_mut(volume, "projected") else { continue };
@@ -474,7 +518,7 @@ fn prepare_namespace(namespace: &mut Fields) {
     }
 }
 
-fn prepare_node(node: &mut Fields) {
+pub(super) fn prepare_node(node: &mut Fields) {
     fields_or_new(node, "spec").remove("configSource");
     fields_or_new(node, "status").remove("config");
 }
@@ -482,12 +526,17 @@ fn prepare_node(node: &mut Fields) {
 /// The two fields for a claim's source are kept alike; sources that only the newer one may name are
 /// dropped from the older (`DropDisabledFields`, `EnforceDataSourceBackwardsCompatibility`,
 /// `NormalizeDataSources` of `pkg/api/persistentvolumeclaim/util.go`).
-fn data_sources(spec: &mut Fields) {
+pub(super) fn data_sources(spec: &mut Fields, old: Option<&Fields>) {
+    let had = |field: &str| old.is_some_and(|old| old.contains_key(field));
     let namespace = |reference: &Fields| text(reference, "namespace").to_owned();
-    if fields(spec, "dataSourceRef").is_some_and(|r| !namespace(r).is_empty()) {
+    if !had("dataSourceRef")
+        && fields(spec, "dataSourceRef").is_some_and(|r| !namespace(r).is_empty())
+    {
         spec.remove("dataSourceRef");
     }
-    if !spec.contains_key("dataSourceRef")
+    if !had("dataSource")
+        && !had("dataSourceRef")
+        && !spec.contains_key("dataSourceRef")
         && let Some(source) = fields(spec, "dataSource")
     {
         let known = matches!(

@@ -14,6 +14,8 @@ mod cluster;
 pub mod create;
 mod pod;
 pub mod service;
+pub(super) mod service_update;
+pub mod update;
 mod volumes;
 mod workloads;
 

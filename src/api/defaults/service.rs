@@ -141,42 +141,65 @@ pub fn begin_create(service: &mut Fields, allocator: &mut impl Allocator) -> Res
         let address = text(spec, "clusterIP").to_owned();
         spec.insert("clusterIPs".into(), vec![address].into());
     }
-    init_families(service).map_err(Refusal::Invalid)?;
+    init_families(service, None).map_err(Refusal::Invalid)?;
     let spec = fields_or_new(service, "spec");
     allocate_addresses(spec, allocator).map_err(Refusal::Invalid)?;
     if matches!(text(spec, "type"), "NodePort" | "LoadBalancer") {
         allocate_ports(spec, allocator).map_err(Refusal::Invalid)?;
     }
-    if text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local" {
-        match int(spec, "healthCheckNodePort") {
-            0 => {
-                let port = allocator.next_port();
-                spec.insert("healthCheckNodePort".into(), port);
-            }
-            port => allocator.take_port(port).map_err(|why| {
-                Refusal::Internal(format!(
-                    "failed to allocate requested HealthCheck NodePort {port}: {why}"
-                ))
-            })?,
-        }
+    if needs_health_check(spec) {
+        allocate_health_check(spec, allocator)?;
     }
     Ok(())
 }
 
-/// `initIPFamilyFields`, for a create.
-fn init_families(service: &mut Fields) -> Result<(), Errors> {
+/// Whether a Service is asked for its health on a port of its own (`NeedsHealthCheck`).
+pub(super) fn needs_health_check(spec: &Fields) -> bool {
+    text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local"
+}
+
+/// `allocHealthCheckNodePort`.
+pub(super) fn allocate_health_check(
+    spec: &mut Fields,
+    allocator: &mut impl Allocator,
+) -> Result<(), Refusal> {
+    match int(spec, "healthCheckNodePort") {
+        0 => {
+            let port = allocator.next_port();
+            spec.insert("healthCheckNodePort".into(), port);
+            Ok(())
+        }
+        port => allocator.take_port(port).map_err(|why| {
+            Refusal::Internal(format!(
+                "failed to allocate requested HealthCheck NodePort {port}: {why}"
+            ))
+        }),
+    }
+}
+
+/// `initIPFamilyFields`, for a new Service or for one that takes the place of `old`.
+pub(super) fn init_families(service: &mut Fields, old: Option<&Fields>) -> Result<(), Errors> {
     let spec = fields_or_new(service, "spec");
     if text(spec, "type") == "ExternalName" {
         return Ok(());
     }
+    let old_spec = old.and_then(|old| fields(old, "spec"));
     let bare = text(spec, "clusterIP") == "None" && !has_any(spec, "selector");
-    fill_absent(spec, "ipFamilyPolicy", if bare { "RequireDualStack" } else { "SingleStack" });
-    let errors = crate::api::validate::service_cluster_ips(&Value::Object(service.clone()), None);
+    let policy = match old_spec.map(|old| text(old, "ipFamilyPolicy")).filter(|p| !p.is_empty()) {
+        Some(kept) => kept,
+        None if bare => "RequireDualStack",
+        None => "SingleStack",
+    };
+    fill_absent(spec, "ipFamilyPolicy", policy);
+    let before = old.map(|old| Value::Object(old.clone()));
+    let errors =
+        crate::api::validate::service_cluster_ips(&Value::Object(service.clone()), before.as_ref());
     if !errors.is_empty() {
         return Err(errors);
     }
     let spec = fields_or_new(service, "spec");
-    let mut errors = check_policy(spec);
+    let mut errors = old_spec.map_or_else(Errors::default, |old| fewer_stacks(spec, old));
+    errors.append(check_policy(spec));
     errors.append(infer_families(spec));
     if !errors.is_empty() {
         return Err(errors);
@@ -198,6 +221,25 @@ fn init_families(service: &mut Fields) -> Result<(), Errors> {
     }
     spec.insert("ipFamilies".into(), families.into());
     Ok(())
+}
+
+/// Going back to one stack is asked for by the policy, and then what was second goes.
+fn fewer_stacks(spec: &mut Fields, old: &Fields) -> Errors {
+    let mut errors = Errors::default();
+    let policy = text(spec, "ipFamilyPolicy").to_owned();
+    for (name, what) in [("clusterIPs", "cluster IP"), ("ipFamilies", "IP family")] {
+        let [count, before] = [&*spec, old].map(|of| texts(of, name).count());
+        if policy == "SingleStack" {
+            let same = texts(spec, name).eq(texts(old, name));
+            if let Some(list) = spec.get_mut(name).and_then(Value::as_array_mut).filter(|_| same) {
+                list.truncate(1);
+            }
+        } else if count > 0 && count < before {
+            let detail = format!("must be 'SingleStack' to release the secondary {what}");
+            errors.invalid(&Path::new("spec.ipFamilyPolicy"), policy.as_str(), detail);
+        }
+    }
+    errors
 }
 
 /// One stack goes with one address and one family.
@@ -252,7 +294,10 @@ fn check_cluster_families(policy: &str, families: &[String]) -> Result<(), Error
 }
 
 /// `allocClusterIPs`, for one family.
-fn allocate_addresses(spec: &mut Fields, allocator: &mut impl Allocator) -> Result<(), Errors> {
+pub(super) fn allocate_addresses(
+    spec: &mut Fields,
+    allocator: &mut impl Allocator,
+) -> Result<(), Errors> {
     let first = texts(spec, "clusterIPs").next().unwrap_or_default().to_owned();
     if text(spec, "type") == "ExternalName" || first == "None" {
         return Ok(());

@@ -162,6 +162,11 @@ impl<'a> At<'a> {
         self.of
     }
 
+    /// The Go type of the field it is; unknown for an object and for an element of a list.
+    pub fn shape(&self) -> Option<&'static Shape> {
+        self.shape
+    }
+
     /// Whether another place of the same type holds the same, as `Semantic.DeepEqual` sees it: no
     /// list and an empty one are the same, quantities are compared by what they are worth.
     pub fn same(&self, other: &At<'_>) -> bool {

@@ -16,11 +16,20 @@ pub(super) fn text(of: &At<'_>) -> String {
     go_json(&value(of))
 }
 
+/// A value as an error shows it: a text quoted as Go does, anything else as its internal type's JSON.
+pub(super) fn shown(of: &At<'_>) -> String {
+    match value(of) {
+        Value::String(text) => super::quote(&text),
+        other => go_json(&other),
+    }
+}
+
 /// The JSON of a value as its internal type.
 pub(super) fn value(of: &At<'_>) -> Value {
-    match of.struct_type() {
-        Some(kind) if of.value().is_object() => strukt(kind, of.value()),
-        Some(_) | None => of.value().clone(),
+    match (of.shape(), of.struct_type()) {
+        (Some(shape), _) => field(shape, of.value()),
+        (None, Some(kind)) if of.value().is_object() => strukt(kind, of.value()),
+        (None, _) => of.value().clone(),
     }
 }
 

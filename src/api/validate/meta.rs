@@ -146,7 +146,7 @@ pub(super) fn accessor_update(meta: &At<'_>, old: &At<'_>, errors: &mut Errors) 
 /// `ValidateImmutableField`.
 pub(super) fn immutable(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     if !new.same(old) {
-        errors.invalid(new.path(), new.value(), IMMUTABLE);
+        errors.invalid_shown(new.path(), super::internal::shown(new), IMMUTABLE);
     }
 }
 

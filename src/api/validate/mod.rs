@@ -20,6 +20,7 @@ mod meta;
 mod paths;
 mod persistent_volume;
 mod pod;
+mod pod_update;
 mod probes;
 mod quotas;
 mod resources;
@@ -51,10 +52,26 @@ pub fn create(of: &'static Struct, object: &Value) -> Errors {
     errors
 }
 
+/// The errors of an object that is to take the place of another, prepared as the strategy prepares it
+/// (`rest.BeforeUpdate`): the general checks, then the kind's own.
+pub fn update(of: &'static Struct, object: &Value, old: &Value) -> Errors {
+    let mut errors = Errors::default();
+    let (new, old) = (At::new(of, object), At::new(of, old));
+    let (metadata, before) = (new.get("metadata"), old.get("metadata"));
+    let path_segment: meta::NameCheck = super::names::path_segment;
+    meta::accessor(&metadata, of.is_namespaced(), path_segment, &mut errors);
+    meta::accessor_update(&metadata, &before, &mut errors);
+    check(of, &new, Some(&old), &mut errors);
+    errors
+}
+
 /// What a kind's strategy checks, of a new object or of a changed one.
 fn check(of: &'static Struct, new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     match of.key {
-        "core/v1.Pod" => pod::create(new, errors),
+        "core/v1.Pod" => match old {
+            Some(old) => pod_update::update(new, old, errors),
+            None => pod::create(new, errors),
+        },
         "core/v1.PodTemplate" => workloads::pod_template(new, old, errors),
         "core/v1.ReplicationController" => workloads::replication_controller(new, old, errors),
         "core/v1.PersistentVolume" => persistent_volume::volume(new, old, errors),

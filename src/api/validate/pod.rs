@@ -210,10 +210,10 @@ fn resource_claims(spec: &At<'_>, metadata: Option<&At<'_>>, errors: &mut Errors
     }
 }
 
-const MIRROR: &str = "kubernetes.io/config.mirror";
+pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
 const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
-const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+pub(super) const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// `ValidatePodSpecificAnnotations`; `holder` is what the annotations stand in.
 pub(super) fn annotations(

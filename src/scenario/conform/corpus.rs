@@ -112,6 +112,11 @@ pub static CORPORA: &[Corpus] = &[
         api::validation::check_create,
     ),
     corpus(
+        "validation-update",
+        "what the API server refuses on an update, and its words",
+        api::validation::check_update,
+    ),
+    corpus(
         "yaml-decode",
         "YAML and JSON as kubectl's reader splits and converts it",
         api::yaml_decode::check,
