@@ -19,6 +19,10 @@ impl ApiServer {
         if parts::counts_generations(kind) && !parts::same_spec(&object, &old) {
             object.meta_mut().generation += 1;
         }
+        if let Object::Service(service) = &object {
+            self.release_addresses(&old);
+            self.allocate_addresses(service)?;
+        }
         Ok(Some(self.commit_or_finish(object, h)))
     }
 

@@ -74,11 +74,19 @@ impl ApiServer {
         h: &mut Handling<'_>,
     ) -> Reply {
         let old = self.stored(target)?;
-        let mut new = decode(target, &defaulted(target, body)?)?;
-        let wanted = new.meta().resource_version;
-        if wanted != 0 && wanted != old.meta().resource_version {
+        let seen = |field: &str| body["metadata"][field].as_str().filter(|text| !text.is_empty());
+        if seen("resourceVersion").is_some_and(|v| v != old.meta().resource_version.to_string()) {
             return Err(ApiError::conflict(target.kind, bare_name(&target.key.name)));
         }
+        let whole = subresource != Some("status") && registry::struct_of(body).is_some();
+        let document = if whole {
+            let stored = convert::to_wire(&old).to_value();
+            let mut addresses = self.addresses(&target.key);
+            registry::update(body, &stored, &mut addresses).map_err(|r| refused(target, r))?
+        } else {
+            defaulted(target, body)?
+        };
+        let mut new = decode(target, &document)?;
         keep_server_fields(new.meta_mut(), old.meta());
         keep_shared(&mut new, &old);
         parts::keep_finalizers_of_spec(&mut new, &old);
@@ -138,8 +146,7 @@ fn invalid(target: &Ref, errors: &Errors) -> Box<ApiError> {
         "" => kind.to_string(),
         group => format!("{kind}.{group}"),
     };
-    let texts: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
-    let all = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
+    let all = errors.aggregate();
     let name = bare_name(&target.key.name);
     let message = format!("{qualified} {name:?} is invalid: {all}");
     let mut error = ApiError::new(ErrorReason::Invalid, message);

@@ -19,10 +19,10 @@ pub fn check_create(case: &Value) -> Result<(), String> {
 /// Checks one case of `validation-update`.
 pub fn check_update(case: &Value) -> Result<(), String> {
     let (object, old) = (&case["in"]["object"], &case["in"]["old"]);
-    let refusal = registry::update(object, old, &mut Ranges::new()).err();
+    let refusal = registry::update(object, old, &mut FreeRanges::default()).err();
     // The errors were recorded before the namespaces were compared, which comes first in a request.
     if let Some(Refusal::BadRequest(message)) = &refusal {
-        let change = registry::Change::prepare(object, old, &mut Ranges::new());
+        let change = registry::Change::prepare(object, old, &mut FreeRanges::default());
         let errors = change.map_err(|refusal| format!("{refusal:?}"))?.errors();
         same_errors(Some(&Refusal::Invalid(errors)), &case["out"])?;
         return same("message", &message.as_str().into(), &case["out"]["message"]);
