@@ -279,3 +279,43 @@ fn logs_choose_containers_and_runs_as_kubectl_does() {
         "{err}"
     );
 }
+
+const DATABASE: &str = "apiVersion: wavetank.dev/v1alpha1
+kind: CustomWorkload
+metadata: {name: databases}
+spec: {group: example.com, kind: Database, runsAs: StatefulSet, podTemplate: spec.template, replicas: spec.size}
+---
+apiVersion: example.com/v1
+kind: Database
+metadata: {name: main}
+spec:
+  size: 2
+  template:
+    spec:
+      containers: [{name: db, image: busybox, command: [sh, -c, 'echo up; sleep 9999']}]
+";
+
+#[test]
+fn the_pods_of_a_declared_custom_kind_run() {
+    let path = file("custom.yaml", DATABASE.as_bytes()).display().to_string();
+    let out = wavetank(&["run", &path, "--for", "30s"]);
+    let told = String::from_utf8_lossy(&out.stdout);
+    for word in [
+        "statefulset/main                     · created by database.example.com/main, 2 wanted",
+        "statefulset/main                     ✓ 2 of 2 ready",
+        "objects of this kind run as a StatefulSet of their pod template, as declared",
+    ] {
+        assert!(told.contains(word), "no {word:?} in:\n{told}");
+    }
+    assert!(!told.contains("kept without behaviour"), "{told}");
+}
+
+#[test]
+fn a_wrong_declaration_is_refused_with_what_was_perhaps_meant() {
+    let wrong =
+        DATABASE.replace("runsAs: StatefulSet", "runAs: Statefulset").replace("podTemplate", "x");
+    refused(
+        &file("declaration.yaml", wrong.as_bytes()),
+        &["unknown field \"spec.runAs\"", "did you mean \"runsAs\"?", "spec.podTemplate is needed"],
+    );
+}

@@ -104,7 +104,7 @@ impl Controller for GarbageCollector {
         }
         let unknown: Vec<OwnerRef> =
             meta.owners.iter().filter(|o| cx.view.by_uid(o.uid).is_none()).cloned().collect();
-        if let Some(stranger) = unknown.iter().find(|o| owner_ref(o, meta).is_none()) {
+        if let Some(stranger) = unknown.iter().find(|o| owner_ref(o, meta, cx.view).is_none()) {
             // Without a resource for its kind nobody can tell whether the owner exists.
             let on = format!(
                 "a kind {} in {}, to look up its owner",
@@ -114,7 +114,7 @@ impl Controller for GarbageCollector {
             return Step::Done(Done { retry: Retry::BackOff, waiting: Some(waiting) });
         }
         let requests =
-            unknown.iter().filter_map(|o| owner_ref(o, meta)).map(Request::Get).collect();
+            unknown.iter().filter_map(|o| owner_ref(o, meta, cx.view)).map(Request::Get).collect();
         Step::Ask { requests, then: Work::Owners(unknown) }
     }
 
@@ -263,8 +263,14 @@ fn patch(object: &Object, changes: Vec<MetaChange>) -> Request {
 }
 
 /// The object that an owner reference names; `None` for a kind that no resource serves.
-fn owner_ref(owner: &OwnerRef, of: &Meta) -> Option<Ref> {
-    let info = kinds::served(&owner.api_version, &owner.kind)?;
+fn owner_ref(owner: &OwnerRef, of: &Meta, view: &View) -> Option<Ref> {
+    let Some(info) = kinds::served(&owner.api_version, &owner.kind) else {
+        return super::custom::is_declared(view, &owner.api_version, &owner.kind).then(|| {
+            let group = kinds::split(&owner.api_version).0;
+            let name = format!("{}.{group}/{}", owner.kind, owner.name);
+            Ref::new(Kind::Inert, of.namespace.clone(), name)
+        });
+    };
     let kind = info.model();
     let namespace = if info.namespaced { of.namespace.clone() } else { Default::default() };
     if kind != Kind::Inert {

@@ -94,6 +94,8 @@ lanes! {
     disruption: super::disruption::DisruptionController;
     /// What namespaces use of their quotas.
     quota: super::quota::ResourceQuotaController;
+    /// Custom kinds that run as workloads.
+    custom: super::custom::CustomWorkloads;
     /// The addresses behind Services.
     endpoints: super::endpoints::EndpointSliceController;
 }

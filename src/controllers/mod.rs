@@ -14,6 +14,7 @@ pub mod consistency;
 mod controller;
 pub mod corpus;
 pub mod cronjob;
+mod custom;
 pub mod daemonset;
 pub mod deployment;
 pub mod disruption;

@@ -11,6 +11,7 @@
 mod classify;
 mod fields;
 mod files;
+mod own;
 mod rules;
 
 use std::io::Read;
@@ -134,10 +135,21 @@ impl Loaded {
     /// in a summary.
     pub fn inert_kinds(&self) -> Vec<(String, usize)> {
         let mut counts = std::collections::BTreeMap::new();
+        let declared: std::collections::BTreeSet<(&str, &str)> = self
+            .manifests
+            .iter()
+            .filter(|m| classify::is_own(&m.api_version) && m.kind == own::CUSTOM_WORKLOAD)
+            .map(|m| &m.value["spec"])
+            .map(|s| (s["group"].as_str().unwrap_or(""), s["kind"].as_str().unwrap_or("")))
+            .collect();
         for manifest in &self.manifests {
+            let (group, _) = super::kinds::split(&manifest.api_version);
             let inert = match manifest.info {
                 Some(info) => info.model() == crate::model::Kind::Inert,
-                None => !classify::is_own(&manifest.api_version),
+                None => {
+                    !classify::is_own(&manifest.api_version)
+                        && !declared.contains(&(group, &*manifest.kind))
+                }
             };
             if inert {
                 *counts.entry(manifest.kind.to_string()).or_insert(0) += 1;

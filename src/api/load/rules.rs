@@ -26,6 +26,9 @@ const SHOWN_CHARS: usize = 60;
 
 /// Tells which rules of the API `manifest` breaks.
 pub(super) fn check(manifest: &Manifest, problems: &mut Vec<Diagnostic>) {
+    if super::classify::is_own(&manifest.api_version) {
+        return super::own::check(manifest, problems);
+    }
     match registry::create(&manifest.value, SYSTEM, &mut FreeRanges::default()) {
         Ok(_) | Err(Refusal::UnknownKind) => {}
         Err(Refusal::Invalid(errors)) => {

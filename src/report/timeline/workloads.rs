@@ -12,7 +12,15 @@ type Said = Vec<(Tone, String)>;
 pub(super) fn created(object: &Object) -> (Tone, String) {
     let by = object.meta().controller().map(|owner| {
         let kind = Kind::from_name(&owner.kind).unwrap_or(Kind::Inert);
-        let key = Key::new(object.meta().namespace.clone(), owner.name.clone());
+        let own = match kind {
+            // As `Object::key` writes the names of inert kinds.
+            Kind::Inert => {
+                let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+                format!("{}.{group}/{}", owner.kind, owner.name).into()
+            }
+            _ => owner.name.clone(),
+        };
+        let key = Key::new(object.meta().namespace.clone(), own);
         format!(" by {}", name(&Ref { kind, key }))
     });
     let what = match object {
