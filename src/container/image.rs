@@ -174,30 +174,39 @@ pub(crate) fn image(name: &str) -> &'static Image {
     static CURL: OnceLock<Image> = OnceLock::new();
     static GNU: OnceLock<Image> = OnceLock::new();
     static EMPTY: OnceLock<Image> = OnceLock::new();
+    static SMALL: OnceLock<Image> = OnceLock::new();
     static UNKNOWN: OnceLock<Image> = OnceLock::new();
     let make = |family, extra: &'static [&'static str], sh, complete| {
         move || Image { family, sh, tree: Arc::new(build(family, extra)), complete }
     };
-    const GNU_TOOLS: &[&str] = &["/bin/bash", "/usr/bin/curl"];
+    const GNU_TOOLS: &[&str] = &["/bin/bash", "/usr/bin/getent"];
     const TOOL_BOX: &[&str] =
         &["/bin/bash", "/usr/bin/curl", "/usr/bin/pg_isready", "/usr/bin/redis-cli"];
+    const ALPINE: &[&str] =
+        &["/usr/bin/getent", "/usr/bin/mysqladmin", "/usr/bin/pg_isready", "/usr/bin/redis-cli"];
+    const ANYTHING: &[&str] = &[
+        "/bin/bash",
+        "/usr/bin/curl",
+        "/usr/bin/dig",
+        "/usr/bin/getent",
+        "/usr/bin/host",
+        "/usr/bin/mysqladmin",
+        "/usr/bin/pg_isready",
+        "/usr/bin/redis-cli",
+    ];
     match short_name(name) {
         "busybox" | "alpine" => BUSYBOX.get_or_init(make(Family::Busybox, &[], Dialect::Ash, true)),
-        "bash" => BASH.get_or_init(make(Family::Gnu, &["/bin/bash"], Dialect::Ash, true)),
-        "tools" => TOOLS.get_or_init(make(Family::Gnu, TOOL_BOX, Dialect::Ash, true)),
+        "bash" => BASH.get_or_init(make(Family::Busybox, &["/bin/bash"], Dialect::Ash, true)),
+        "tools" => TOOLS.get_or_init(make(Family::Busybox, TOOL_BOX, Dialect::Ash, true)),
         "curl" => CURL.get_or_init(make(Family::Busybox, &["/usr/bin/curl"], Dialect::Ash, true)),
-        "debian" | "ubuntu" => {
-            GNU.get_or_init(make(Family::Gnu, &["/bin/bash"], Dialect::Ash, true))
-        }
+        "debian" | "ubuntu" => GNU.get_or_init(make(Family::Gnu, GNU_TOOLS, Dialect::Ash, true)),
         "pause" | "scratch" | "static" | "distroless" => {
             EMPTY.get_or_init(make(Family::Empty, &[], Dialect::Ash, true))
         }
-        _ => UNKNOWN.get_or_init(make(
-            Family::Unknown,
-            if name.contains("alpine") { &[] } else { TOOL_BOX },
-            Dialect::Ash,
-            false,
-        )),
+        _ if name.contains("alpine") => {
+            SMALL.get_or_init(make(Family::Busybox, ALPINE, Dialect::Ash, false))
+        }
+        _ => UNKNOWN.get_or_init(make(Family::Unknown, ANYTHING, Dialect::Ash, false)),
     }
 }
 

@@ -379,11 +379,7 @@ impl Container {
         match &self.body {
             Body::Planned { planned, .. } => planned.listening(now),
             Body::Live(live) => {
-                let own = live
-                    .os
-                    .listening()
-                    .into_iter()
-                    .map(|port| (port, Listener::Tcp(std::sync::Arc::default())));
+                let own = live.os.listening();
                 live.planned.iter().flat_map(|p| p.listening(now)).chain(own).collect()
             }
         }

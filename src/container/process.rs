@@ -37,12 +37,16 @@ pub(crate) enum Wait {
     Until(SimTime),
     /// Bytes or the end of a descriptor, until a point in time if one is given.
     Readable(Fd, Option<SimTime>),
+    /// The same of either of two descriptors.
+    Either(Fd, Fd, Option<SimTime>),
     /// Room in a descriptor.
     Writable(Fd),
     /// A child that ends, until a point in time if one is given.
     Child(Option<SimTime>),
     /// A change of the network (a server that never answers), until a point in time if one is given.
     Network(Option<SimTime>),
+    /// A lock on a file that another process holds, until a point in time if one is given.
+    Lock(Option<SimTime>),
     /// The other end of a named pipe that is being opened.
     Fifo,
     /// Nothing but a signal.
@@ -56,7 +60,11 @@ impl Wait {
     pub(crate) const fn deadline(self) -> Option<SimTime> {
         match self {
             Self::Until(at) => Some(at),
-            Self::Readable(_, until) | Self::Child(until) | Self::Network(until) => until,
+            Self::Readable(_, until)
+            | Self::Either(_, _, until)
+            | Self::Child(until)
+            | Self::Network(until)
+            | Self::Lock(until) => until,
             Self::Writable(_) | Self::Fifo | Self::Forever | Self::Spinning => None,
         }
     }

@@ -3,6 +3,7 @@
 use super::{Begun, Call};
 use crate::base::Str;
 use crate::container::fs::Errno;
+use crate::container::os::{Program, Sys};
 use crate::container::process::ExecError;
 use crate::container::text::push;
 
@@ -62,29 +63,35 @@ pub(super) fn become_command(
     argv: &[Str],
     environment: &[(Str, Str)],
 ) -> Begun {
-    let path = environment
-        .iter()
-        .find(|(k, _)| k == "PATH")
-        .map_or(crate::container::image::DEFAULT_PATH, |(_, v)| v.as_str());
-    let loaded = call
-        .sys
-        .find_program(command, path)
-        .and_then(|file| call.sys.load_script(&file, argv, environment));
-    match loaded {
+    match load(call.sys, command, argv, environment) {
         Ok(program) => {
             call.sys.flush();
             call.sys.prepare_exec(argv);
             Begun::Become(Box::new(program))
         }
-        Err(error) => {
-            let (e, status) = match error {
-                ExecError::File(Errno::NoEnt) | ExecError::Interpreter(_) => (Errno::NoEnt, 127),
-                ExecError::File(e) => (e, 126),
-            };
+        Err((e, status)) => {
             call.err(&format!("can't execute '{command}': {e}"));
             Begun::Exit(status)
         }
     }
+}
+
+/// The program that a command means along the environment's PATH, or why not and the status for it.
+pub(super) fn load(
+    sys: &mut Sys<'_, '_>,
+    command: &str,
+    argv: &[Str],
+    environment: &[(Str, Str)],
+) -> Result<Program, (Errno, u8)> {
+    let path = environment
+        .iter()
+        .find(|(k, _)| k == "PATH")
+        .map_or(crate::container::image::DEFAULT_PATH, |(_, v)| v.as_str());
+    let file = sys.find_program(command, path);
+    file.and_then(|file| sys.load_script(&file, argv, environment)).map_err(|error| match error {
+        ExecError::File(Errno::NoEnt) | ExecError::Interpreter(_) => (Errno::NoEnt, 127),
+        ExecError::File(e) => (e, 126),
+    })
 }
 
 /// `printenv`

@@ -19,18 +19,24 @@
 
 pub(crate) mod cat;
 pub(crate) mod copying;
+pub(crate) mod curl;
 pub(crate) mod cut;
 pub(crate) mod date;
+pub(crate) mod dialling;
 pub(crate) mod durations;
 pub(crate) mod echo;
 pub(crate) mod env;
+pub(crate) mod exchange;
 pub(crate) mod expr;
 pub(crate) mod grep;
 pub(crate) mod head;
+pub(crate) mod httpd;
 pub(crate) mod lines;
+pub(crate) mod lookup;
 pub(crate) mod ls;
 pub(crate) mod making;
 pub(crate) mod modes;
+pub(crate) mod nc;
 pub(crate) mod nslookup;
 pub(crate) mod numbers;
 pub(crate) mod options;
@@ -38,7 +44,10 @@ pub(crate) mod owners;
 pub(crate) mod paths;
 pub(crate) mod per_line;
 pub(crate) mod printf;
+pub(crate) mod ready;
+pub(crate) mod running;
 pub(crate) mod seq;
+pub(crate) mod signals;
 pub(crate) mod sleep;
 pub(crate) mod sort;
 pub(crate) mod tail;
@@ -48,6 +57,7 @@ pub(crate) mod tr;
 pub(crate) mod trivial;
 pub(crate) mod uniq;
 pub(crate) mod wc;
+pub(crate) mod wget;
 
 use std::collections::VecDeque;
 
@@ -67,6 +77,10 @@ pub(crate) struct Coreutil {
     pub(crate) start: fn(&mut Call<'_, '_, '_>) -> Begun,
 }
 
+const fn program(name: &'static str, start: fn(&mut Call<'_, '_, '_>) -> Begun) -> Coreutil {
+    Coreutil { name, applet: false, start }
+}
+
 const fn applet(name: &'static str, start: fn(&mut Call<'_, '_, '_>) -> Begun) -> Coreutil {
     Coreutil { name, applet: true, start }
 }
@@ -82,8 +96,10 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("chown", owners::chown),
     applet("comm", per_line::comm),
     applet("cp", copying::cp),
+    program("curl", curl::start),
     applet("cut", cut::start),
     applet("date", date::start),
+    program("dig", lookup::dig),
     applet("dirname", paths::dirname),
     applet("echo", echo::start),
     applet("egrep", grep::start),
@@ -92,33 +108,53 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("expr", expr::start),
     applet("false", trivial::fails),
     applet("fgrep", grep::start),
+    applet("flock", running::flock),
     applet("fold", per_line::fold),
+    program("getent", lookup::getent),
     applet("grep", grep::start),
     applet("head", head::start),
+    program("host", lookup::host),
+    applet("httpd", httpd::start),
+    applet("kill", signals::kill),
+    applet("killall", signals::killall),
     applet("ln", making::ln),
     applet("ls", ls::start),
     applet("mkdir", making::mkdir),
     applet("mkfifo", making::mkfifo),
     applet("mktemp", making::mktemp),
     applet("mv", copying::mv),
+    program("mysqladmin", ready::mysqladmin),
+    applet("nc", nc::start),
+    applet("nice", running::nice),
     applet("nl", per_line::nl),
+    applet("nohup", running::nohup),
     applet("nslookup", nslookup::start),
     applet("paste", per_line::paste),
+    program("pg_isready", ready::pg_isready),
+    applet("pgrep", signals::pgrep),
+    applet("pidof", signals::pidof),
+    applet("ping", lookup::ping),
+    applet("pkill", signals::pkill),
     applet("printenv", env::printenv),
     applet("printf", printf::start),
     applet("pwd", paths::pwd),
     applet("readlink", paths::readlink),
     applet("realpath", paths::realpath),
+    program("redis-cli", ready::redis_cli),
     applet("rev", per_line::rev),
     applet("rm", making::rm),
     applet("rmdir", making::rmdir),
     applet("seq", seq::seq),
+    applet("setsid", running::setsid),
     applet("sleep", sleep::start),
     applet("sort", sort::start),
     applet("tac", per_line::tac),
     applet("tail", tail::start),
     applet("tee", tee::start),
+    applet("telnet", nc::telnet),
     applet("test", test::start),
+    applet("time", running::time),
+    applet("timeout", running::timeout),
     applet("touch", making::touch),
     applet("tr", tr::start),
     applet("true", trivial::succeeds),
@@ -126,7 +162,10 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("unexpand", per_line::expand),
     applet("uniq", uniq::start),
     applet("unlink", making::unlink),
+    applet("usleep", running::usleep),
+    applet("watch", running::watch),
     applet("wc", wc::start),
+    applet("wget", wget::start),
     applet("which", paths::which),
     applet("yes", seq::yes),
 ];
@@ -304,11 +343,33 @@ filters! {
 pub(crate) enum Waiting {
     /// `sleep`, and whatever else only takes time; then this status.
     Until(SimTime, u8),
-    /// It never ends by itself.
-    Forever,
     Seq(Box<seq::Seq>),
     Tail(Box<tail::Tail>),
     Yes(Box<seq::Yes>),
+    /// `curl`
+    Curl(Box<curl::Curl>),
+    /// `httpd`
+    Httpd(Box<httpd::Httpd>),
+    /// `nc`
+    Nc(Box<nc::Nc>),
+    /// `telnet`
+    Telnet(Box<nc::Telnet>),
+    /// `wget`
+    Wget(Box<wget::Wget>),
+    /// `pg_isready` and others that ask for a server
+    Asking(Box<ready::Asking>),
+    /// `ping`
+    Pinging(Box<lookup::Pinging>),
+    /// `flock`
+    Locking(Box<running::Locking>),
+    /// `time`
+    Timing(Box<running::Timing>),
+    /// `timeout`, as the program's parent
+    Limit(Box<running::Limit>),
+    /// `timeout`, as the program's guard
+    Watch(Box<running::Watch>),
+    /// `watch`
+    Watching(Box<running::Watching>),
 }
 
 impl Waiting {
@@ -321,10 +382,21 @@ impl Waiting {
                     Step::Block(Wait::Until(*at))
                 }
             }
-            Self::Forever => Step::Block(Wait::Forever),
             Self::Seq(seq) => seq.resume(sys),
             Self::Tail(tail) => tail.resume(sys),
             Self::Yes(yes) => yes.resume(sys),
+            Self::Curl(tool) => tool.resume(sys),
+            Self::Httpd(tool) => tool.resume(sys),
+            Self::Nc(tool) => tool.resume(sys),
+            Self::Telnet(tool) => tool.resume(sys),
+            Self::Wget(tool) => tool.resume(sys),
+            Self::Asking(tool) => tool.resume(sys),
+            Self::Pinging(tool) => tool.resume(sys),
+            Self::Locking(tool) => tool.resume(sys),
+            Self::Timing(tool) => tool.resume(sys),
+            Self::Limit(tool) => tool.resume(sys),
+            Self::Watch(tool) => tool.resume(sys),
+            Self::Watching(tool) => tool.resume(sys),
         }
     }
 }
@@ -457,6 +529,11 @@ impl Tool {
             environment: Vec::new(),
             state: State::Ended(status),
         }
+    }
+
+    /// A process that begins in the middle of a tool's work.
+    pub(crate) fn waiting(name: &str, waiting: Waiting) -> Self {
+        Self { state: State::Wait(Box::new(waiting)), ..Self::new(name, &[name.into()], &[]) }
     }
 
     /// A program of an image that is not known: it is taken to run a second and to succeed.

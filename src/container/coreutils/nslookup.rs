@@ -56,8 +56,11 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     } else {
         let names = if name.contains('.') { vec![name] } else { searched(call, &name) };
         let mut failed = false;
-        for name in names {
-            failed |= ask(call, name.trim_end_matches('.'), a, aaaa, &mut out);
+        // All names are asked for one type, then all for the other.
+        for (wanted, v4) in [(a, true), (aaaa, false)] {
+            for name in names.iter().filter(|_| wanted) {
+                failed |= ask(call, name.trim_end_matches('.'), v4, &mut out);
+            }
         }
         failed
     };
@@ -74,33 +77,25 @@ fn searched(call: &mut Call<'_, '_, '_>, name: &str) -> Vec<String> {
     }
 }
 
-/// Asks for A and AAAA of one name; true when something is missing.
-fn ask(call: &Call<'_, '_, '_>, name: &str, a: bool, aaaa: bool, out: &mut String) -> bool {
-    let mut failed = false;
-    for want_v4 in [true, false] {
-        if want_v4 && !a || !want_v4 && !aaaa {
-            continue;
+/// Asks for the addresses of one family; true when the name is not there.
+fn ask(call: &Call<'_, '_, '_>, name: &str, v4: bool, out: &mut String) -> bool {
+    match call.sys.world.network.ask(name) {
+        DnsAnswer::Found(record) => {
+            if record.external {
+                out.push_str("Non-authoritative answer:\n");
+            }
+            for ip in record.addresses.iter().filter(|ip| ip.is_ipv4() == v4) {
+                push(out, format_args!("Name:\t{name}\nAddress: {ip}\n"));
+            }
+            out.push('\n');
+            false
         }
-        match call.sys.world.network.ask(name) {
-            DnsAnswer::Found(record) => {
-                let fitting: Vec<_> =
-                    record.addresses.iter().filter(|ip| ip.is_ipv4() == want_v4).collect();
-                if record.external {
-                    out.push_str("Non-authoritative answer:\n");
-                }
-                for ip in fitting {
-                    push(out, format_args!("Name:\t{name}\nAddress: {ip}\n"));
-                }
-                out.push('\n');
-            }
-            answer => {
-                let why = if answer == DnsAnswer::ServFail { "SERVFAIL" } else { "NXDOMAIN" };
-                push(out, format_args!("** server can't find {name}: {why}\n\n"));
-                failed = true;
-            }
+        answer => {
+            let why = if answer == DnsAnswer::ServFail { "SERVFAIL" } else { "NXDOMAIN" };
+            push(out, format_args!("** server can't find {name}: {why}\n\n"));
+            true
         }
     }
-    failed
 }
 
 /// Follows the search list up to the first answer and prints that alone.

@@ -95,7 +95,7 @@ impl Errno {
             Self::NoSpace => "No space left on device",
             Self::CrossDevice => "Invalid cross-device link",
             Self::NoProcess => "No such process",
-            Self::Busy => "Resource busy",
+            Self::Busy => "Device or resource busy",
             Self::NoDevice => "No such device or address",
             Self::NoExec => "Exec format error",
             Self::Again => "Resource temporarily unavailable",
@@ -103,7 +103,7 @@ impl Errno {
             Self::TimedOut => "Connection timed out",
             Self::NameTooLong => "File name too long",
             Self::IllegalSeek => "Illegal seek",
-            Self::AddrInUse => "Address in use",
+            Self::AddrInUse => "Address already in use",
             Self::TooBig => "File too large",
         }
     }

@@ -92,6 +92,8 @@ pub struct Network {
     names: Map<Str, DnsRecord>,
     addresses: Map<IpAddr, Str>,
     listeners: Map<SocketAddr, Listener>,
+    /// How many servers an address has, forwarding ones aside.
+    hosts: Map<IpAddr, u32>,
     black_holes: Vec<(Ipv4Addr, u8)>,
 }
 
@@ -111,6 +113,7 @@ impl Network {
             names: Map::default(),
             addresses: Map::default(),
             listeners: Map::default(),
+            hosts: Map::default(),
             black_holes: Vec::new(),
         }
     }
@@ -136,12 +139,25 @@ impl Network {
 
     /// Lets something listen at an address and port, in place of what was there.
     pub fn listen(&mut self, at: SocketAddr, listener: Listener) {
+        self.close(at);
+        if is_host(&listener) {
+            *self.hosts.entry(at.ip()).or_default() += 1;
+        }
         self.listeners.insert(at, listener);
     }
 
     /// Stops what listens at an address and port.
     pub fn close(&mut self, at: SocketAddr) -> Option<Listener> {
-        self.listeners.remove(&at)
+        let gone = self.listeners.remove(&at)?;
+        if is_host(&gone)
+            && let Some(count) = self.hosts.get_mut(&at.ip())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.hosts.remove(&at.ip());
+            }
+        }
+        Some(gone)
     }
 
     /// What listens at an address and port.
@@ -173,6 +189,18 @@ impl Network {
         }
     }
 
+    /// Whether a machine or a pod has this address, as far as a name or a listener tells.
+    pub(crate) fn is_alive(&self, ip: IpAddr) -> bool {
+        if self.is_black_hole(ip) {
+            return false;
+        }
+        let named = self.addresses.get(&ip).and_then(|name| self.names.get(name));
+        if named.is_some_and(|record| record.external || record.addresses.len() > 1) {
+            return true;
+        }
+        self.hosts.contains_key(&ip)
+    }
+
     fn is_black_hole(&self, ip: IpAddr) -> bool {
         let IpAddr::V4(ip) = ip else { return false };
         self.black_holes.iter().any(|&(net, prefix)| {
@@ -180,6 +208,11 @@ impl Network {
             u32::from(ip) & mask == u32::from(net) & mask
         })
     }
+}
+
+/// Whether what listens there is a program, and not an address that leads to others.
+const fn is_host(listener: &Listener) -> bool {
+    !matches!(listener, Listener::Forward(_) | Listener::BlackHole)
 }
 
 #[cfg(test)]

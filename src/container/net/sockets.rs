@@ -84,7 +84,13 @@ impl Remote {
                 self.inbox.extend_from_slice(bytes);
                 self.answer_redis(now, requests);
             }
-            Listener::Postgres { .. } | Listener::Forward(_) | Listener::BlackHole => {}
+            // The first byte of its answer tells a client what it wants to know: authentication, or an error.
+            Listener::Postgres { accepting } => {
+                let reply = if *accepting { b"R" } else { b"E" };
+                self.outbox.push_back((now, reply.to_vec()));
+                self.closes = Some(now);
+            }
+            Listener::Forward(_) | Listener::BlackHole => {}
         }
     }
 

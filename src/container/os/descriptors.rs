@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Handle, Os, Output, OutputStream, Phase, SinkId, Sys, World};
+use super::{Handle, Os, Output, OutputStream, Phase, Proc, SinkId, Sys, World};
 use crate::base::time::SimTime;
 use crate::container::fs::{Device, Errno, Kind, NodeId};
 use crate::container::net::sockets::{Socket, SocketRead};
@@ -178,6 +178,9 @@ impl Os {
             return;
         }
         let open = self.open.remove(&file).expect("it was just found");
+        if !self.locks.is_empty() {
+            self.unlock(file);
+        }
         match open.target {
             Target::PipeOut(p) => {
                 if let Some(pipe) = self.pipes.get_mut(&p) {
@@ -205,7 +208,8 @@ impl Os {
 
     /// Connections that nobody accepted end.
     fn stop_listening(&mut self, port: u16) {
-        for (from, to) in self.listeners.remove(&port).unwrap_or_default() {
+        let waiting = self.listeners.remove(&port).map(|l| l.queue).unwrap_or_default();
+        for (from, to) in waiting {
             for p in [from, to] {
                 if let Some(pipe) = self.pipes.get_mut(&p) {
                     pipe.had_reader = true;
@@ -230,7 +234,9 @@ impl Os {
         let waiting: Vec<Pid> = self
             .procs
             .iter()
-            .filter(|(_, p)| matches!(p.phase, Phase::Blocked(Wait::Readable(..))))
+            .filter(|(_, p)| {
+                matches!(p.phase, Phase::Blocked(Wait::Readable(..) | Wait::Either(..)))
+            })
             .map(|(&pid, _)| pid)
             .collect();
         for pid in waiting {
@@ -254,6 +260,7 @@ impl Os {
         if let Some(pipe) = self.pipes.get(&p)
             && pipe.readers == 0
             && pipe.writers == 0
+            && !self.listeners.values().any(|l| l.queue.iter().any(|c| c.0 == p || c.1 == p))
         {
             self.pipes.remove(&p);
             self.fifos.retain(|_, id| *id != p);
@@ -266,14 +273,17 @@ impl Os {
         for (&pid, proc) in &self.procs {
             let waits = match proc.phase {
                 Phase::Blocked(Wait::Readable(fd, _) | Wait::Writable(fd)) => {
-                    proc.fds.get(&fd).is_none_or(|h| self.file_uses_pipe(h.file, p))
-                        || proc.backlog.front().is_some_and(|(f, _)| self.file_uses_pipe(*f, p))
+                    self.waits_at(proc, fd, p)
+                }
+                Phase::Blocked(Wait::Either(a, b, _)) => {
+                    self.waits_at(proc, a, p) || self.waits_at(proc, b, p)
                 }
                 Phase::Blocked(Wait::Fifo) => true,
                 Phase::Blocked(
                     Wait::Until(_)
                     | Wait::Child(_)
                     | Wait::Network(_)
+                    | Wait::Lock(_)
                     | Wait::Forever
                     | Wait::Spinning,
                 )
@@ -287,6 +297,11 @@ impl Os {
         for pid in woken {
             self.wake(pid);
         }
+    }
+
+    fn waits_at(&self, proc: &Proc, fd: Fd, p: PipeId) -> bool {
+        proc.fds.get(&fd).is_none_or(|h| self.file_uses_pipe(h.file, p))
+            || proc.backlog.front().is_some_and(|(f, _)| self.file_uses_pipe(*f, p))
     }
 
     fn file_uses_pipe(&self, file: FileId, p: PipeId) -> bool {
@@ -610,6 +625,28 @@ impl Sys<'_, '_> {
             self.work(d.len() / 64);
         }
         Ok(read)
+    }
+
+    /// What standard input or another descriptor will give as far as it is decided: fixed bytes, or a pipe that
+    /// nobody writes to any more. Nothing is taken.
+    pub(crate) fn peek(&self, fd: Fd) -> Vec<u8> {
+        let file = self.me().fds.get(&fd).and_then(|h| self.os.open.get(&h.file));
+        match file.map(|open| (&open.target, open.offset)) {
+            Some((Target::Bytes(bytes), at)) => bytes.get(at..).unwrap_or_default().to_vec(),
+            Some((Target::PipeOut(p), _)) => match self.os.pipes.get(p) {
+                Some(pipe) => pipe.bytes.iter().copied().collect(),
+                None => Vec::new(),
+            },
+            Some((Target::Node(node), at)) => {
+                match self.os.files.inode(self.world.volumes, *node).map(|i| &i.kind) {
+                    Ok(Kind::File(bytes)) => bytes.get(at..).unwrap_or_default().to_vec(),
+                    Ok(_) | Err(_) => Vec::new(),
+                }
+            }
+            Some((Target::PipeIn(_) | Target::Sink(..) | Target::Socket(_), _)) | None => {
+                Vec::new()
+            }
+        }
     }
 
     /// Sets the offset of a seekable file; from its end when `from_end`.

@@ -17,6 +17,7 @@
 
 mod descriptors;
 mod file_calls;
+mod locks;
 mod proc_calls;
 mod procfs;
 mod socket_calls;
@@ -29,7 +30,7 @@ use super::fs::{Files, NodeId, Volumes, Who};
 use super::image::Image;
 use super::limits::Limits;
 use super::net::sockets::Socket;
-use super::net::{Network, Request};
+use super::net::{Listener, Network, Request};
 use super::planned::Assumption;
 use super::process::{Ended, Fd, Pid, Signal, SignalSet, Step, Wait};
 use super::shell::Shell;
@@ -41,6 +42,7 @@ pub(crate) use descriptors::{Access, OpenMode, Read, Target};
 use descriptors::{FileId, OpenFile, Pipe};
 pub(crate) use file_calls::Change;
 pub(crate) use proc_calls::FdPlan;
+pub(crate) use socket_calls::Connected;
 
 /// A descriptor of a process: which open file, and whether exec closes it.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +169,9 @@ pub(crate) struct Os {
     sockets: BTreeMap<u32, Socket>,
     fifos: BTreeMap<NodeId, PipeId>,
     /// Ports that processes of this container listen on, with the listener's queue of connections.
-    listeners: BTreeMap<u16, VecDeque<(PipeId, PipeId)>>,
+    listeners: BTreeMap<u16, Listening>,
+    /// Advisory locks on files, with the open files that hold them and whether exclusively.
+    locks: BTreeMap<NodeId, Vec<(FileId, bool)>>,
     next_id: u32,
     outputs: BTreeMap<SinkId, Vec<Output>>,
     output_len: usize,
@@ -179,6 +183,15 @@ pub(crate) struct Os {
     pub(crate) assumptions: Vec<Assumption>,
     /// Bounds that were reached, as text.
     pub(crate) complaints: Vec<String>,
+}
+
+/// A port that a process listens on.
+#[derive(Clone, Debug)]
+struct Listening {
+    /// Connections that nobody has accepted yet: where bytes come from, and where they go.
+    queue: VecDeque<(PipeId, PipeId)>,
+    /// How it looks from other pods and from the node.
+    shown: Listener,
 }
 
 /// What the kernel needs to know of a container that starts.
@@ -227,6 +240,7 @@ impl Os {
             sockets: BTreeMap::new(),
             fifos: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            locks: BTreeMap::new(),
             next_id: 1,
             outputs: BTreeMap::new(),
             output_len: 0,
@@ -504,9 +518,9 @@ impl Os {
             .join("; ")
     }
 
-    /// Ports that processes listen on.
-    pub(crate) fn listening(&self) -> Vec<u16> {
-        self.listeners.keys().copied().collect()
+    /// Ports that processes listen on, with what answers there.
+    pub(crate) fn listening(&self) -> Vec<(u16, Listener)> {
+        self.listeners.iter().map(|(&port, l)| (port, l.shown.clone())).collect()
     }
 
     fn next_id(&mut self) -> u32 {

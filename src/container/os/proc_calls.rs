@@ -295,6 +295,34 @@ impl Sys<'_, '_> {
         Ok(pid)
     }
 
+    /// Starts a process that belongs to nobody, holds no descriptor and is no one's group, as a daemon does that
+    /// forks twice.
+    pub(crate) fn stand_aside(&mut self, program: Program) -> Result<Pid, Errno> {
+        // The child between the two is gone at once, but has had its number.
+        self.os.next_pid += 1;
+        let pid = self.fork(program, None)?;
+        let fds = match self.os.procs.get_mut(&pid) {
+            Some(proc) => {
+                proc.parent = u32::MAX;
+                proc.group = pid;
+                proc.caught = SignalSet::default();
+                std::mem::take(&mut proc.fds)
+            }
+            None => return Err(Errno::Again),
+        };
+        for handle in fds.values() {
+            self.os.release(handle.file);
+        }
+        Ok(pid)
+    }
+
+    /// Makes a process the first of a group of its own.
+    pub(crate) fn set_group(&mut self, pid: Pid) {
+        if let Some(proc) = self.os.procs.get_mut(&pid) {
+            proc.group = pid;
+        }
+    }
+
     /// Makes a child ignore signals (a background job).
     pub(crate) fn ignore_in(&mut self, pid: Pid, signals: &[Signal]) {
         if let Some(proc) = self.os.procs.get_mut(&pid) {
@@ -345,11 +373,6 @@ impl Sys<'_, '_> {
             self.os.procs.remove(&pid);
         }
         found
-    }
-
-    /// Whether this process has children, ended or not.
-    pub(crate) fn has_children(&self) -> bool {
-        self.os.procs.values().any(|p| p.parent == self.pid)
     }
 
     /// Sends a signal to a process, `None` for a mere look whether it is there.
@@ -415,16 +438,6 @@ impl Sys<'_, '_> {
         std::mem::take(&mut self.me_mut().pending)
     }
 
-    /// Whether a signal cut the last wait short.
-    pub(crate) fn interrupted(&self) -> bool {
-        self.me().interrupted
-    }
-
-    /// The wait for a descriptor after [`Read::Later`].
-    pub(crate) const fn read_wait(fd: Fd, at: Option<crate::base::time::SimTime>) -> Wait {
-        Wait::Readable(fd, at)
-    }
-
     /// Reads everything there is now; true at the end of the input.
     pub(crate) fn read_available(
         &mut self,
@@ -441,13 +454,5 @@ impl Sys<'_, '_> {
                 return Err(Errno::TooBig);
             }
         }
-    }
-
-    /// Opens a path on standard input in place of what was there.
-    pub(crate) fn stdin_from(&mut self, path: &str) -> Result<(), Errno> {
-        let fd = self.open(path, OpenMode::READ, 3)?;
-        let moved = self.dup2(fd, 0);
-        self.close(fd);
-        moved
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Access, PipeId, Sys, Target};
+use super::{Access, Listening, PipeId, Sys, Target};
 use crate::container::fs::Errno;
 use crate::container::net::sockets::{Remote, Socket};
-use crate::container::net::{Reached, Request, dns};
+use crate::container::net::{Listener, Reached, dns};
 use crate::container::process::Fd;
 
 /// What an attempt to connect gives.
@@ -29,8 +29,15 @@ impl Sys<'_, '_> {
         if self.is_own(to.ip()) && self.os.listeners.contains_key(&to.port()) {
             return Connected::Open(self.connect_local(to.port(), least));
         }
+        // What listens in another container of the pod, or is planned, stands in the network.
+        let place = match self.os.pod_ip.parse() {
+            Ok(own) if to.ip().is_loopback() || to.ip().is_unspecified() => {
+                SocketAddr::new(own, to.port())
+            }
+            Ok(_) | Err(_) => to,
+        };
         let draw = self.os.random.word();
-        match self.world.network.reach(to, draw) {
+        match self.world.network.reach(place, draw) {
             Reached::Refused => Connected::Refused,
             Reached::Nothing => Connected::Nothing,
             Reached::Open(listener) => {
@@ -46,14 +53,20 @@ impl Sys<'_, '_> {
         ip.is_loopback() || ip.is_unspecified() || ip.to_string() == self.os.pod_ip.as_str()
     }
 
+    /// Whether a host answers a ping: this one, one outside, or one on which something listens. A Service's
+    /// address does not.
+    pub(crate) fn answers(&self, ip: IpAddr) -> bool {
+        self.is_own(ip) || self.world.network.is_alive(ip)
+    }
+
     fn connect_local(&mut self, port: u16, least: Fd) -> Fd {
         let (there, back) = (self.os.new_pipe(), self.os.new_pipe());
         self.os.hold_socket(back, there);
         let id = self.os.next_id();
         self.os.sockets.insert(id, Socket::Local { from: back, to: there });
         let fd = self.install(Target::Socket(id), BOTH, least);
-        if let Some(queue) = self.os.listeners.get_mut(&port) {
-            queue.push_back((there, back));
+        if let Some(listening) = self.os.listeners.get_mut(&port) {
+            listening.queue.push_back((there, back));
         }
         self.os.wake_listeners();
         fd
@@ -70,12 +83,12 @@ impl Sys<'_, '_> {
         }
     }
 
-    /// Listens on a port of this container.
-    pub(crate) fn listen(&mut self, port: u16) -> Result<Fd, Errno> {
+    /// Listens on a port of this container; `shown` is how it looks from outside.
+    pub(crate) fn listen(&mut self, port: u16, shown: Listener) -> Result<Fd, Errno> {
         if self.os.listeners.contains_key(&port) {
             return Err(Errno::AddrInUse);
         }
-        self.os.listeners.insert(port, VecDeque::new());
+        self.os.listeners.insert(port, Listening { queue: VecDeque::new(), shown });
         let id = self.os.next_id();
         self.os.sockets.insert(id, Socket::Listening { port });
         Ok(self.install(Target::Socket(id), BOTH, 3))
@@ -85,7 +98,7 @@ impl Sys<'_, '_> {
     pub(crate) fn accept(&mut self, fd: Fd) -> Option<Fd> {
         let Some(Target::Socket(id)) = self.target(fd) else { return None };
         let Some(Socket::Listening { port }) = self.os.sockets.get(id) else { return None };
-        let (from, to) = self.os.listeners.get_mut(port)?.pop_front()?;
+        let (from, to) = self.os.listeners.get_mut(port)?.queue.pop_front()?;
         self.os.hold_socket(from, to);
         let id = self.os.next_id();
         self.os.sockets.insert(id, Socket::Local { from, to });
@@ -104,12 +117,6 @@ impl Sys<'_, '_> {
             }
             Some(Socket::Listening { .. }) | None => {}
         }
-    }
-
-    /// Notes a request that a program made in one step.
-    pub(crate) fn note_request(&mut self, to: SocketAddr, line: String) {
-        let at = self.world.now;
-        self.os.requests.push(Request { at, to, line, body: None });
     }
 }
 

@@ -439,7 +439,7 @@ pub(super) fn getopts(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
         .find(letter)
         .filter(|_| letter != ':')
         .map(|i| spec[i + letter.len_utf8()..].starts_with(':'));
-    let mut finish = |shell: &mut Shell, at: usize, index: usize| {
+    let finish = |shell: &mut Shell, at: usize, index: usize| {
         shell.getopts_at = at;
         set(shell, "OPTIND", &index.to_string());
         shell.getopts_at = at;
