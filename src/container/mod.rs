@@ -243,6 +243,9 @@ impl Container {
         }
         let mut os = boot(spec, world);
         prepare(&mut os.files.own);
+        if let Err(cause) = os.make_directory(spec.cwd, world) {
+            return Err(StartError::WorkingDirectory { path: spec.cwd.into(), cause });
+        }
         match launch(&mut os, spec, &argv, spec.stdin, world) {
             Ok(_) => {
                 Ok(Self { body: Body::Live(Box::new(Live { os, planned: None, told: true })) })

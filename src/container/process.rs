@@ -24,8 +24,6 @@ pub(crate) enum Step {
     Yield,
     /// It ended with this status.
     Exit(u8),
-    /// It ended by this signal, as if it had sent itself one that nothing stops.
-    Die(Signal),
     /// It becomes another program (exec).
     Become(Box<Program>),
 }

@@ -592,7 +592,8 @@ impl Sys<'_, '_> {
     /// then return [`Step::Block`](crate::container::process::Step) soon and goes on when it is gone.
     pub(crate) fn write(&mut self, fd: Fd, bytes: &[u8]) -> Result<(), Errno> {
         let file = self.me().fds.get(&fd).ok_or(Errno::BadFd)?.file;
-        if bytes.is_empty() {
+        // A process that is to die says nothing more.
+        if bytes.is_empty() || self.me().doomed.is_some() {
             return Ok(());
         }
         self.work(bytes.len() / 64);

@@ -2,8 +2,38 @@
 
 use super::{Access, OpenMode, Sys, Target};
 use crate::base::Str;
+<<<<<<< HEAD
 use crate::container::fs::{Device, Errno, Files, Kind, NodeId, Stat};
+=======
+use crate::container::fs::{Errno, Files, Kind, NodeId, Stat, Who};
+>>>>>>> 86ac281 (shell: jobs are seen in substitutions, set -n, BASH_COMMAND in traps, ash's [[ with && and ||)
 use crate::container::process::Fd;
+
+impl super::Os {
+    /// Makes a directory and those above it, as the runtime does for the working directory.
+    pub(crate) fn make_directory(
+        &mut self,
+        path: &str,
+        world: &mut super::World<'_>,
+    ) -> Result<(), Errno> {
+        let who = Who { at: world.now, uid: 0, gid: 0, umask: 0o022 };
+        let mut made = String::new();
+        for name in path.split('/').filter(|n| !n.is_empty()) {
+            made.push('/');
+            made.push_str(name);
+            let place = self.files.place(world.volumes, "/", &made, true, who)?;
+            match place.node {
+                Some(node) if self.files.inode(world.volumes, node)?.is_dir() => {}
+                Some(_) => return Err(Errno::NotDir),
+                None => {
+                    let kind = Kind::Dir(std::collections::BTreeMap::new());
+                    self.files.make(world.volumes, &place, kind, 0o777, who)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Sys<'_, '_> {
     fn cwd(&self) -> Str {

@@ -345,7 +345,6 @@ impl Os {
                 proc.program = Some(Program::Tool(Box::new(Tool::ended(code))));
                 self.drain_backlog(pid, world);
             }
-            Step::Die(signal) => self.finish(pid, Ended::Killed(signal), world),
             Step::Become(next) => {
                 proc.program = Some(*next);
                 self.ready.push_back(pid);

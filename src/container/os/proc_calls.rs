@@ -4,7 +4,7 @@ use super::{Access, Handle, Launch, Os, OutputStream, Phase, Proc, Program, Sys,
 use crate::base::Str;
 use crate::container::coreutils::Tool;
 use crate::container::fs::{Errno, Kind};
-use crate::container::os::{OpenMode, Read, SinkId};
+use crate::container::os::{Read, SinkId};
 use crate::container::process::{Ended, ExecError, Fd, Pid, Signal, SignalSet, Wait};
 use crate::container::shell::{Dialect, Shell};
 

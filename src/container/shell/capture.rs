@@ -60,6 +60,7 @@ impl Shell {
         };
         let (out, into) = sys.pipe();
         let mut child = self.subshell(Some(body));
+        child.jobs = self.jobs.seen_by_substitution();
         if self.dialect.is_bash() && !self.options.inherit_errexit && !self.options.posix {
             child.options.errexit = false;
         }

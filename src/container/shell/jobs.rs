@@ -45,6 +45,8 @@ pub(super) struct Jobs {
     pub(super) all: BTreeMap<u32, Job>,
     /// Children that belong to no job (substitutions), ended or not.
     loose: BTreeMap<Pid, Option<Ended>>,
+    /// The background jobs of the shell that this one is a substitution of; `jobs` lists them.
+    pub(super) outer: BTreeMap<u32, Job>,
 }
 
 /// Jobs that have ended and that nobody waited for; older ones are forgotten.
@@ -121,6 +123,18 @@ impl Jobs {
             .find(|(_, j)| j.background && j.is_done() && !j.told)
             .map(|(&n, _)| n)?;
         self.all.remove(&number)
+    }
+
+    /// What `jobs` lists.
+    pub(super) fn listed(&self) -> impl DoubleEndedIterator<Item = (u32, &Job)> {
+        let all = if self.all.is_empty() { &self.outer } else { &self.all };
+        all.iter().filter(|(_, j)| j.background).map(|(&n, j)| (n, j))
+    }
+
+    /// The jobs that a substitution sees.
+    pub(super) fn seen_by_substitution(&self) -> Self {
+        let outer = self.all.iter().filter(|(_, j)| j.background);
+        Self { outer: outer.map(|(&n, j)| (n, j.clone())).collect(), ..Self::default() }
     }
 
     /// Whether background jobs are running.

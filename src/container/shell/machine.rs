@@ -77,10 +77,19 @@ pub(super) enum FrameKind {
     Cond(NodeRef, Vec<Memo>),
     /// A built-in command waits.
     Pause(Box<Pause>),
-    /// A trap is running: the status to put back.
-    Trap(u8, Vec<u8>),
+    /// A trap is running.
+    Trap(Box<Trapped>),
     /// The shell ends with this status.
     Done(u8),
+}
+
+/// What is put back after a trap.
+#[derive(Clone, Debug)]
+pub(super) struct Trapped {
+    pub(super) status: u8,
+    pub(super) pipe_status: Vec<u8>,
+    /// The command that was under way: `BASH_COMMAND` inside the trap.
+    pub(super) command: Option<NodeRef>,
 }
 
 impl Frame {
@@ -264,9 +273,10 @@ impl Shell {
             FrameKind::Arith(node, memo) => self.step_arith(sys, node, memo, tested),
             FrameKind::Cond(node, memo) => self.step_cond(sys, node, memo, tested),
             FrameKind::Pause(pause) => self.step_pause(sys, *pause),
-            FrameKind::Trap(status, pipe_status) => {
-                self.status = status;
-                self.pipe_status = pipe_status;
+            FrameKind::Trap(before) => {
+                self.status = before.status;
+                self.pipe_status = before.pipe_status;
+                self.current = before.command;
                 Flow::Go
             }
             FrameKind::Done(code) => Flow::Exit(code),
@@ -282,6 +292,9 @@ impl Shell {
         last: bool,
     ) -> Flow {
         let push = |shell: &mut Self, kind| shell.frames.push(Frame { kind, tested, last });
+        if self.options.noexec {
+            return Flow::Go;
+        }
         match &node.kind {
             NodeKind::Simple(_) => {
                 self.line = node.line;
@@ -413,9 +426,6 @@ impl Shell {
     ) -> Flow {
         if verbose {
             sys.err(&format!("{}\n", super::print::command(node)));
-        }
-        if self.options.noexec {
-            return Flow::Go;
         }
         self.eval(sys, node, tested, last)
     }

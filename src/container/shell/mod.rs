@@ -141,6 +141,18 @@ impl Shell {
         self.current.as_ref().map(|n| print::command(n).into()).unwrap_or_default()
     }
 
+    /// What `BASH_COMMAND` says: in a trap, the command that was under way when it began.
+    fn bash_command(&self) -> Str {
+        let trapped = self.frames.iter().find_map(|f| match &f.kind {
+            machine::FrameKind::Trap(before) => Some(before.command.as_ref()),
+            _ => None,
+        });
+        match trapped {
+            Some(node) => node.map(|n| print::command(n).into()).unwrap_or_default(),
+            None => self.command_text(),
+        }
+    }
+
     fn lineno(&self) -> u32 {
         self.line
     }

@@ -103,7 +103,7 @@ impl Shell {
             "SECONDS" if bash => now.since(self.started).as_secs().to_string(),
             "UID" | "EUID" if bash => sys.me().uid.to_string(),
             "BASHPID" if bash => sys.pid.to_string(),
-            "BASH_COMMAND" if bash => self.command_text().to_string(),
+            "BASH_COMMAND" if bash => self.bash_command().to_string(),
             "BASH_SUBSHELL" if bash => self.subshells.to_string(),
             _ => return self.dynamic_array(sys, name).and_then(|a| a.first().cloned()),
         };

@@ -107,7 +107,9 @@ impl Lexer<'_> {
         self.newlines()?;
         let line = self.line;
         let mut items = Vec::new();
-        if !(empty && self.list_ends()?) {
+        // ash says at the end of the text what should have come after the missing commands.
+        let over = !self.is_bash() && matches!(self.peek_command()?, Tok::End);
+        if !over && !(empty && self.list_ends()?) {
             loop {
                 items.push(self.and_or_in_list()?);
                 let separated = self.ended_by_separator;
@@ -577,6 +579,8 @@ impl Lexer<'_> {
     fn simple(&mut self) -> Result<NodeRef> {
         let mut simple = Simple::default();
         let mut line = None;
+        // ash: `&&` and `||` between `[[` and `]]` are operators of the test.
+        let mut testing = false;
         loop {
             let first = simple.words.is_empty();
             if let Some(redirect) = self.redirect()? {
@@ -592,6 +596,13 @@ impl Lexer<'_> {
                 Tok::Word(_) => {
                     line.get_or_insert(token_line);
                     let Tok::Word(word) = self.next()? else { break };
+                    if !self.is_bash() {
+                        match word.as_literal() {
+                            Some("[[") if first => testing = true,
+                            Some("]]") => testing = false,
+                            Some(_) | None => {}
+                        }
+                    }
                     if (first || self.is_bash())
                         && let Some(assign) = self.assignment(&word)?
                     {
@@ -607,6 +618,11 @@ impl Lexer<'_> {
                     } else {
                         simple.words.push(word);
                     }
+                }
+                Tok::Op(op @ ("&&" | "||")) if testing => {
+                    let word = Word::literal(if *op == "&&" { "-a" } else { "-o" });
+                    self.next()?;
+                    simple.words.push(word);
                 }
                 Tok::Op("(")
                     if simple.words.len() == 1

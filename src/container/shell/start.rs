@@ -118,6 +118,14 @@ impl Shell {
             for name in ["SHLVL", "PWD", "OLDPWD"] {
                 self.vars.edit(name).exported = true;
             }
+            for (name, value) in [
+                ("UID", sys.me().uid.to_string()),
+                ("EUID", sys.me().uid.to_string()),
+                ("PPID", sys.me().parent.min(self.parent_pid).to_string()),
+            ] {
+                self.set_plain(name, &value);
+                self.vars.edit(name).readonly = true;
+            }
             self.set_plain("_", "/bin/bash");
             self.set_plain("BASH", "/bin/bash");
             self.set_plain("BASH_VERSION", "5.2.15(1)-release");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Shell;
 use super::dialect::Dialect;
 use super::lexer::Source;
-use super::machine::{Frame, FrameKind, Reader, ReaderKind};
+use super::machine::{Frame, FrameKind, Reader, ReaderKind, Trapped};
 use crate::base::Str;
 use crate::container::os::Sys;
 use crate::container::process::{Signal, SignalSet};
@@ -154,7 +154,11 @@ impl Shell {
 
     /// Runs the commands of a trap; `$?` is as before afterwards.
     pub(super) fn push_trap(&mut self, action: &str) {
-        self.frames.push(Frame::new(FrameKind::Trap(self.status, self.pipe_status.clone())));
+        self.frames.push(Frame::new(FrameKind::Trap(Box::new(Trapped {
+            status: self.status,
+            pipe_status: self.pipe_status.clone(),
+            command: self.current.clone(),
+        }))));
         let source = Source::at_line(action, self.line);
         self.frames
             .push(Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Trap)))));

@@ -280,8 +280,8 @@ impl Shell {
             FrameKind::Done(status) => Some(status),
             _ => None,
         });
-        let trap = self.frames.iter().rev().find_map(|f| match f.kind {
-            FrameKind::Trap(status, _) => Some(status),
+        let trap = self.frames.iter().rev().find_map(|f| match &f.kind {
+            FrameKind::Trap(before) => Some(before.status),
             _ => None,
         });
         done.or(trap).unwrap_or(self.status)

@@ -253,9 +253,9 @@ pub(super) fn jobs(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     let pids_only = args.rest().iter().any(|a| a == "-p");
     let long = args.rest().iter().any(|a| a == "-l");
     let mut out = String::new();
-    let last = shell.jobs.all.iter().filter(|(_, j)| j.background).map(|(&n, _)| n).next_back();
-    let before = shell.jobs.all.iter().filter(|(_, j)| j.background).map(|(&n, _)| n).rev().nth(1);
-    for (&number, job) in shell.jobs.all.iter().filter(|(_, j)| j.background) {
+    let last = shell.jobs.listed().map(|j| j.0).next_back();
+    let before = shell.jobs.listed().map(|j| j.0).rev().nth(1);
+    for (number, job) in shell.jobs.listed() {
         if pids_only {
             push(&mut out, format_args!("{}\n", job.procs.first().map_or(0, |p| p.0)));
             continue;
