@@ -2,11 +2,7 @@
 
 use super::{Access, OpenMode, Sys, Target};
 use crate::base::Str;
-<<<<<<< HEAD
-use crate::container::fs::{Device, Errno, Files, Kind, NodeId, Stat};
-=======
-use crate::container::fs::{Errno, Files, Kind, NodeId, Stat, Who};
->>>>>>> 86ac281 (shell: jobs are seen in substitutions, set -n, BASH_COMMAND in traps, ash's [[ with && and ||)
+use crate::container::fs::{Device, Errno, Files, Kind, NodeId, Stat, Who};
 use crate::container::process::Fd;
 
 impl super::Os {
