@@ -195,6 +195,7 @@ fn play(case: &Value) -> Result<Played, String> {
     let hostname = case["env"]["HOSTNAME"].as_str().unwrap_or("pod-0");
     let mounts: [Mount; 0] = [];
     let spec = StartSpec {
+        hosts: "",
         image: text(case, "image"),
         argv: Some(&argv),
         env: &env,

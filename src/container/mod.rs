@@ -44,7 +44,7 @@ pub use fs::{Errno, Ino, Mount, Thing, Tree, TreeError, VolumeId, Volumes};
 pub use limits::Limits;
 pub use net::{DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Network, Request, TcpServer};
 pub use os::{Output, OutputStream, World};
-pub use outside::{Dialled, dial, entrypoint, is_planned, stop_signal};
+pub use outside::{Dialled, ImageUser, dial, entrypoint, image_user, is_planned, stop_signal};
 pub use planned::Assumption;
 pub use process::{Ended, Pid, Signal};
 
@@ -84,6 +84,8 @@ pub struct StartSpec<'a> {
     pub gid: u32,
     /// The name of the host inside, which is mostly that of the pod.
     pub hostname: &'a str,
+    /// What stands in /etc/hosts; empty for what a pod without further names has there.
+    pub hosts: &'a str,
     /// The pod's address, if it has one.
     pub pod_ip: Option<std::net::Ipv4Addr>,
     /// The pod's namespace, which begins the DNS search list.
@@ -434,6 +436,25 @@ fn first_words(planned: &Planned, told: &mut bool, now: SimTime) -> Vec<Output> 
     words.into_iter().collect()
 }
 
+/// What the node agent writes into /etc/hosts of a pod's containers (`pkg/kubelet/kubelet_pods.go`,
+/// `managedHostsFileContent`): the pod's own names, and further ones by address.
+pub fn hosts_file(ip: &str, hostname: &str, domain: &str, aliases: &[(&str, Vec<&str>)]) -> String {
+    let mut text = String::from(
+        "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n",
+    );
+    match domain {
+        "" => text.extend([ip, "\t", hostname, "\n"]),
+        domain => text.extend([ip, "\t", hostname, ".", domain, "\t", hostname, "\n"]),
+    }
+    if !aliases.is_empty() {
+        text.push_str("\n# Entries added by HostAliases.\n");
+    }
+    for (ip, names) in aliases {
+        text.extend([*ip, "\t", names.join("\t").as_str(), "\n"]);
+    }
+    text
+}
+
 /// The kernel of a new container, with the files that the kubelet and the runtime make.
 fn boot(spec: &StartSpec<'_>, world: &World<'_>) -> Os {
     let image = image::image(spec.image);
@@ -441,15 +462,13 @@ fn boot(spec: &StartSpec<'_>, world: &World<'_>) -> Os {
     let now = world.now;
     let ip = spec.pod_ip.map(|ip| ip.to_string()).unwrap_or_default();
     let domain = &world.network.cluster_domain;
+    let hosts = match spec.hosts {
+        "" => hosts_file(&ip, spec.hostname, "", &[]),
+        hosts => hosts.to_owned(),
+    };
     let files = [
         ("/etc/hostname", format!("{}\n", spec.hostname)),
-        (
-            "/etc/hosts",
-            format!(
-                "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n{ip}\t{}\n",
-                spec.hostname
-            ),
-        ),
+        ("/etc/hosts", hosts),
         (
             "/etc/resolv.conf",
             format!(

@@ -73,3 +73,44 @@ pub fn dial(network: &Network, to: std::net::SocketAddr, path: Option<&str>) -> 
         Reached::Open(_) => Dialled::Open,
     }
 }
+
+/// The user that an image's program runs as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageUser {
+    /// By number; an image that names none has 0.
+    Number(u32),
+    /// By a name that only the image itself could resolve.
+    Name(&'static str),
+    /// The image is not known.
+    Unknown,
+}
+
+/// Users of known images that are not root, by the last part of the image's name.
+const USERS: &[(&str, ImageUser)] = &[
+    ("nginx-unprivileged", ImageUser::Number(101)),
+    ("pause", ImageUser::Number(65535)),
+    ("curl", ImageUser::Name("curl_user")),
+    ("memcached", ImageUser::Name("memcache")),
+    ("grafana", ImageUser::Number(472)),
+    ("prometheus", ImageUser::Name("nobody")),
+    ("node-exporter", ImageUser::Name("nobody")),
+    ("elasticsearch", ImageUser::Number(1000)),
+    ("opensearch", ImageUser::Number(1000)),
+    ("jenkins", ImageUser::Name("jenkins")),
+    ("kafka", ImageUser::Name("appuser")),
+    ("cp-kafka", ImageUser::Name("appuser")),
+    ("fluentd", ImageUser::Name("fluent")),
+    ("metrics-server", ImageUser::Number(65534)),
+    ("kube-state-metrics", ImageUser::Number(65534)),
+    ("logstash", ImageUser::Number(1000)),
+];
+
+/// The user that an image's program runs as.
+pub fn image_user(image: &str) -> ImageUser {
+    let short = image::short_name(image);
+    if let Some((_, user)) = USERS.iter().find(|(name, _)| *name == short) {
+        return *user;
+    }
+    let known = catalogue::by_image(image).is_some() || image::image(image).complete;
+    if known { ImageUser::Number(0) } else { ImageUser::Unknown }
+}

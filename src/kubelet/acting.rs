@@ -17,6 +17,7 @@ use super::images::{self, Image, Need, Pull};
 use super::lifecycle::Kills;
 use super::restarts::Series;
 use super::runtime::{Nth, Run, RunState, Sandbox, View, container};
+use super::security::{self, Verdict};
 use super::text::go_duration;
 use super::worker::Worker;
 use crate::base::Str;
@@ -421,7 +422,7 @@ impl Acting {
     fn created(&mut self, n: Nth, image: Arc<Image>, w: &mut Worker, d: &mut Desk<'_, '_>) {
         let Some(c) = container(&w.pod.spec, n).cloned() else { return };
         let ip = w.actual.ready_sandbox().and_then(|s| s.ip);
-        let env = match env::of_container(&w.pod, n, ip, d.node, d.shared) {
+        let env = match self.configure(n, &image, ip, w, d) {
             Ok(env) => env,
             Err(text) => return self.fail_told(n, "CreateContainerConfigError", &text, w, d),
         };
@@ -443,6 +444,27 @@ impl Acting {
         w.container_event(n, EventType::Normal, "Created", "Container created", d);
         let order = Order { container: c, image, env, ip, attempt: made, run: id };
         self.doing = Doing::Starting(n, Box::new(order), d.cx.now + d.cx.latency.container_start);
+    }
+
+    /// What a container is made with (`generateContainerConfig`), or why it cannot be made.
+    fn configure(
+        &self,
+        n: Nth,
+        image: &Image,
+        ip: Option<std::net::Ipv4Addr>,
+        w: &Worker,
+        d: &mut Desk<'_, '_>,
+    ) -> Result<env::Environment, String> {
+        let env = env::of_container(&w.pod, n, ip, d.node, d.shared)?;
+        let mounts = env::wire_container(&w.pod.spec, n).and_then(|c| c.volume_mounts.as_ref());
+        for mount in mounts.into_iter().flatten() {
+            env::sub_path(mount, &env)?;
+        }
+        match security::may_run(&w.pod, n, image, &w.full_name())? {
+            Verdict::Sure => {}
+            Verdict::Assumed(text) => d.assume(w.cause, &image.written, &text),
+        }
+        Ok(env)
     }
 
     fn started(&mut self, n: Nth, order: Order, w: &mut Worker, d: &mut Desk<'_, '_>) {

@@ -90,7 +90,7 @@ impl Worker {
                 let words = super::env::expand_words(words, &spec, ask.container);
                 let run = self.actual.current(ask.container).map_or(0, |r| r.id);
                 match self.exec(ask.container, &words, d) {
-                    Some(Err(done)) => Answer { ok: None, text: done.output, lasting: false },
+                    Some(Err(text)) => Answer { ok: None, text, lasting: false },
                     Some(Ok(exec)) => {
                         let what = What::Command {
                             ask,
@@ -233,11 +233,14 @@ impl Hook {
         Self(match handler {
             Handler::Exec(words) => match w.exec(n, words, d) {
                 Some(Ok(exec)) => Going::Command { container: n, exec, words: words.clone() },
-                Some(Err(done)) => {
-                    let text = failed(w, &c.name, words, done.code, &done.output);
-                    Going::Until(now, HookEnd::Failed(text))
+                Some(Err(error)) => {
+                    Going::Until(now, HookEnd::Failed(failed(w, &c.name, words, &error, "")))
                 }
-                None => Going::Until(now, HookEnd::Failed(failed(w, &c.name, words, 126, ""))),
+                None => {
+                    let error = "rpc error: code = Unknown desc = failed to exec in container: container \
+                                 is in CONTAINER_EXITED state";
+                    Going::Until(now, HookEnd::Failed(failed(w, &c.name, words, error, "")))
+                }
             },
             Handler::Sleep(length) => Going::Until(now + *length, HookEnd::Succeeded),
             Handler::HttpGet(get) => {
@@ -272,11 +275,12 @@ impl Hook {
                 match w.exec_done(*n, *exec) {
                     Some(done) if done.code == 0 => Some(HookEnd::Succeeded),
                     Some(done) => {
-                        let text = failed(w, &name, words, done.code, &done.output);
-                        Some(HookEnd::Failed(text))
+                        let error = exited(words, done.code, &done.errors);
+                        Some(HookEnd::Failed(failed(w, &name, words, &error, &done.output)))
                     }
                     None if w.is_over(*n) => {
-                        Some(HookEnd::Failed(failed(w, &name, words, 137, "")))
+                        let error = exited(words, 137, "");
+                        Some(HookEnd::Failed(failed(w, &name, words, &error, "")))
                     }
                     None => None,
                 }
@@ -294,12 +298,15 @@ impl Hook {
     }
 }
 
-fn failed(w: &Worker, name: &str, words: &[Str], code: i32, output: &str) -> String {
+fn exited(words: &[Str], code: i32, errors: &str) -> String {
+    format!("command '{}' exited with {code}: {errors}", words.join(" "))
+}
+
+fn failed(w: &Worker, name: &str, words: &[Str], error: &str, output: &str) -> String {
     format!(
-        "Exec lifecycle hook ({}) for Container {name:?} in Pod {:?} failed - error: command '{}' \
-         exited with {code}: {output}, message: {output:?}",
+        "Exec lifecycle hook ({}) for Container {name:?} in Pod {:?} failed - error: {error}, message: \
+         {output:?}",
         go_list(words),
         w.full_name(),
-        words.join(" ")
     )
 }

@@ -55,8 +55,10 @@ pub(super) struct Order {
 pub(super) struct ExecDone {
     /// Its status.
     pub(super) code: i32,
-    /// What it wrote, both streams.
+    /// What it wrote: standard output, then standard error.
     pub(super) output: String,
+    /// What it wrote to standard error alone.
+    pub(super) errors: String,
 }
 
 /// The running program of a container.
@@ -105,6 +107,8 @@ impl Body {
         let argv = argv(&w.pod.spec, n, &order.env, &order.image);
         if !inside::is_planned(&order.image.written, argv.as_deref()) {
             w.fill_mounts(n, d);
+            let pod = Arc::clone(&w.pod);
+            w.mounts.enter_sub_paths(&pod, n, &order.env, d);
         }
         let inside =
             with_spec(w, n, &order.env, &order.image, order.ip, order.attempt, d, |spec, world| {
@@ -344,38 +348,54 @@ impl Worker {
         body.stirred = true;
     }
 
-    /// Runs a command in a container; `None` where it does not run.
+    /// Runs a command in a container; `None` where it does not run, an error where there is no such program.
     pub(super) fn exec(
         &mut self,
         n: Nth,
         words: &[Str],
         d: &mut Desk<'_, '_>,
-    ) -> Option<Result<ExecId, ExecDone>> {
+    ) -> Option<Result<ExecId, String>> {
         let mut body = self.bodies.get_mut(n.index())?.take()?;
+        let run = body.run;
         let was_live = body.is_live();
         if !was_live {
             self.fill_mounts(n, d);
         }
         let env = env::of_container(&self.pod, n, body.ip, d.node, d.shared);
         let env = env.unwrap_or_default();
+        if !was_live {
+            let pod = Arc::clone(&self.pod);
+            self.mounts.enter_sub_paths(&pod, n, &env, d);
+        }
         let (image, ip, attempt) = (Arc::clone(&body.image), body.ip, body.attempt);
         let result = with_spec(self, n, &env, &image, ip, attempt, d, |spec, world| {
             body.inside.exec(spec, words, world)
         });
         body.stirred = true;
         self.bodies[n.index()] = Some(body);
-        Some(result.map_err(|error| ExecDone { code: 126, output: error.runtime_message() }))
+        Some(result.map_err(|error| {
+            // The runtime numbers such commands at random; here the number is the container run's own.
+            let id = crate::base::digest::digest_of(0, run.to_le_bytes().as_slice());
+            format!(
+                "rpc error: code = Unknown desc = failed to exec in container: failed to start exec \
+                 \"{id:016x}\": OCI runtime exec failed: exec failed: unable to start container process: \
+                 {error}"
+            )
+        }))
     }
 
     /// How a command in a container ended, once it has.
     pub(super) fn exec_done(&mut self, n: Nth, exec: ExecId) -> Option<ExecDone> {
         let body = self.bodies.get_mut(n.index())?.as_mut()?;
         let result = body.inside.exec_result(exec)?;
-        let bytes: Vec<u8> = result.output.iter().flat_map(|o| o.bytes.iter().copied()).collect();
-        Some(ExecDone {
-            code: i32::from(result.ended.code()),
-            output: String::from_utf8_lossy(&bytes).into_owned(),
-        })
+        let of = |stream: OutputStream| -> String {
+            let all = result.output.iter().filter(|o| o.stream == stream);
+            let bytes: Vec<u8> = all.flat_map(|o| o.bytes.iter().copied()).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let errors = of(OutputStream::Stderr);
+        let output = of(OutputStream::Stdout) + &errors;
+        Some(ExecDone { code: i32::from(result.ended.code()), output, errors })
     }
 
     /// Ends a command in a container.
@@ -404,16 +424,10 @@ fn with_spec<T>(
     let wire = env::wire_container(&pod.spec, n);
     let argv = argv(&pod.spec, n, env, image);
     let vars: Vec<(Str, Str)> = env.all().into_iter().map(|(k, v)| (k.into(), v.into())).collect();
-    let security = wire.and_then(|c| c.security_context.as_ref());
-    let pod_security = pod.spec.wire.security_context.as_ref();
-    let id = |own: Option<i64>, of_pod: Option<i64>| {
-        own.or(of_pod).and_then(|id| u32::try_from(id).ok()).unwrap_or(0)
-    };
+    let (uid, gid) = super::security::ids(&pod.spec, n, image);
     let mounts: Vec<Mount> = w.mounts.of_container(&pod.spec, n);
-    let hostname: Str = match pod.spec.host_network {
-        true => d.node.name.clone(),
-        false => pod.hostname().clone(),
-    };
+    let names = super::hostname::of(pod, &d.node.name, &d.shared.network.cluster_domain);
+    let hosts = super::hostname::hosts_file(pod, &names, ip);
     let c = container(&pod.spec, n);
     let policy = c.and_then(|c| c.restart_policy).unwrap_or(pod.spec.restart_policy);
     let sidecar = c.is_some_and(Container::is_sidecar);
@@ -424,9 +438,10 @@ fn with_spec<T>(
         argv: argv.as_deref(),
         env: &vars,
         cwd: wire.and_then(|c| c.working_dir.as_deref()).unwrap_or_default(),
-        uid: id(security.and_then(|s| s.run_as_user), pod_security.and_then(|s| s.run_as_user)),
-        gid: id(security.and_then(|s| s.run_as_group), pod_security.and_then(|s| s.run_as_group)),
-        hostname: &hostname,
+        uid,
+        gid,
+        hostname: &names.inside,
+        hosts: &hosts,
         pod_ip: ip,
         namespace: &pod.meta.namespace,
         mounts: &mounts,

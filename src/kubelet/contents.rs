@@ -24,6 +24,9 @@ use crate::trace::FactId;
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     volumes: BTreeMap<Str, Filled>,
+    /// Where the mounts of a container with a sub-path lead: by container and place in its list. They stay
+    /// there while the container runs, whatever becomes of links on the way.
+    sub_paths: BTreeMap<(Nth, usize), Str>,
 }
 
 /// One of them.
@@ -36,6 +39,8 @@ struct Filled {
     version: u32,
     /// Whether they go with the pod.
     own: bool,
+    /// The part of its tree that the volume is; empty for all of it.
+    base: Str,
 }
 
 /// Files by path, each with its mode.
@@ -49,6 +54,8 @@ enum Source {
     Empty,
     /// Files that outlive the pod, by a name in the cluster.
     Kept(String),
+    /// A path on the node's disk.
+    Host(String),
 }
 
 impl Contents {
@@ -59,18 +66,47 @@ impl Contents {
             .volume_mounts
             .iter()
             .flatten()
-            .filter_map(|m| {
+            .enumerate()
+            .filter_map(|(i, m)| {
                 let filled = self.volumes.get(m.name.as_str())?;
+                let sub_path = self.sub_paths.get(&(n, i)).unwrap_or(&filled.base);
                 Some(Mount {
                     path: m.mount_path.trim_end_matches('/').into(),
                     volume: filled.id,
-                    sub_path: m.sub_path.as_deref().unwrap_or_default().into(),
+                    sub_path: sub_path.clone(),
                     read_only: m.read_only == Some(true) || filled.payload.is_some(),
                 })
             })
             .collect();
         mounts.sort_by_key(|m| m.path.len());
         mounts
+    }
+
+    /// Finds where the mounts of a container that starts lead which show a part of their volume; missing
+    /// directories are made (`makeMounts`).
+    pub(super) fn enter_sub_paths(
+        &mut self,
+        pod: &Pod,
+        n: Nth,
+        env: &env::Environment,
+        d: &mut Desk<'_, '_>,
+    ) {
+        let Some(c) = env::wire_container(&pod.spec, n) else { return };
+        for (i, mount) in c.volume_mounts.iter().flatten().enumerate() {
+            let Ok(sub_path) = env::sub_path(mount, env) else { continue };
+            let Some(filled) =
+                self.volumes.get(mount.name.as_str()).filter(|_| !sub_path.is_empty())
+            else {
+                continue;
+            };
+            let Some(tree) = d.shared.volumes.get_mut(filled.id) else { continue };
+            let path = format!("{}/{sub_path}", filled.base);
+            if tree.real_path(&path).is_none() {
+                tree.put_dir(&path, d.cx.now).ok();
+            }
+            let real = tree.real_path(&path).unwrap_or(path);
+            self.sub_paths.insert((n, i), real.into());
+        }
     }
 
     /// Makes the files of the volumes that a container mounts, where they are not made yet.
@@ -138,7 +174,15 @@ fn make(source: Source, d: &mut Desk<'_, '_>) -> Filled {
         Source::Empty => {
             let id = d.shared.new_volume();
             d.shared.volumes.insert(id, Tree::new(0o777, now));
-            Filled { id, payload: None, version: 0, own: true }
+            Filled { id, payload: None, version: 0, own: true, base: Str::default() }
+        }
+        Source::Host(path) => {
+            let id = super::host::disk(d);
+            if let Some(tree) = d.shared.volumes.get_mut(id) {
+                // As the runtime does for a path without a type that is not there.
+                tree.put_dir(&path, now).ok();
+            }
+            Filled { id, payload: None, version: 0, own: false, base: path.into() }
         }
         Source::Kept(name) => {
             let id = match d.shared.kept_volumes.get(&name) {
@@ -150,14 +194,14 @@ fn make(source: Source, d: &mut Desk<'_, '_>) -> Filled {
                     id
                 }
             };
-            Filled { id, payload: None, version: 0, own: false }
+            Filled { id, payload: None, version: 0, own: false, base: Str::default() }
         }
         Source::Payload(payload) => {
             let id = d.shared.new_volume();
             let mut tree = Tree::new(0o777, now);
             write(&mut tree, &payload, None, 1, now);
             d.shared.volumes.insert(id, tree);
-            Filled { id, payload: Some(payload), version: 1, own: true }
+            Filled { id, payload: Some(payload), version: 1, own: true, base: Str::default() }
         }
     }
 }
@@ -225,7 +269,7 @@ fn source_of(
         return kept_claim(pod, &format!("{}-{}", pod.meta.name, volume.name), d);
     }
     if let Some(host) = &volume.host_path {
-        return Source::Kept(format!("host/{}/{}", d.node.name, host.path));
+        return Source::Host(host.path.trim_end_matches('/').to_owned());
     }
     if volume.empty_dir.is_none() {
         let subject = format!("volume {}", volume.name);
@@ -271,6 +315,9 @@ fn payload_of(pod: &Pod, volume: &wire::core::Volume, d: &Desk<'_, '_>) -> Optio
     Some(files)
 }
 
+/// What stands for the certificate of the cluster's authority.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nsimulated\n-----END CERTIFICATE-----\n";
+
 fn file_mode(mode: Option<i32>) -> u16 {
     mode.and_then(|m| u16::try_from(m & 0o777).ok()).unwrap_or(0o644)
 }
@@ -307,7 +354,12 @@ fn add_map(
     d: &Desk<'_, '_>,
     files: &mut Payload,
 ) {
-    let Some(map) = d.shared.config_map(&pod.meta.namespace, name) else { return };
+    let Some(map) = d.shared.config_map(&pod.meta.namespace, name) else {
+        if name == super::volumes::ROOT_CA {
+            files.insert("ca.crt".to_owned(), (mode, CERTIFICATE.to_vec()));
+        }
+        return;
+    };
     let text = map.body.data.iter().flatten().map(|(k, v)| (k, v.as_bytes()));
     let binary = map.body.binary_data.iter().flatten().map(|(k, v)| (k, v.0.as_slice()));
     add_keys(text.chain(binary).collect(), items, mode, files);

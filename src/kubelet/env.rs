@@ -129,6 +129,39 @@ pub(super) fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> Stri
     out
 }
 
+/// The part of its volume that a mount shows; empty for all of it.
+///
+/// # Errors
+/// When a variable in it has no value (`ExpandContainerVolumeMounts`), or the path leads out of the volume.
+pub(super) fn sub_path(
+    mount: &wire::core::VolumeMount,
+    env: &Environment,
+) -> Result<String, String> {
+    let mut path = mount.sub_path.clone().unwrap_or_default();
+    if let Some(text) = mount.sub_path_expr.as_deref().filter(|t| !t.is_empty()) {
+        let missing = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        path = expand(text, |name| {
+            let value = env.get(name).cloned().unwrap_or_default();
+            if value.is_empty() {
+                missing.borrow_mut().insert(name.to_owned());
+            }
+            Some(value)
+        });
+        let missing = missing.into_inner();
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.into_iter().collect();
+            return Err(format!("missing value for {}", names.join(", ")));
+        }
+    }
+    if path.starts_with('/') {
+        return Err(format!("error SubPath `{path}` must not be an absolute path"));
+    }
+    if path.split('/').any(|part| part == "..") {
+        return Err(format!("unable to provision SubPath `{path}`: must not contain '..'"));
+    }
+    Ok(path)
+}
+
 /// Where values come from.
 struct Source<'a> {
     pod: &'a Pod,

@@ -125,7 +125,15 @@ impl Kill {
         grace: Option<u64>,
         d: &mut Desk<'_, '_>,
     ) -> Option<Self> {
-        let run = worker.seen.current(n).or(worker.actual.current(n))?.id;
+        let seen = match reason {
+            // It was started by this very sync, which has not looked since.
+            KillReason::FailedPostStart => None,
+            KillReason::Unknown
+            | KillReason::StartupProbe
+            | KillReason::LivenessProbe
+            | KillReason::RestartAll => worker.seen.current(n),
+        };
+        let run = seen.or(worker.actual.current(n))?.id;
         let c = container(worker.spec(), n)?;
         let (name, hook) = (c.name.clone(), c.pre_stop.clone());
         let grace = grace.unwrap_or_else(|| grace_for(worker, n, reason));

@@ -95,3 +95,92 @@ fn containers_of_a_crashed_node_have_ended_with_255_after_its_boot() {
     c.run(secs(5));
     insta::assert_snapshot!(c.take_story());
 }
+
+/// What a pod of one busybox container with this script and these further fields writes.
+fn output(script: &str, pod: serde_json::Value, container: serde_json::Value) -> String {
+    let mut c = Cluster::new();
+    c.config_map("cfg", &[("color", "blue"), ("nested.conf", "hello")]);
+    let mut main =
+        json!({"name": "main", "image": "busybox:1.36", "command": ["sh", "-c", script]});
+    main.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+    let mut spec = json!({"restartPolicy": "Never", "containers": [main]});
+    spec.as_object_mut().unwrap().extend(pod.as_object().unwrap().clone());
+    c.pod("p", spec);
+    c.run(secs(5));
+    let line = |l: &String| l.split_once(" > ").map(|(_, text)| text.to_owned());
+    let lines: Vec<String> = c.story.iter().filter_map(line).collect();
+    if lines.is_empty() { c.story.join("\n") } else { lines.join("|") }
+}
+
+#[test]
+fn a_mount_shows_a_file_of_a_config_map_or_a_directory_of_its_own() {
+    let volumes = json!({"volumes": [
+        {"name": "cfg", "configMap": {"name": "cfg"}},
+        {"name": "scratch", "emptyDir": {}},
+    ]});
+    let mounts = json!({
+        "env": [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "volumeMounts": [
+            {"name": "cfg", "mountPath": "/etc/color", "subPath": "color"},
+            {"name": "scratch", "mountPath": "/logs", "subPathExpr": "logs/$(POD)"},
+            {"name": "scratch", "mountPath": "/all"},
+        ],
+    });
+    let script = "cat /etc/color; echo; echo x > /logs/a; cat /all/logs/p/a";
+    assert_eq!(output(script, volumes, mounts), "blue|x");
+}
+
+#[test]
+fn a_mount_whose_variable_has_no_value_is_refused() {
+    let volumes = json!({"volumes": [{"name": "scratch", "emptyDir": {}}]});
+    let mounts = json!({"volumeMounts":
+        [{"name": "scratch", "mountPath": "/logs", "subPathExpr": "$(NOPE)"}]});
+    let told = output("echo never", volumes, mounts);
+    assert!(told.contains("Failed: Error: missing value for NOPE"), "{told}");
+    assert!(told.contains("waiting CreateContainerConfigError"), "{told}");
+}
+
+#[test]
+fn pods_of_a_node_share_its_disk_and_paths_are_of_their_type() {
+    let host = |path: &str, kind: &str| json!({"volumes": [{"name": "h", "hostPath": {"path": path, "type": kind}}]});
+    let mounts = || json!({"volumeMounts": [{"name": "h", "mountPath": "/h"}]});
+    assert_eq!(output("ls /h", host("/var/log", ""), mounts()), "containers|pods");
+    assert_eq!(output("ls /h; echo made", host("/srv/new", "DirectoryOrCreate"), mounts()), "made");
+    let check = |path: &str, kind: &str, what: &str| {
+        let told = output("echo never", host(path, kind), mounts());
+        let text = format!(
+            "FailedMount: MountVolume.SetUp failed for volume \"h\" : hostPath type check failed: {path} is not a {what}"
+        );
+        assert!(told.contains(&text), "{told}");
+    };
+    check("/srv/nothing", "Directory", "directory");
+    check("/var/log", "File", "file");
+    check("/var/log", "FileOrCreate", "file");
+    check("/etc/hosts", "DirectoryOrCreate", "directory");
+    check("/var/run/docker.sock", "Socket", "socket file");
+    check("/dev/sda", "BlockDevice", "block device");
+}
+
+#[test]
+fn a_container_whose_start_hook_fails_is_stopped_before_the_start_has_failed() {
+    let mut c = Cluster::new();
+    let hook = json!({"postStart": {"exec": {"command": ["sh", "-c", "echo bad; echo worse >&2; exit 3"]}}});
+    c.pod(
+        "p",
+        json!({"terminationGracePeriodSeconds": 1, "containers": [{
+            "name": "main", "image": "busybox:1.36", "command": ["sleep", "100"], "lifecycle": hook,
+        }]}),
+    );
+    c.run(secs(30));
+    assert!(!c.story.iter().any(|l| l.contains("(running")), "{:#?}", c.story);
+    let pod = c.get("p").unwrap();
+    let crate::model::ContainerState::Waiting { reason, message } = &pod.status.containers[0].state
+    else {
+        panic!("{:?}", pod.status.containers[0])
+    };
+    assert_eq!(reason, "PostStartHookError");
+    let said = "exited with 3: worse\n, message: \"bad\\nworse\\n\"";
+    assert!(message.ends_with(said), "{message}");
+    let told = c.story.iter().any(|l| l.contains("Killing: FailedPostStartHook"));
+    assert!(told, "{:#?}", c.story);
+}

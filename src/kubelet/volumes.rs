@@ -118,6 +118,17 @@ impl Mounts {
         self.contents.fill(pod, n, cause, d);
     }
 
+    /// Finds where mounts of parts of volumes lead, for a container that starts.
+    pub(super) fn enter_sub_paths(
+        &mut self,
+        pod: &Pod,
+        n: Nth,
+        env: &super::env::Environment,
+        d: &mut Desk<'_, '_>,
+    ) {
+        self.contents.enter_sub_paths(pod, n, env, d);
+    }
+
     /// Writes files anew whose objects have changed; whether any have.
     pub(super) fn refresh(&mut self, pod: &Pod, d: &mut Desk<'_, '_>) -> bool {
         self.contents.refresh(pod, d)
@@ -217,7 +228,11 @@ impl Mounts {
                 continue;
             }
             let name: Str = volume.name.as_str().into();
-            match obstacle(pod, volume, d) {
+            let obstacle = obstacle(pod, volume, d).or_else(|| {
+                let host = volume.host_path.as_ref()?;
+                super::host::check(host, d).err().map(Obstacle::Setup)
+            });
+            match obstacle {
                 None => {}
                 Some(Obstacle::Lookup(why)) => {
                     let next = d.node.phases.volumes_after(now);
@@ -257,11 +272,15 @@ fn may_fail(volume: &wire::core::Volume) -> bool {
         || volume.secret.is_some()
         || volume.persistent_volume_claim.is_some()
         || volume.ephemeral.is_some()
+        || volume
+            .host_path
+            .as_ref()
+            .is_some_and(|h| h.type_.as_ref().is_some_and(|t| !t.is_empty()))
         || volume.projected.as_ref().is_some_and(projected)
 }
 
 /// The ConfigMap that every namespace has in a cluster; here it may be missing.
-const ROOT_CA: &str = "kube-root-ca.crt";
+pub(super) const ROOT_CA: &str = "kube-root-ca.crt";
 
 /// Whether a sync has any volume to wait for.
 fn has_volumes(spec: &PodSpec) -> bool {

@@ -13,7 +13,12 @@ use crate::trace::Assumption;
 
 /// Fields of a pod's spec: name, values that mean nothing, what is not done.
 const POD: &[(&str, &[&str], &str)] = &[
-    ("securityContext", &["{}"], "users, groups and capabilities are not enforced"),
+    ("securityContext.fsGroup", &[], "volumes keep their own groups"),
+    ("securityContext.supplementalGroups", &["[]"], "processes have one group"),
+    ("securityContext.sysctls", &["[]"], "the kernel has no settings"),
+    ("securityContext.seccompProfile", &[], "profiles are not enforced"),
+    ("securityContext.appArmorProfile", &[], "profiles are not enforced"),
+    ("securityContext.seLinuxOptions", &["{}"], "labels are not enforced"),
     ("hostPID", &["false"], "processes of the node are not seen"),
     ("hostIPC", &["false"], "the node's IPC is not shared"),
     ("shareProcessNamespace", &["false"], "containers do not see each other's processes"),
@@ -23,12 +28,20 @@ const POD: &[(&str, &[&str], &str)] = &[
     ("ephemeralContainers", &["[]"], "debug containers are not run"),
     ("imagePullSecrets", &["[]"], "registries ask for no credentials"),
     ("resourceClaims", &["[]"], "devices are not allocated"),
-    ("hostAliases", &["[]"], "/etc/hosts is not extended"),
 ];
 
 /// Fields of a container.
 const CONTAINER: &[(&str, &[&str], &str)] = &[
-    ("securityContext", &["{}"], "users, groups and capabilities are not enforced"),
+    ("securityContext.capabilities", &["{}"], "capabilities are not enforced"),
+    ("securityContext.privileged", &["false"], "a privileged container has no further rights"),
+    (
+        "securityContext.readOnlyRootFilesystem",
+        &["false"],
+        "the container's own files can be written",
+    ),
+    ("securityContext.seccompProfile", &[], "profiles are not enforced"),
+    ("securityContext.appArmorProfile", &[], "profiles are not enforced"),
+    ("securityContext.seLinuxOptions", &["{}"], "labels are not enforced"),
     ("volumeDevices", &["[]"], "block devices are not attached"),
     ("tty", &["false"], "no terminal is attached"),
 ];
@@ -77,20 +90,25 @@ pub(super) fn of(object: &Object) -> Vec<Assumption> {
     };
     let path = path.trim_start_matches('/').replace('/', ".");
     for (field, nothing, why) in POD {
-        if means_something(&spec[*field], nothing) {
+        if means_something(at(spec, field), nothing) {
             found.push(said(format!("{kind} {path}.{field}"), why));
         }
     }
     for list in ["initContainers", "containers"] {
         for container in spec[list].as_array().into_iter().flatten() {
             for (field, nothing, why) in CONTAINER {
-                if means_something(&container[*field], nothing) {
+                if means_something(at(container, field), nothing) {
                     found.push(said(format!("{kind} {path}.{list}[].{field}"), why));
                 }
             }
         }
     }
     found
+}
+
+/// The field of an object, by names with dots between.
+fn at<'a>(object: &'a Value, field: &str) -> &'a Value {
+    field.split('.').fold(object, |value, name| &value[name])
 }
 
 fn said(subject: String, why: &str) -> Assumption {
@@ -121,6 +139,9 @@ mod tests {
         assert!(names(plain).is_empty());
         let asks = json!({"hostPID": true,
             "containers": [{"name": "c", "image": "nginx", "securityContext": {"privileged": true}}]});
-        assert_eq!(names(asks), ["Pod spec.hostPID", "Pod spec.containers[].securityContext"]);
+        assert_eq!(
+            names(asks),
+            ["Pod spec.hostPID", "Pod spec.containers[].securityContext.privileged"]
+        );
     }
 }

@@ -14,6 +14,9 @@ pub struct Ino(pub u32);
 /// The root directory of every tree.
 pub(crate) const ROOT: Ino = Ino(1);
 
+/// Links followed in one path before it counts as a circle.
+const MAX_LINKS: u32 = 40;
+
 /// A character device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Device {
@@ -224,6 +227,51 @@ impl Tree {
         }
     }
 
+    /// Makes the directories of a path that are missing.
+    ///
+    /// # Errors
+    /// When a part of the path is no directory.
+    pub fn put_dir(&mut self, path: &str, at: SimTime) -> Result<(), TreeError> {
+        let by = Stamp { at, uid: 0, gid: 0 };
+        self.make_dirs(path, by)
+            .map(drop)
+            .map_err(|cause| TreeError { path: path.to_owned(), cause })
+    }
+
+    /// Whether a directory is at a path without links, or something else; `None` where nothing is.
+    pub fn is_directory(&self, path: &str) -> Option<bool> {
+        self.find(path).map(|ino| self.inode(ino).is_dir())
+    }
+
+    /// The path without links that a path leads to; `None` where nothing is there, or where a link leads
+    /// out of the tree or round in a circle.
+    pub fn real_path(&self, path: &str) -> Option<String> {
+        let split = |path: &str| -> Vec<String> {
+            let names = path.split('/').filter(|n| !n.is_empty() && *n != ".");
+            names.rev().map(str::to_owned).collect()
+        };
+        let mut todo = split(path);
+        let mut real: Vec<String> = Vec::new();
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            if name == ".." {
+                real.pop()?;
+                continue;
+            }
+            let inode = self.inode(self.find(&format!("{}/{name}", real.join("/")))?);
+            let Kind::Link(to) = &inode.kind else {
+                real.push(name);
+                continue;
+            };
+            links += 1;
+            if links > MAX_LINKS || to.starts_with('/') {
+                return None;
+            }
+            todo.extend(split(to));
+        }
+        Some(real.join("/"))
+    }
+
     /// Everything in it by path, in order.
     pub fn everything(&self) -> Vec<(String, Thing)> {
         let mut out = Vec::new();
@@ -395,6 +443,25 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_leads_through_links_that_stay_inside() {
+        let mut tree = Tree::new(0o755, SimTime::ZERO);
+        tree.put("/v1/a/b", 0o644, b"x", SimTime::ZERO).unwrap();
+        for (path, to) in [("/now", "v1"), ("/a", "now/a"), ("/loop", "loop"), ("/out", "/etc")] {
+            tree.put_link(path, to, SimTime::ZERO).unwrap();
+        }
+        let check = |path: &str, real: Option<&str>| {
+            assert_eq!(tree.real_path(path).as_deref(), real, "{path}");
+        };
+        check("a/b", Some("v1/a/b"));
+        check("/a/../a", Some("v1/a"));
+        check("", Some(""));
+        check("c", None);
+        check("loop", None);
+        check("out", None);
+        check("../x", None);
+    }
 
     #[test]
     fn a_tree_over_a_base_owns_only_what_changed() {
