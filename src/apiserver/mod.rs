@@ -13,6 +13,7 @@ mod admission;
 mod create;
 mod delete;
 mod eviction;
+mod job_status;
 mod parts;
 mod pods;
 mod services;

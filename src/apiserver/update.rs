@@ -1,7 +1,8 @@
 //! Updates of whole objects, statuses and metadata.
 
 use super::delete::is_held;
-use super::{ApiServer, Handling, parts};
+use super::wire::invalid;
+use super::{ApiServer, Handling, job_status, parts};
 use crate::model::{Meta, Object, Ref, Uid};
 use crate::store::{ApiError, MetaChange, Reply};
 
@@ -19,6 +20,7 @@ impl ApiServer {
         if parts::counts_generations(kind) && !parts::same_spec(&object, &old) {
             object.meta_mut().generation += 1;
         }
+        self.admit_update(&object, &old, h)?;
         if let Object::Service(service) = &object {
             self.release_addresses(&old);
             self.allocate_addresses(service)?;
@@ -39,7 +41,33 @@ impl ApiServer {
         if new == old {
             return Ok(Some(old));
         }
+        if let (Object::Job(new), Object::Job(old)) = (&new, &old) {
+            let errors = job_status::check(new, old);
+            if !errors.is_empty() {
+                return Err(invalid(&object.reference(), &errors));
+            }
+        }
         Ok(Some(self.commit(new, h)))
+    }
+
+    /// What admission asks of a changed object, before it is stored.
+    fn admit_update(
+        &mut self,
+        new: &Object,
+        old: &Object,
+        h: &mut Handling<'_>,
+    ) -> Result<(), Box<ApiError>> {
+        if old.meta().is_terminating() {
+            return Ok(());
+        }
+        match new {
+            Object::PersistentVolumeClaim(claim) => self.check_claim_limits(claim)?,
+            Object::PriorityClass(class) => self.admit_priority_class(class)?,
+            _ => {}
+        }
+        let charges = self.quota_charges(new, Some(old), h.now)?;
+        self.charge(charges, h);
+        Ok(())
     }
 
     /// Changes metadata alone.

@@ -140,7 +140,7 @@ pub(super) fn refused(target: &Ref, refusal: Refusal) -> Box<ApiError> {
     }
 }
 
-fn invalid(target: &Ref, errors: &Errors) -> Box<ApiError> {
+pub(super) fn invalid(target: &Ref, errors: &Errors) -> Box<ApiError> {
     let kind = target.kind;
     let qualified = match kind.group() {
         "" => kind.to_string(),
