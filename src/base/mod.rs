@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod cron;
 pub mod decimal;
 pub mod digest;
+pub mod length;
 pub mod quantity;
 pub mod rng;
 pub mod time;

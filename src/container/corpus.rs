@@ -196,6 +196,7 @@ fn play(case: &Value) -> Result<Played, String> {
     let mounts: [Mount; 0] = [];
     let spec = StartSpec {
         hosts: "",
+        behavior: None,
         image: text(case, "image"),
         argv: Some(&argv),
         env: &env,

@@ -25,6 +25,7 @@
 //! Bounds are in [`Limits`]. Reaching one fails the script's command with an error that names the bound, and is in
 //! [`Container::complaints`].
 
+pub mod behavior;
 pub mod catalogue;
 mod coreutils;
 pub mod corpus;
@@ -97,6 +98,8 @@ pub struct StartSpec<'a> {
     /// Whether the container is to run until it is stopped (its restart policy is Always), for programs that are
     /// not known.
     pub service: bool,
+    /// What the user tells of the program, and how often it was started before.
+    pub behavior: Option<(&'a behavior::Behavior, u32)>,
     /// The bounds.
     pub limits: Limits,
     /// Where `$RANDOM`, `mktemp` and /dev/urandom draw from, with a key that is the container's own.
@@ -226,6 +229,12 @@ impl Container {
         let plan = |planned, assumption| {
             Ok(Self { body: Body::Planned { planned, told: false, assumption } })
         };
+        if let Some((told, attempt)) = spec.behavior.filter(|(b, _)| b.tells_program()) {
+            let (rng, key) = spec.random;
+            let mut stream = rng.stream("behavior", key);
+            let program = told.program(service, spec.service, attempt, &mut stream);
+            return plan(Planned::told(program, world.now), None);
+        }
         let argv: Vec<Str> = match (spec.argv, service) {
             (None, Some(service)) => {
                 return plan(Planned::service(service, spec.env, world.now), None);
@@ -335,9 +344,14 @@ impl Container {
             let mut os = boot(spec, world);
             os.reserve_init();
             os.assumptions.extend(assumption.clone());
-            self.body = Body::Live(Box::new(Live { os, planned: Some(*planned), told: *told }));
+            self.body =
+                Body::Live(Box::new(Live { os, planned: Some(planned.clone()), told: *told }));
         }
         let Body::Live(live) = &mut self.body else { return Err(StartError::NoCommand) };
+        // A program that is told not to be ready fails whatever asks it.
+        let fails = [Str::new_static("false")];
+        let unready = live.planned.as_ref().is_some_and(|p| p.is_unready(world.now));
+        let argv = if unready { &fails } else { argv };
         match launch(&mut live.os, spec, argv, b"", world) {
             Ok(pid) => Ok(ExecId(pid)),
             Err(error) => {
@@ -387,6 +401,14 @@ impl Container {
                 let own = live.os.listening();
                 live.planned.iter().flat_map(|p| p.listening(now)).chain(own).collect()
             }
+        }
+    }
+
+    /// Whether what it answers will differ some day by itself.
+    pub fn will_change(&self, now: SimTime) -> bool {
+        match &self.body {
+            Body::Planned { planned, .. } => planned.will_change(now),
+            Body::Live(_) => true,
         }
     }
 

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use super::behavior::Program;
 use super::catalogue::{Protocol, Service};
-use super::net::{Listener, TcpServer};
+use super::net::{HttpReply, HttpRule, Listener, TcpServer};
 use super::process::{Ended, Signal};
 use crate::base::Str;
 use crate::base::time::SimTime;
@@ -64,8 +65,10 @@ impl std::fmt::Display for Assumption {
 }
 
 /// What a planned program does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Plan {
+    /// What the user tells.
+    Told(Box<Program>),
     /// A service of the catalogue.
     Service(&'static Service),
     /// A service that is not known.
@@ -75,7 +78,7 @@ enum Plan {
 }
 
 /// A planned program that runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Planned {
     plan: Plan,
     started: SimTime,
@@ -105,11 +108,35 @@ impl Planned {
         }
     }
 
+    /// A program of which the user tells what it does.
+    pub(crate) fn told(program: Program, now: SimTime) -> Self {
+        let ends = program.ends.map(|(after, code)| (now.saturating_add(after), Ended::Exit(code)));
+        Self { plan: Plan::Told(Box::new(program)), started: now, ends }
+    }
+
     /// What it says when it begins, on standard error.
     pub(crate) fn complaint(&self) -> Option<&'static str> {
-        match self.plan {
+        match &self.plan {
             Plan::Service(s) if self.ends.is_some() => Some(s.complaint).filter(|c| !c.is_empty()),
-            Plan::Service(_) | Plan::AssumedService | Plan::AssumedTask => None,
+            Plan::Service(_) | Plan::Told(_) | Plan::AssumedService | Plan::AssumedTask => None,
+        }
+    }
+
+    /// Whether it is told to answer now that it is not ready.
+    pub(crate) fn is_unready(&self, now: SimTime) -> bool {
+        let age = now.since(self.started);
+        match &self.plan {
+            Plan::Told(p) => p.unready.iter().any(|(from, to)| (*from..*to).contains(&age)),
+            Plan::Service(_) | Plan::AssumedService | Plan::AssumedTask => false,
+        }
+    }
+
+    /// Whether what it answers will differ some day by itself.
+    pub(crate) fn will_change(&self, now: SimTime) -> bool {
+        let age = now.since(self.started);
+        match &self.plan {
+            Plan::Told(p) => p.unready.iter().any(|(_, to)| age < *to),
+            Plan::Service(_) | Plan::AssumedService | Plan::AssumedTask => false,
         }
     }
 
@@ -120,22 +147,32 @@ impl Planned {
 
     /// When something changes by itself after now: it starts to listen, or it ends.
     pub(crate) fn next(&self, now: SimTime) -> Option<SimTime> {
-        let ready = match self.plan {
-            Plan::Service(s) if !s.ports.is_empty() => {
-                Some(self.started.saturating_add(s.ready_after)).filter(|at| *at > now)
+        let later = |after: Duration| {
+            Some(self.started.saturating_add(after)).filter(|at| *at > now && *at < SimTime::MAX)
+        };
+        let change = match &self.plan {
+            Plan::Service(s) if !s.ports.is_empty() => later(s.ready_after),
+            Plan::Told(p) => {
+                let ends = p.unready.iter().flat_map(|(from, to)| [*from, *to]);
+                ends.chain([p.ready_after]).filter_map(later).min()
             }
             Plan::Service(_) | Plan::AssumedService | Plan::AssumedTask => None,
         };
-        [ready, self.ends.map(|(at, _)| at)].into_iter().flatten().min()
+        [change, self.ends.map(|(at, _)| at)].into_iter().flatten().min()
     }
 
     /// The ports that it listens on now.
     pub(crate) fn listening(&self, now: SimTime) -> Vec<(u16, Listener)> {
-        let Plan::Service(service) = self.plan else { return Vec::new() };
-        if now < self.started.saturating_add(service.ready_after) || self.ended(now).is_some() {
+        let (ports, ready_after) = match &self.plan {
+            Plan::Service(s) => (s.ports, s.ready_after),
+            Plan::Told(p) => (p.ports.as_slice(), p.ready_after),
+            Plan::AssumedService | Plan::AssumedTask => return Vec::new(),
+        };
+        if now.since(self.started) < ready_after || self.ended(now).is_some() {
             return Vec::new();
         }
-        service.ports.iter().map(|&(port, protocol)| (port, listener(protocol))).collect()
+        let unready = self.is_unready(now);
+        ports.iter().map(|&(port, protocol)| (port, listener(protocol, unready))).collect()
     }
 
     /// A signal reaches it.
@@ -144,7 +181,13 @@ impl Planned {
             self.ends = Some((now, Ended::Killed(signal)));
             return;
         }
-        let (stops, code, after) = match self.plan {
+        let (stops, code, after) = match &self.plan {
+            Plan::Told(p) => {
+                let asked =
+                    signal == Signal::TERM || signal == Signal::INT || signal == Signal::QUIT;
+                let Some(after) = p.stop_after.filter(|_| asked) else { return };
+                (true, p.stop_code, after)
+            }
             Plan::Service(s) => (
                 signal == s.stop_signal || signal == Signal::TERM || signal == Signal::INT,
                 s.stop_code,
@@ -162,7 +205,14 @@ impl Planned {
 
     /// What it does, for people.
     pub(crate) fn describe(&self) -> String {
-        match self.plan {
+        match &self.plan {
+            Plan::Told(p) => match p.ends {
+                None => "its program is told to run until it is stopped".to_owned(),
+                Some((after, code)) => {
+                    let seconds = after.as_secs();
+                    format!("its program is told to run for {seconds} s and to exit with {code}")
+                }
+            },
             Plan::Service(s) => format!("{} runs", s.images[0]),
             Plan::AssumedService => "its program is assumed to run until it is stopped".to_owned(),
             Plan::AssumedTask => {
@@ -173,8 +223,13 @@ impl Planned {
 }
 
 /// The behaviour behind a port.
-fn listener(protocol: Protocol) -> Listener {
+fn listener(protocol: Protocol, unready: bool) -> Listener {
+    let refusal = || HttpRule {
+        reply: HttpReply { status: 503, ..HttpReply::default() },
+        ..HttpRule::default()
+    };
     match protocol {
+        Protocol::Http if unready => Listener::Http(std::sync::Arc::from([refusal()])),
         Protocol::Http => Listener::Http(std::sync::Arc::from([])),
         Protocol::Postgres => Listener::Postgres { accepting: true },
         Protocol::Redis => Listener::Redis,
@@ -204,6 +259,44 @@ mod tests {
         let planned = Planned::service(by_image("postgres").unwrap(), &[], SimTime::ZERO);
         assert_eq!(planned.ended(SimTime::ZERO), Some(Ended::Exit(1)));
         assert!(planned.complaint().is_some());
+    }
+
+    #[test]
+    fn a_told_program_listens_refuses_and_ends_as_told() {
+        let secs = SimTime::from_secs;
+        let program = Program {
+            ports: vec![(80, Protocol::Http)],
+            ready_after: Duration::from_secs(2),
+            ends: Some((Duration::from_secs(60), 3)),
+            unready: vec![(Duration::from_secs(10), Duration::from_secs(20))],
+            stop_after: Some(Duration::from_secs(4)),
+            stop_code: 143,
+        };
+        let mut planned = Planned::told(program.clone(), secs(0));
+        assert_eq!(planned.next(secs(0)), Some(secs(2)));
+        assert!(planned.listening(secs(1)).is_empty());
+        let answer = |planned: &Planned, now| match planned.listening(secs(now)).as_slice() {
+            [(80, Listener::Http(rules))] => rules.first().map_or(200, |r| r.reply.status),
+            other => panic!("{other:?}"),
+        };
+        let answers = [2, 10, 19, 20].map(|now| answer(&planned, now));
+        assert_eq!(answers, [200, 503, 503, 200]);
+        assert_eq!(
+            [2, 10, 20].map(|now| planned.next(secs(now))),
+            [10, 20, 60].map(|n| Some(secs(n)))
+        );
+        assert!(planned.will_change(secs(19)) && !planned.will_change(secs(20)));
+        assert_eq!(planned.ended(secs(60)), Some(Ended::Exit(3)));
+        planned.signal(Signal::TERM, secs(30));
+        assert_eq!(
+            (planned.ended(secs(33)), planned.ended(secs(34))),
+            (None, Some(Ended::Exit(143)))
+        );
+        let mut stubborn = Planned::told(Program { stop_after: None, ..program }, secs(0));
+        stubborn.signal(Signal::TERM, secs(30));
+        assert_eq!(stubborn.ended(secs(59)), None);
+        stubborn.signal(Signal::KILL, secs(32));
+        assert_eq!(stubborn.ended(secs(32)), Some(Ended::Killed(Signal::KILL)));
     }
 
     #[test]

@@ -479,6 +479,7 @@ impl Acting {
                 if let Some(run) = w.actual.current_mut(n) {
                     run.state = RunState::Running(now);
                 }
+                w.heed(n, d);
                 w.changed(std::time::Duration::ZERO, d);
                 w.container_event(n, EventType::Normal, "Started", "Container started", d);
             }

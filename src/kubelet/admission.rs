@@ -6,7 +6,7 @@
 //! Left out: topology and device managers, node features.
 
 use crate::base::Str;
-use crate::model::{Node, Pod, PodSpec, Resources, TaintEffect, wire};
+use crate::model::{Node, Pod, PodSpec, Qos, Resources, Taint, TaintEffect, wire};
 
 /// Why a pod is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +17,20 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
-/// Whether the node takes the pod on beside those it has; else the first reason against it.
+/// Whether the node takes the pod on beside those it has; else the first reason against it. `pressed`: the
+/// node is short of memory.
 pub(super) fn admit<'a>(
     pod: &Pod,
     node: &Node,
     others: impl Iterator<Item = &'a Pod> + Clone,
+    pressed: bool,
 ) -> Result<(), Refusal> {
+    if pressed && !bears_pressure(pod) {
+        return Err(Refusal {
+            reason: "Evicted".into(),
+            message: "The node had condition: [MemoryPressure]. ".to_owned(),
+        });
+    }
     if pod.spec.wire.os.as_ref().is_some_and(|os| os.name != "linux") {
         return Err(Refusal {
             reason: "PodOSNotSupported".into(),
@@ -46,6 +54,19 @@ pub(super) fn admit<'a>(
         return Err(predicate("TaintToleration", text));
     }
     Ok(())
+}
+
+/// Whether a node that is short of memory still takes the pod on (`eviction_manager.go`, `Admit`).
+fn bears_pressure(pod: &Pod) -> bool {
+    let taint = Taint {
+        key: "node.kubernetes.io/memory-pressure".into(),
+        value: Str::default(),
+        effect: TaintEffect::NoSchedule,
+        added: None,
+    };
+    super::pressure::is_critical(pod)
+        || pod.spec.qos != Qos::BestEffort
+        || pod.spec.tolerations.iter().any(|t| t.tolerates(&taint))
 }
 
 fn predicate(name: &'static str, text: &str) -> Refusal {

@@ -13,13 +13,14 @@ use super::adopt;
 use super::desk::Desk;
 use super::machine::{self, Machine, PODS_AFTER, READY_AFTER, REPORTS_AFTER};
 use super::node::{NodeState, Phases};
-use super::runtime::View;
+use super::pressure;
+use super::runtime::{self, View};
 use super::shared::Shared;
 use super::volumes::Changed;
 use super::worker::{Life, Worker};
 use crate::base::time::SimTime;
 use crate::engine::{Answer, Cx, Token, WakeReason};
-use crate::model::{Kind, Node, Object, Phase, Pod, PodStatus, Ref, Uid};
+use crate::model::{ConditionStatus, Kind, Node, Object, Phase, Pod, PodStatus, Ref, Uid};
 use crate::store::{Logs, Request};
 use crate::trace::{Change, EventType, FactId, Regarding};
 
@@ -41,6 +42,18 @@ pub(super) struct Agent {
     cordoned: bool,
     /// When a change of that is told.
     tell_cordon_at: Option<SimTime>,
+    strain: Strain,
+}
+
+/// How short of memory a node is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Strain {
+    /// When too little was free for the last time; `None` once that is long enough ago.
+    met: Option<SimTime>,
+    /// When the eviction loop acts next.
+    acts_at: Option<SimTime>,
+    /// When nothing at all will be free.
+    exhausted_at: Option<SimTime>,
 }
 
 /// A pod's worker and when it is due.
@@ -71,6 +84,7 @@ impl Agent {
             report_at: None,
             cordoned: false,
             tell_cordon_at: None,
+            strain: Strain::default(),
         }
     }
 
@@ -85,7 +99,11 @@ impl Agent {
             Machine::Down(_) => return None,
             Machine::Booting { since, reported: false, .. } => Some(*since + REPORTS_AFTER),
             Machine::Booting { since, .. } => Some(*since + PODS_AFTER),
-            Machine::Up => [self.report_at, self.tell_cordon_at].into_iter().flatten().min(),
+            Machine::Up => {
+                let Strain { acts_at, exhausted_at, .. } = self.strain;
+                let all = [self.report_at, self.tell_cordon_at, acts_at, exhausted_at];
+                all.into_iter().flatten().min()
+            }
         };
         let pods = self.due.first().map(|(at, _)| (*at, "pod worker"));
         pods.into_iter().chain(own.map(|at| (at, "node"))).min_by_key(|(at, _)| *at)
@@ -115,6 +133,7 @@ impl Agent {
         if !self.is_up() {
             return;
         }
+        self.relieve(shared, cx);
         while let Some((at, uid)) = self.due.first().copied()
             && at <= cx.now
         {
@@ -221,7 +240,8 @@ impl Agent {
             .map(|w| &*w.worker.pod);
         let refusal = match shared.node(self.node.slot) {
             Some(node) if !adopted && !pod.meta.is_terminating() && !pod.is_terminal() => {
-                admission::admit(pod, node, active).err()
+                let pressed = self.strain.met.is_some();
+                admission::admit(pod, node, active, pressed).err()
             }
             Some(_) | None => None,
         };
@@ -275,6 +295,11 @@ impl Agent {
                 self.tokens.insert(token, uid);
             }
         }
+        if std::mem::take(&mut self.node.uses.changed) {
+            self.watch_memory(shared, cx.now);
+        }
+        let Some(watched) = self.pods.get_mut(&uid) else { return };
+        let worker = &mut watched.worker;
         let relist: Duration = cx.latency.pleg_relist;
         let next = worker.next_wake(&self.node, relist).map(|at| at.max(cx.now));
         if watched.gone && worker.is_done() {
@@ -294,6 +319,82 @@ impl Agent {
         if let Some(at) = next {
             self.due.insert((at, uid));
         }
+    }
+
+    /// Computes when memory runs short, from what runs now.
+    fn watch_memory(&mut self, shared: &Shared, now: SimTime) {
+        let Some(allowed) = shared.allocatable(self.node.slot).map(|a| a.memory) else { return };
+        let (uses, phases) = (&self.node.uses, self.node.phases);
+        let soonest = now + Duration::from_nanos(1);
+        let short = uses.first_tick_over(allowed, phases, soonest);
+        let relaxes = self.strain.met.map(|met| phases.eviction_from(met + pressure::TRANSITION));
+        self.strain.acts_at = short.into_iter().chain(relaxes).min();
+        self.strain.exhausted_at = uses.first_over(allowed + pressure::THRESHOLD, soonest);
+    }
+
+    /// Frees memory where too little is left (`synchronize`), and notes when that is over.
+    fn relieve(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
+        let due = |at: Option<SimTime>| at.is_some_and(|at| at <= cx.now);
+        let (acts, exhausted) = (due(self.strain.acts_at), due(self.strain.exhausted_at));
+        if !acts && !exhausted {
+            return;
+        }
+        let Some(allowed) = shared.allocatable(self.node.slot).map(|a| a.memory) else { return };
+        if exhausted {
+            self.kill_for_memory(allowed + pressure::THRESHOLD, shared, cx);
+        }
+        let used = self.node.uses.total(cx.now);
+        if acts && used > allowed {
+            let was = self.strain.met.replace(cx.now);
+            let text = "Attempting to reclaim memory";
+            self.node_event(EventType::Warning, "EvictionThresholdMet", text, shared, cx);
+            self.evict_for_memory(allowed + pressure::THRESHOLD - used, shared, cx);
+            if was.is_none() {
+                self.report_at = Some(self.node.phases.status_after(cx.now));
+            }
+        } else if acts && self.strain.met.is_some_and(|met| met + pressure::TRANSITION <= cx.now) {
+            self.strain.met = None;
+            self.report_at = Some(self.node.phases.status_after(cx.now));
+        }
+        self.watch_memory(shared, cx.now);
+    }
+
+    /// Evicts the pod that is first in the order of eviction.
+    fn evict_for_memory(&mut self, available: i64, shared: &mut Shared, cx: &mut Cx<'_>) {
+        let (uses, now) = (&self.node.uses, cx.now);
+        let candidates = self.pods.iter().filter(|(_, w)| {
+            w.worker.life == Life::Syncing && !pressure::is_critical(&w.worker.pod)
+        });
+        let first = candidates
+            .min_by_key(|(uid, w)| (pressure::rank(&w.worker.pod, uses.of_pod(**uid, now)), **uid));
+        let Some(uid) = first.map(|(uid, _)| *uid) else { return };
+        let Some(watched) = self.pods.get_mut(&uid) else { return };
+        let spec = Arc::clone(&watched.worker.pod.spec);
+        let used = runtime::each(&spec).map(|(n, c)| (c, uses.of(uid, n, now)));
+        let message = pressure::message(available, used);
+        let mut desk = Desk { cx, node: &mut self.node, shared };
+        watched.worker.evict(message, true, &mut desk);
+        self.run(uid, shared, cx);
+    }
+
+    /// The kernel kills the container that it gives the highest score.
+    fn kill_for_memory(&mut self, capacity: i64, shared: &mut Shared, cx: &mut Cx<'_>) {
+        let (uses, now) = (&self.node.uses, cx.now);
+        let scored = self.pods.iter().flat_map(|(uid, w)| {
+            let pod = &w.worker.pod;
+            runtime::each(&pod.spec).filter_map(move |(n, c)| {
+                let used = uses.of(*uid, n, now);
+                (used > 0)
+                    .then(|| (pressure::oom_score(pod, c, used, capacity), *uid, n, c.name.clone()))
+            })
+        });
+        let Some((_, uid, n, name)) = scored.max() else { return };
+        let text = format!("System OOM encountered, victim process: {name}");
+        self.node_event(EventType::Warning, "SystemOOM", &text, shared, cx);
+        if let Some(watched) = self.pods.get_mut(&uid) {
+            watched.worker.run_out_of_memory(n, now);
+        }
+        self.run(uid, shared, cx);
     }
 
     /// Whether the agent works.
@@ -320,7 +421,7 @@ impl Agent {
         self.machine = Machine::Down(remains);
         self.due.clear();
         self.tokens.clear();
-        (self.report_at, self.tell_cordon_at) = (None, None);
+        (self.report_at, self.tell_cordon_at, self.strain) = (None, None, Strain::default());
         self.node.images.crash();
         let renewed = self.node.phases.lease_before(cx.now);
         self.send_lease(Some(renewed), cx);
@@ -375,8 +476,10 @@ impl Agent {
     /// Reports the node as well, where the server does not have it so.
     fn report_node(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
         let Some(node) = shared.node(self.node.slot) else { return };
-        let Some(conditions) = machine::well(node, cx.now) else { return };
+        let pressed = self.strain.met.is_some();
+        let Some(conditions) = machine::conditions(node, pressed, cx.now) else { return };
         let was_ready = node.is_ready();
+        let was_pressed = node.condition("MemoryPressure").map(|c| c.status);
         let mut new = Node::clone(node);
         new.conditions = conditions;
         new.meta.resource_version = 0;
@@ -384,6 +487,15 @@ impl Agent {
         cx.send(token, FactId::NONE, Request::UpdateStatus(new.into()));
         if !was_ready {
             self.node_status_event("NodeReady", shared, cx);
+        }
+        match (was_pressed, pressed) {
+            (Some(ConditionStatus::True), false) => {
+                self.node_status_event("NodeHasSufficientMemory", shared, cx);
+            }
+            (Some(ConditionStatus::False), true) => {
+                self.node_status_event("NodeHasInsufficientMemory", shared, cx);
+            }
+            _ => {}
         }
     }
 

@@ -115,8 +115,8 @@ impl Worker {
                 let ip = self.reports.current(&self.pod).pod_ip;
                 let mut reply = dial::probe(handler, c, ip, probe.timeout, d);
                 // What scripts serve may change by itself.
-                let live = self.bodies.get(ask.container.index());
-                reply.answer.lasting &= !live.and_then(Option::as_ref).is_some_and(|b| b.is_live());
+                let body = self.bodies.get(ask.container.index()).and_then(Option::as_ref);
+                reply.answer.lasting &= !body.is_some_and(|b| b.is_live() || b.will_change(now));
                 if !reply.after.is_zero() {
                     let at = now + reply.after;
                     let what = What::Network { ask, at, answer: reply.answer };

@@ -18,9 +18,10 @@ use super::runtime::{Nth, container, is_init};
 use super::worker::Worker;
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::behavior::Growth;
 use crate::container::{
-    self as inside, Container as Running, Ended, Mount, OutputStream, Progress, Signal, StartSpec,
-    World,
+    self as inside, Container as Running, Ended, Listener, Mount, OutputStream, Progress, Signal,
+    StartSpec, World,
 };
 use crate::model::{Container, Kind, Ref, RestartPolicy, Terminated};
 use crate::trace::{FactKind, Output, OutputStream as Stream};
@@ -77,12 +78,20 @@ pub(super) struct Body {
     /// A process waits for the network to change.
     pub(super) waits_for_network: bool,
     /// Ports that stand in the network.
-    ports: SmallVec<[u16; 1]>,
+    ports: SmallVec<[(u16, Listener); 1]>,
     /// What of a line each stream has written so far.
     partial: [Vec<u8>; 2],
     /// The end of the log, kept where the termination message may be read from it.
     tail: VecDeque<String>,
     keeps_tail: bool,
+    /// Bytes of its log.
+    logged: i64,
+    /// What is told of what it writes beside that.
+    disk: Option<Growth>,
+    /// When it will have used more memory than it may.
+    out_of_memory_at: Option<SimTime>,
+    /// The kernel has ended it because it did.
+    out_of_memory: bool,
     /// Assumptions and complaints told of so far.
     told: (usize, usize),
 }
@@ -105,7 +114,10 @@ impl Body {
     ) -> Result<Self, String> {
         let started = d.cx.now;
         let argv = argv(&w.pod.spec, n, &order.env, &order.image);
-        if !inside::is_planned(&order.image.written, argv.as_deref()) {
+        let told = super::told::of(&w.pod, &order.container.name);
+        if !told.is_some_and(|told| told.tells_program())
+            && !inside::is_planned(&order.image.written, argv.as_deref())
+        {
             w.fill_mounts(n, d);
             let pod = Arc::clone(&w.pod);
             w.mounts.enter_sub_paths(&pod, n, &order.env, d);
@@ -129,6 +141,10 @@ impl Body {
             partial: [Vec::new(), Vec::new()],
             tail: VecDeque::new(),
             keeps_tail: order.container.termination_message_from_logs,
+            logged: 0,
+            disk: None,
+            out_of_memory_at: None,
+            out_of_memory: false,
             told: (0, 0),
         })
     }
@@ -140,7 +156,10 @@ impl Body {
 
     /// When it wants to run.
     pub(super) fn next(&self) -> Option<SimTime> {
-        if self.stirred { Some(SimTime::ZERO) } else { self.wake }
+        if self.stirred {
+            return Some(SimTime::ZERO);
+        }
+        [self.wake, self.out_of_memory_at].into_iter().flatten().min()
     }
 
     /// It is to run now: something has happened to it.
@@ -154,12 +173,18 @@ impl Body {
         self.stirred = true;
     }
 
+    /// Whether what it answers will differ some day by itself.
+    pub(super) fn will_change(&self, now: SimTime) -> bool {
+        self.inside.will_change(now)
+    }
+
     /// Whether it runs commands and scripts of its own, rather than a planned behaviour.
     pub(super) fn is_live(&self) -> bool {
         self.inside.files().is_some()
     }
 
     fn line(&mut self, stream: OutputStream, text: String, w: &Context<'_>, d: &mut Desk<'_, '_>) {
+        self.logged += i64::try_from(text.len()).unwrap_or(i64::MAX / 2) + 1;
         if self.keeps_tail {
             self.tail.push_back(text.clone());
             if self.tail.len() > LOG_LINES {
@@ -227,24 +252,24 @@ impl Body {
         let now = d.cx.now;
         let listening = self.inside.listening(now);
         let at = |port: u16| SocketAddr::new(IpAddr::V4(ip), port);
-        for port in &self.ports {
+        for (port, _) in &self.ports {
             if !listening.iter().any(|(p, _)| p == port) {
                 d.shared.network.close(at(*port));
                 d.shared.network_changed = true;
             }
         }
-        for (port, listener) in &listening {
-            if !self.ports.contains(port) {
-                d.shared.network.listen(at(*port), listener.clone());
+        for new in &listening {
+            if !self.ports.contains(new) {
+                d.shared.network.listen(at(new.0), new.1.clone());
                 d.shared.network_changed = true;
             }
         }
-        self.ports = listening.into_iter().map(|(port, _)| port).collect();
+        self.ports = listening.into_iter().collect();
     }
 
     fn close_ports(&mut self, d: &mut Desk<'_, '_>) {
         let Some(ip) = self.ip else { return };
-        for port in std::mem::take(&mut self.ports) {
+        for (port, _) in std::mem::take(&mut self.ports) {
             d.shared.network.close(SocketAddr::new(IpAddr::V4(ip), port));
             d.shared.network_changed = true;
         }
@@ -270,7 +295,7 @@ impl Worker {
     /// Lets the program of a container run if its time has come; how it ended, once it has.
     pub(super) fn run_body(&mut self, n: Nth, d: &mut Desk<'_, '_>) -> Option<Terminated> {
         let mut body = self.bodies.get_mut(n.index())?.take()?;
-        let due = body.stirred || body.wake.is_some_and(|at| at <= d.cx.now);
+        let due = body.next().is_some_and(|at| at <= d.cx.now);
         if !due {
             self.bodies[n.index()] = Some(body);
             return None;
@@ -278,6 +303,10 @@ impl Worker {
         body.stirred = false;
         let mut world =
             World { now: d.cx.now, network: &d.shared.network, volumes: &mut d.shared.volumes };
+        if body.out_of_memory_at.is_some_and(|at| at <= d.cx.now) {
+            (body.out_of_memory_at, body.out_of_memory) = (None, true);
+            body.inside.signal(Signal::KILL, &mut world);
+        }
         let progress = body.inside.run(&mut world);
         let pod = Arc::clone(&self.pod);
         let name = container(&pod.spec, n).map(|c| c.name.clone()).unwrap_or_default();
@@ -306,7 +335,12 @@ impl Worker {
         Terminated {
             exit_code: code,
             signal: 0,
-            reason: if code == 0 { "Completed" } else { "Error" }.into(),
+            reason: match (code, body.out_of_memory) {
+                (0, _) => "Completed",
+                (137, true) => "OOMKilled",
+                _ => "Error",
+            }
+            .into(),
             message: self.termination_message(n, body, code, d).into(),
             started_at: Some(body.started),
             finished_at: Some(d.cx.now),
@@ -331,8 +365,52 @@ impl Worker {
         text
     }
 
+    /// Takes up what is told of a container that has started: what it uses, and what cannot be read.
+    pub(super) fn heed(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
+        let pod = Arc::clone(&self.pod);
+        let Some(c) = container(&pod.spec, n) else { return };
+        let Some(told) = super::told::of(&pod, &c.name) else { return };
+        for (annotation, problem) in super::told::problems(&pod, &c.name) {
+            d.unmodelled(self.cause, &format!("annotation {annotation}"), &problem);
+        }
+        let now = d.cx.now;
+        if let Some(growth) = told.memory {
+            d.node.uses.begin(pod.meta.uid, n, growth, now);
+        }
+        let of_pod = pod.spec.wire.resources.as_ref().and_then(|r| r.limits.as_ref());
+        let of_pod = of_pod.map_or(0, |limits| crate::model::Resources::from_list(limits).memory);
+        let limit = [c.limits.memory, of_pod].into_iter().filter(|l| *l > 0).min();
+        let out = told.memory.zip(limit).and_then(|(growth, limit)| growth.reaches(limit));
+        let full = told
+            .disk
+            .filter(|_| c.limits.ephemeral_storage > 0)
+            .and_then(|growth| growth.reaches(c.limits.ephemeral_storage + 1));
+        if let Some(after) = full {
+            self.expect_files(after, d);
+        }
+        let Some(Some(body)) = self.bodies.get_mut(n.index()) else { return };
+        body.disk = told.disk;
+        body.out_of_memory_at = out.map(|after| now.saturating_add(after));
+    }
+
+    /// The kernel ends a container because the node has no memory left.
+    pub(super) fn run_out_of_memory(&mut self, n: Nth, now: SimTime) {
+        if let Some(Some(body)) = self.bodies.get_mut(n.index()) {
+            body.out_of_memory_at = Some(now);
+        }
+    }
+
+    /// Bytes that a container has written into its own files and its log.
+    pub(super) fn bytes_of_body(&self, n: Nth, now: SimTime) -> i64 {
+        let Some(Some(body)) = self.bodies.get(n.index()) else { return 0 };
+        let own = body.inside.files().map_or(0, |tree| i64::try_from(tree.bytes()).unwrap_or(0));
+        let told = body.disk.map_or(0, |growth| growth.at(now.since(body.started)));
+        own.saturating_add(told).saturating_add(body.logged)
+    }
+
     /// The program of a container is gone.
     pub(super) fn drop_body(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
+        d.node.uses.end(self.uid(), n);
         if let Some(mut body) = self.bodies.get_mut(n.index()).and_then(Option::take) {
             body.close_ports(d);
         }
@@ -432,6 +510,7 @@ fn with_spec<T>(
     let policy = c.and_then(|c| c.restart_policy).unwrap_or(pod.spec.restart_policy);
     let sidecar = c.is_some_and(Container::is_sidecar);
     let service = policy == RestartPolicy::Always && (sidecar || !is_init(&pod.spec, n));
+    let told = c.and_then(|c| super::told::of(pod, &c.name));
     let key = format!("{}/{}/{attempt}", pod.meta.uid, n.0);
     let spec = StartSpec {
         image: &image.written,
@@ -447,6 +526,7 @@ fn with_spec<T>(
         mounts: &mounts,
         stdin: b"",
         service,
+        behavior: told.as_ref().map(|told| (told, attempt)),
         limits: inside::Limits::default(),
         random: (d.cx.rng, &key),
         // As the recorded cluster's: a name is found wherever the search list leads to it.

@@ -10,7 +10,8 @@ use super::text::go_list;
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::conditions::{
-    CONTAINERS_READY, INITIALIZED, POD_SCHEDULED, READY, READY_TO_START_CONTAINERS,
+    CONTAINERS_READY, DISRUPTION_TARGET, INITIALIZED, POD_SCHEDULED, READY,
+    READY_TO_START_CONTAINERS,
 };
 use crate::model::{
     ConditionStatus, ContainerState, ContainerStatus, Phase, Pod, PodCondition, PodStatus,
@@ -86,6 +87,12 @@ impl Draft {
 pub(super) fn generate(facts: &Facts<'_>) -> Arc<[PodCondition]> {
     let mut all: Vec<PodCondition> =
         facts.pod.status.conditions.iter().filter(|c| !is_own(&c.kind)).cloned().collect();
+    if let Some(target) = facts.old.condition(DISRUPTION_TARGET) {
+        match all.iter_mut().find(|c| c.kind == DISRUPTION_TARGET) {
+            Some(c) => *c = target.clone(),
+            None => all.push(target.clone()),
+        }
+    }
     let sandbox = !facts.seen.needs_sandbox();
     let ready = Draft { status: sandbox.into(), ..Draft::holds() };
     all.push(facts.dated(READY_TO_START_CONTAINERS, ready));

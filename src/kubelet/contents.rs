@@ -129,6 +129,11 @@ impl Contents {
         }
     }
 
+    /// The files of a volume, once they have been made.
+    pub(super) fn id_of(&self, volume: &str) -> Option<VolumeId> {
+        self.volumes.get(volume).map(|filled| filled.id)
+    }
+
     /// Writes files anew whose objects have changed; whether any have.
     pub(super) fn refresh(&mut self, pod: &Pod, d: &mut Desk<'_, '_>) -> bool {
         let mut any = false;

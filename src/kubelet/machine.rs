@@ -73,8 +73,15 @@ pub(super) fn mark_lost(view: &mut View, now: SimTime) {
     }
 }
 
-/// The node's conditions as its agent reports them while all is well; `None` where they are so already.
-pub(super) fn well(node: &Node, now: SimTime) -> Option<Arc<[NodeCondition]>> {
+/// The node's conditions as its agent reports them, `pressed` for memory or not; `None` where they are so
+/// already (`setters.go`, `MemoryPressureCondition` and its like).
+pub(super) fn conditions(node: &Node, pressed: bool, now: SimTime) -> Option<Arc<[NodeCondition]>> {
+    const PRESSED: (&str, ConditionStatus, &str, &str) = (
+        "MemoryPressure",
+        ConditionStatus::True,
+        "KubeletHasInsufficientMemory",
+        "kubelet has insufficient memory available",
+    );
     const WELL: [(&str, ConditionStatus, &str, &str); 4] = [
         (
             "MemoryPressure",
@@ -98,7 +105,8 @@ pub(super) fn well(node: &Node, now: SimTime) -> Option<Arc<[NodeCondition]>> {
     ];
     let own = |kind: &str| WELL.iter().any(|(k, ..)| *k == kind);
     let others = node.conditions.iter().filter(|c| !own(&c.kind)).cloned();
-    let fresh = WELL.iter().map(|(kind, status, reason, message)| NodeCondition {
+    let told = WELL.iter().map(|c| if pressed && c.0 == PRESSED.0 { &PRESSED } else { c });
+    let fresh = told.map(|(kind, status, reason, message)| NodeCondition {
         kind: Str::new_static(kind),
         status: *status,
         reason: Str::new_static(reason),

@@ -18,8 +18,11 @@
 //! is computed: the next relist after an exit, the next sync tick after a back-off. A tick that would
 //! find nothing is no event, so that a settled pod costs nothing.
 //!
-//! Left out: static pods, ephemeral containers, resizing in place, eviction by pressure, device and
-//! CPU managers, dynamic resources, the kubelet's own API.
+//! Memory is used, and files beyond those of scripts are written, where annotations of a pod say so
+//! (`told`); what follows is in `pressure` and `eviction`.
+//!
+//! Left out: static pods, ephemeral containers, resizing in place, pressure of disks, device and CPU
+//! managers, dynamic resources, the kubelet's own API.
 
 mod acting;
 mod actions;
@@ -33,6 +36,7 @@ mod contents;
 mod desk;
 mod dial;
 mod env;
+mod eviction;
 mod host;
 mod hostname;
 mod images;
@@ -40,6 +44,7 @@ mod kubelets;
 mod lifecycle;
 mod machine;
 mod node;
+mod pressure;
 mod probes;
 mod reports;
 mod restarts;
@@ -53,6 +58,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod told;
 mod volumes;
 mod waiting;
 mod worker;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::images::NodeImages;
+use super::pressure::Uses;
 use super::probes::next_tick;
 use crate::base::Str;
 use crate::base::rng::Rng;
@@ -22,6 +23,8 @@ pub(super) struct Phases {
     status: SimTime,
     /// Renewals of the node's lease (10 s).
     lease: SimTime,
+    /// Looks at what pods use too much of (`monitoringInterval`, 10 s).
+    eviction: SimTime,
     /// Looks for volumes to mount or unmount (`reconcilerLoopSleepPeriod`, 100 ms).
     volumes: SimTime,
 }
@@ -29,6 +32,7 @@ pub(super) struct Phases {
 const SYNC_TICK: Duration = Duration::from_secs(1);
 const STATUS_TICK: Duration = Duration::from_secs(10);
 const LEASE_TICK: Duration = Duration::from_secs(10);
+const EVICTION_TICK: Duration = Duration::from_secs(10);
 const VOLUME_TICK: Duration = Duration::from_millis(100);
 
 impl Phases {
@@ -43,6 +47,7 @@ impl Phases {
             status: begin(STATUS_TICK),
             lease: begin(LEASE_TICK),
             volumes: begin(VOLUME_TICK),
+            eviction: begin(EVICTION_TICK),
         }
     }
 
@@ -64,6 +69,11 @@ impl Phases {
     /// When the lease was last renewed at `at`.
     pub(super) fn lease_before(self, at: SimTime) -> SimTime {
         after(self.lease, LEASE_TICK, at) - LEASE_TICK
+    }
+
+    /// The first tick of the eviction loop at `at` or later.
+    pub(super) fn eviction_from(self, at: SimTime) -> SimTime {
+        next_tick(self.eviction, EVICTION_TICK, at)
     }
 
     /// The first look for volumes after `at`.
@@ -89,6 +99,8 @@ pub(super) struct NodeState {
     pub(super) phases: Phases,
     /// Its images.
     pub(super) images: NodeImages,
+    /// What runs use of its memory.
+    pub(super) uses: Uses,
     /// How often its agent has started before.
     pub(super) boots: u64,
     runs: u32,
@@ -108,6 +120,7 @@ impl NodeState {
             address: node.internal_ip,
             phases: Phases::draw(rng, &node.meta.name, 0, now),
             images: NodeImages::default(),
+            uses: Uses::default(),
             boots: 0,
             runs: 0,
             network: network.unwrap_or(Ipv4Addr::new(10, 244, 0, 0)),

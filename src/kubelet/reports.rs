@@ -143,7 +143,13 @@ impl Reports {
     fn merged(&self, pod: &Pod, may_run: bool) -> PodStatus {
         let Some(latest) = self.latest.as_deref() else { return pod.status.clone() };
         let mut status = latest.clone();
-        let others = || pod.status.conditions.iter().filter(|c| !conditions::is_own(&c.kind));
+        // A disruption by this agent is told of once no container runs any more.
+        let ends = status.phase.is_terminal() && !pod.is_terminal() && !may_run;
+        let disruption = latest.condition(kinds::DISRUPTION_TARGET).filter(|_| ends);
+        let others = || {
+            let kept = pod.status.conditions.iter().filter(|c| !conditions::is_own(&c.kind));
+            kept.filter(|c| disruption.is_none_or(|d| d.kind != c.kind)).chain(disruption)
+        };
         let own = || latest.conditions.iter().filter(|c| conditions::is_own(&c.kind));
         let unchanged =
             others().eq(latest.conditions.iter().filter(|c| !conditions::is_own(&c.kind)));

@@ -491,3 +491,93 @@ fn initialized(pod: &Pod) -> bool {
     };
     ended.is_some_and(|how| how.exit_code == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubelet::testing::pod_of;
+
+    /// The phase that a pod of these containers has in these states: `a=waiting`, `a=running`,
+    /// `a=started` (its startup probe passed), `a=0` for its exit code, `a=waiting/3` after an exit; `!` for
+    /// one whose containers run no more, `+` for one whose main containers have been made.
+    #[track_caller]
+    fn check(containers: &str, states: &str, expect: &str) {
+        let pod = pod_of(containers);
+        let spec = &pod.spec;
+        let ended = |code: &str| {
+            let code = code.parse().unwrap();
+            Arc::new(Terminated { exit_code: code, ..(*lost("Error", "", 0)).clone() })
+        };
+        let status = |c: &Container| {
+            let find = |w: &str| {
+                w.split_once('=').filter(|(n, _)| *n == c.name).map(|(_, s)| s.to_owned())
+            };
+            let state =
+                states.split_whitespace().find_map(find).unwrap_or_else(|| "waiting".to_owned());
+            let (state, last) =
+                state.split_once('/').map_or((state.as_str(), None), |(a, b)| (a, Some(b)));
+            ContainerStatus {
+                name: c.name.clone(),
+                state: match state {
+                    "waiting" => ContainerState::Waiting { reason: "".into(), message: "".into() },
+                    "running" | "started" => ContainerState::Running { started_at: SimTime::ZERO },
+                    code => ContainerState::Terminated(ended(code)),
+                },
+                last: last.map(ended),
+                ready: false,
+                started: Some(state == "started"),
+                restart_count: 0,
+                image: c.image.clone(),
+                image_id: Str::default(),
+                container_id: 1,
+            }
+        };
+        let init: Vec<ContainerStatus> = spec.init_containers.iter().map(status).collect();
+        let main: Vec<ContainerStatus> = spec.containers.iter().map(status).collect();
+        let (terminal, initialized) = (states.contains('!'), states.contains('+'));
+        let phase = phase_of(spec, &init, &main, terminal, initialized);
+        assert_eq!(phase.as_str(), expect, "{containers} in {states:?}");
+    }
+
+    #[test]
+    fn the_phase_of_a_pod_follows_from_its_main_containers() {
+        check("a b", "", "Pending");
+        check("a b", "a=running", "Pending");
+        check("a b", "a=running b=running", "Running");
+        check("a b", "a=running b=1", "Running");
+        check("a b", "a=running b=waiting/1", "Running");
+        check("a", "a=0", "Running");
+        check("a", "a=0 !", "Succeeded");
+        check("a b", "a=0 b=7 !", "Failed");
+        check("+never a b", "a=0 b=0", "Succeeded");
+        check("+never a b", "a=0 b=1", "Failed");
+        check("+never a b", "a=1 b=running", "Running");
+        check("+onfailure a", "a=1", "Running");
+        check("+onfailure a", "a=0", "Succeeded");
+        check("+onfailure a b", "a=0 b=waiting/1", "Running");
+        check("a", "a=waiting/1 !", "Failed");
+    }
+
+    #[test]
+    fn init_containers_keep_a_pod_pending_or_end_it() {
+        check("init:i a", "i=running", "Pending");
+        check("init:i a", "i=1", "Pending");
+        check("init:i a", "i=waiting/1", "Pending");
+        check("+never init:i a", "i=1", "Failed");
+        check("+never init:i a", "i=waiting/1", "Failed");
+        check("init:i a", "i=0 a=running", "Running");
+        check("init:i a", "i=running a=running", "Pending");
+    }
+
+    #[test]
+    fn sidecars_hold_a_pod_back_until_they_have_started_and_do_not_keep_it_alive() {
+        check("sidecar:s a", "s=running a=waiting", "Pending");
+        check("sidecar:s a", "s=running a=running", "Pending");
+        check("sidecar:s a", "s=running a=running +", "Running");
+        check("sidecar:s a", "s=started a=running", "Running");
+        check("sidecar:s a", "s=waiting/1 a=running", "Running");
+        check("+never sidecar:s a", "s=started a=0", "Running");
+        check("+never sidecar:s a", "s=137 a=0", "Succeeded");
+        check("+never sidecar:s a", "s=137 a=3", "Failed");
+    }
+}

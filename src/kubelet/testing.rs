@@ -123,6 +123,28 @@ impl Cluster {
         self.pod_on("node-1", name, spec);
     }
 
+    /// Makes a pod from its spec with annotations `wavetank.dev/KEY`, bound to the first node.
+    pub(super) fn told(&mut self, name: &str, told: &[(&str, &str)], spec: Value) {
+        let annotation = |(key, value): &(&str, &str)| {
+            (crate::base::Str::from(format!("wavetank.dev/{key}")), crate::base::Str::from(*value))
+        };
+        let annotations = told.iter().map(annotation).collect();
+        let spec = serde_json::from_value(spec).unwrap();
+        let mut meta = self.meta("default", name);
+        meta.annotations = annotations;
+        self.put(
+            Pod {
+                meta,
+                spec: Arc::new(PodSpec::compile(spec)),
+                node: Some("node-1".into()),
+                identity: None,
+                made_for: None,
+                status: PodStatus::default(),
+            }
+            .into(),
+        );
+    }
+
     /// Makes a pod from its spec, bound to a node.
     pub(super) fn pod_on(&mut self, node: &str, name: &str, spec: Value) {
         let spec = serde_json::from_value(spec).unwrap();

@@ -184,3 +184,167 @@ fn a_container_whose_start_hook_fails_is_stopped_before_the_start_has_failed() {
     let told = c.story.iter().any(|l| l.contains("Killing: FailedPostStartHook"));
     assert!(told, "{:#?}", c.story);
 }
+
+fn app() -> serde_json::Value {
+    json!({"name": "app", "image": "example.com/app:1"})
+}
+
+/// How the main container of a pod ended last: reason and exit code.
+fn ending(c: &Cluster, name: &str) -> Option<(String, i32)> {
+    use crate::model::ContainerState::Terminated;
+    let status = c.get(name)?.status.containers[0].clone();
+    let how = if let Terminated(how) = status.state { Some(how) } else { status.last };
+    how.map(|how| (how.reason.to_string(), how.exit_code))
+}
+
+#[test]
+fn a_program_does_what_its_annotations_tell() {
+    let mut c = Cluster::new();
+    let told = [("duration", "7s"), ("exitCode", "3")];
+    c.told("p", &told, json!({"restartPolicy": "Never", "containers": [app()]}));
+    c.run(secs(6));
+    assert_eq!(ending(&c, "p"), None);
+    c.run(secs(4));
+    assert_eq!(ending(&c, "p"), Some(("Error".to_owned(), 3)));
+}
+
+#[test]
+fn an_annotation_that_cannot_be_read_changes_nothing() {
+    let mut c = Cluster::new();
+    c.told("p", &[("duration", "soon")], json!({"containers": [app()]}));
+    c.run(secs(20));
+    assert!(c.get("p").unwrap().is_ready());
+}
+
+#[test]
+fn a_readiness_probe_follows_what_is_told_of_readiness() {
+    let mut c = Cluster::new();
+    let mut main = app();
+    main["readinessProbe"] = json!({"httpGet": {"port": 80}, "periodSeconds": 1});
+    let told = [("ports", "80"), ("readyAfter", "5s"), ("unready", "20s-30s")];
+    c.told("p", &told, json!({"containers": [main]}));
+    let ready = |c: &Cluster| c.get("p").unwrap().is_ready();
+    c.run(secs(4));
+    assert!(!ready(&c));
+    c.run(secs(6));
+    assert!(ready(&c));
+    c.run(secs(15));
+    assert!(!ready(&c), "{:#?}", c.story);
+    let refused = "Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 503";
+    assert!(c.story.iter().any(|l| l.contains(refused)), "{:#?}", c.story);
+    c.run(secs(10));
+    assert!(ready(&c));
+}
+
+#[test]
+fn a_program_that_ignores_the_stop_signal_is_killed_after_its_grace() {
+    let mut c = Cluster::new();
+    c.told("p", &[("stopAfter", "never")], json!({"containers": [app()]}));
+    c.run(secs(5));
+    c.delete("p", 6);
+    c.run(secs(5));
+    assert!(c.get("p").is_some_and(|p| !p.is_terminal()));
+    c.run(secs(5));
+    assert!(c.get("p").is_none());
+    assert!(c.story.iter().any(|l| l.contains("Error 137")), "{:#?}", c.story);
+}
+
+#[test]
+fn a_container_that_uses_more_memory_than_its_limit_is_killed_and_starts_again() {
+    let mut c = Cluster::new();
+    let mut main = app();
+    main["resources"] = json!({"limits": {"memory": "64Mi"}});
+    c.told("p", &[("memory", "44Mi +1Mi/s")], json!({"containers": [main]}));
+    c.run(secs(19));
+    assert_eq!(ending(&c, "p"), None);
+    c.run(secs(4));
+    assert_eq!(ending(&c, "p"), Some(("OOMKilled".to_owned(), 137)));
+    assert!(c.get("p").unwrap().is_ready(), "the first restart is immediate");
+    c.run(secs(40));
+    let backs_off = c.story.iter().any(|l| l.contains("waiting CrashLoopBackOff"));
+    assert!(backs_off, "{:#?}", c.story);
+}
+
+#[test]
+fn a_node_short_of_memory_evicts_the_pod_that_exceeds_its_request_and_refuses_best_effort_pods() {
+    let mut c = Cluster::new();
+    let asks = |memory: &str| {
+        let mut main = app();
+        main["resources"] = json!({"requests": {"memory": memory}});
+        json!({"containers": [main]})
+    };
+    c.told("modest", &[("memory", "4Gi")], asks("5Gi"));
+    c.told("greedy", &[("memory", "3Gi +100Mi/s"), ("stopCode", "1")], asks("100Mi"));
+    c.run(secs(60));
+    assert!(c.get("modest").unwrap().is_ready());
+    let greedy = c.get("greedy").unwrap();
+    assert_eq!(
+        (greedy.status.phase.as_str(), greedy.status.reason.as_str()),
+        ("Failed", "Evicted")
+    );
+    let starts = "The node was low on resource: memory. Threshold quantity: 100Mi, available: ";
+    assert!(greedy.status.message.starts_with(starts), "{}", greedy.status.message);
+    let target = greedy.status.condition("DisruptionTarget").unwrap();
+    assert_eq!(target.reason, "TerminationByKubelet");
+    let pressed = |c: &Cluster| {
+        let node = crate::model::Key::new("", "node-1");
+        let Some(crate::model::Object::Node(n)) = c.store.get(crate::model::Kind::Node, &node)
+        else {
+            panic!("no node")
+        };
+        n.condition("MemoryPressure").unwrap().reason.to_string()
+    };
+    assert_eq!(pressed(&c), "KubeletHasInsufficientMemory");
+    c.pod("late", json!({"containers": [app()]}));
+    c.run(secs(5));
+    assert_eq!(c.get("late").unwrap().status.reason, "Evicted");
+    c.run(secs(330));
+    assert_eq!(pressed(&c), "KubeletHasSufficientMemory");
+    c.pod("later", json!({"containers": [app()]}));
+    c.run(secs(5));
+    assert!(c.get("later").unwrap().is_ready());
+}
+
+#[test]
+fn the_kernel_kills_where_a_node_has_no_memory_left_at_all() {
+    let mut c = Cluster::new();
+    c.told("p", &[("memory", "1Gi +3Gi/s")], json!({"containers": [app()]}));
+    c.run(secs(6));
+    let oom = c
+        .story
+        .iter()
+        .any(|l| l.contains("SystemOOM: System OOM encountered, victim process: app"));
+    assert!(oom || c.story.iter().any(|l| l.contains("Evicted")), "{:#?}", c.story);
+}
+
+#[test]
+fn a_pod_that_writes_more_than_its_volume_may_hold_is_evicted() {
+    let mut c = Cluster::new();
+    let script = "i=0; while [ $i -lt 300 ]; do echo 0123456789abcdef >> /data/x; i=$((i+1)); done; sleep 1000";
+    let main = json!({"name": "main", "image": "busybox:1.36", "command": ["sh", "-c", script],
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}]});
+    let volume = json!({"name": "data", "emptyDir": {"sizeLimit": "4Ki"}});
+    c.pod("p", json!({"containers": [main], "volumes": [volume]}));
+    c.run(secs(30));
+    let pod = c.get("p").unwrap();
+    assert_eq!((pod.status.phase.as_str(), pod.status.reason.as_str()), ("Failed", "Evicted"));
+    let text = "Usage of EmptyDir volume \"data\" exceeds the limit \"4Ki\". ";
+    assert_eq!(pod.status.message, text);
+    assert!(pod.status.condition("DisruptionTarget").is_none());
+}
+
+#[test]
+fn a_container_that_writes_more_than_its_limit_is_evicted() {
+    let mut c = Cluster::new();
+    let mut main = app();
+    main["resources"] = json!({"limits": {"ephemeral-storage": "1Gi"}});
+    let told = [("disk", "0 +100Mi/s"), ("stopAfter", "never")];
+    c.told("p", &told, json!({"containers": [main]}));
+    c.run(secs(10));
+    assert!(c.get("p").unwrap().is_ready());
+    c.run(secs(20));
+    let pod = c.get("p").unwrap();
+    assert_eq!(pod.status.reason, "Evicted");
+    let text = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ";
+    assert_eq!(pod.status.message, text);
+}

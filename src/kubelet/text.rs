@@ -36,6 +36,18 @@ fn decimal(n: u128, unit: u128) -> String {
     format!("{whole}.{}", digits.trim_end_matches('0'))
 }
 
+/// An amount of bytes as `resource.Quantity.String` writes it with binary suffixes: `100Mi`, `1536Ki`.
+pub(super) fn binary_si(bytes: i64) -> String {
+    let (mut amount, mut suffix) = (bytes, "");
+    for next in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {
+        if amount == 0 || amount % 1024 != 0 {
+            break;
+        }
+        (amount, suffix) = (amount / 1024, next);
+    }
+    format!("{amount}{suffix}")
+}
+
 /// A list of words as `%v` writes a slice: `[a b]`.
 pub(super) fn go_list<S: AsRef<str>>(words: &[S]) -> String {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
@@ -63,6 +75,16 @@ mod tests {
         check(300_000_000_000, "5m0s");
         check(3_661_000_000_000, "1h1m1s");
         check(1_013_000_000, "1.013s");
+    }
+
+    #[test]
+    fn amounts_have_the_largest_suffix_that_is_exact() {
+        let check = |bytes, expect: &str| assert_eq!(binary_si(bytes), expect);
+        check(0, "0");
+        check(1000, "1000");
+        check(1536 << 10, "1536Ki");
+        check(100 << 20, "100Mi");
+        check(1 << 40, "1Ti");
     }
 
     #[test]

@@ -139,6 +139,12 @@ impl Mounts {
         self.contents.follows(pod, |volume| changed.is_in(pod, volume))
     }
 
+    /// How many bytes are in a volume whose files have been made.
+    pub(super) fn bytes_of(&self, volume: &str, d: &Desk<'_, '_>) -> i64 {
+        let bytes = self.contents.id_of(volume).and_then(|id| d.shared.volumes.get(id));
+        bytes.map_or(0, |tree| i64::try_from(tree.bytes()).unwrap_or(i64::MAX))
+    }
+
     /// The pod is gone.
     pub(super) fn clear(&mut self, d: &mut Desk<'_, '_>) {
         self.contents.clear(d);

@@ -14,6 +14,7 @@ use super::acting::Acting;
 use super::actions;
 use super::body::Body;
 use super::desk::Desk;
+use super::eviction::Eviction;
 use super::images::Image;
 use super::lifecycle::Kills;
 use super::probes::{Change, Outcome, ProbeKind, Probes};
@@ -107,6 +108,10 @@ pub(super) struct Worker {
     pub(super) grace: u64,
     /// When files of volumes are brought up to date.
     refresh_at: Option<SimTime>,
+    /// When the eviction loop looks at its files.
+    pub(super) over_at: Option<SimTime>,
+    /// Why it is being evicted.
+    pub(super) eviction: Option<Eviction>,
     /// When its containers had all been stopped.
     stopped_at: SimTime,
     /// When statuses are compared with the server's.
@@ -157,6 +162,8 @@ impl Worker {
             relist: None,
             grace: 0,
             refresh_at: None,
+            over_at: None,
+            eviction: None,
             stopped_at: SimTime::ZERO,
             reconcile: None,
             draws: 0,
@@ -289,6 +296,13 @@ impl Worker {
         self.pending = self.life != Life::Finished;
     }
 
+    /// Ends the pod for the agent's own reasons, with a grace in seconds.
+    pub(super) fn end_with_grace(&mut self, grace: u64, d: &Desk<'_, '_>) {
+        self.begin_to_end(d);
+        self.grace = grace;
+        self.pending = true;
+    }
+
     fn begin_to_end(&mut self, d: &Desk<'_, '_>) {
         self.life = Life::Terminating;
         self.resync = None;
@@ -343,6 +357,7 @@ impl Worker {
             work,
             self.relist,
             self.refresh_at,
+            self.over_at.filter(|_| self.life == Life::Syncing),
             self.reconcile,
             self.probes.next_wake(),
             self.deadline().filter(|_| self.life == Life::Syncing).map(|at| d.phases.sync_from(at)),
@@ -390,6 +405,10 @@ impl Worker {
             if self.reports.differs(&self.newest, self.may_run()) {
                 self.reports.repeat();
             }
+            moved = true;
+        }
+        if self.over_at.is_some_and(|at| at <= now) {
+            self.evict_for_files(d);
             moved = true;
         }
         let over = self.deadline().is_some_and(|at| d.node.phases.sync_from(at) <= now);
@@ -505,7 +524,12 @@ impl Worker {
             host_ip: d.node.address,
             now: d.cx.now,
         };
-        let made = status::generate(&scene, &mut self.probes);
+        let mut made = status::generate(&scene, &mut self.probes);
+        if let Some(eviction) =
+            self.eviction.as_ref().filter(|_| self.life == Life::Terminating && !terminal)
+        {
+            eviction.mark(&mut made, self.pod.meta.generation, d);
+        }
         self.reports.set(made, self.pod.meta.is_terminating());
     }
 
@@ -691,6 +715,10 @@ impl Worker {
 
     /// Lets the programs of the containers run; whether one ended.
     fn run_bodies(&mut self, d: &mut Desk<'_, '_>) -> bool {
+        let now = d.cx.now;
+        if !self.bodies.iter().flatten().any(|b| b.next().is_some_and(|at| at <= now)) {
+            return false;
+        }
         let mut ended = false;
         for i in 0..self.bodies.len() {
             let n = Nth(u16::try_from(i).unwrap_or(u16::MAX));
@@ -699,6 +727,7 @@ impl Worker {
             self.note_end(n, ending, d);
             ended = true;
         }
+        self.look_at_files(d);
         ended
     }
 

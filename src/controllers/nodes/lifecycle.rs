@@ -24,6 +24,10 @@ const PERIOD: Duration = Duration::from_secs(5);
 
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
+const MEMORY_PRESSURE: &str = "node.kubernetes.io/memory-pressure";
+const DISK_PRESSURE: &str = "node.kubernetes.io/disk-pressure";
+const PID_PRESSURE: &str = "node.kubernetes.io/pid-pressure";
+const NETWORK_UNAVAILABLE: &str = "node.kubernetes.io/network-unavailable";
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 /// The controller.
@@ -155,18 +159,33 @@ fn lost(node: &Arc<Node>, cx: &mut SyncCx<'_, '_>) -> Step<()> {
 /// (`doNoScheduleTaintingPass`, `processTaintBaseEviction`).
 fn with_taints(node: &Node, now: SimTime) -> Option<Node> {
     let ready = node.condition("Ready").map_or(ConditionStatus::Unknown, |c| c.status);
+    let holds =
+        |kind: &str| node.condition(kind).is_some_and(|c| c.status == ConditionStatus::True);
     let wanted: Vec<(&str, TaintEffect)> = [
         (UNSCHEDULABLE, TaintEffect::NoSchedule, node.unschedulable),
         (UNREACHABLE, TaintEffect::NoSchedule, ready == ConditionStatus::Unknown),
         (UNREACHABLE, TaintEffect::NoExecute, ready == ConditionStatus::Unknown),
         (NOT_READY, TaintEffect::NoSchedule, ready == ConditionStatus::False),
         (NOT_READY, TaintEffect::NoExecute, ready == ConditionStatus::False),
+        (MEMORY_PRESSURE, TaintEffect::NoSchedule, holds("MemoryPressure")),
+        (DISK_PRESSURE, TaintEffect::NoSchedule, holds("DiskPressure")),
+        (PID_PRESSURE, TaintEffect::NoSchedule, holds("PIDPressure")),
+        (NETWORK_UNAVAILABLE, TaintEffect::NoSchedule, holds("NetworkUnavailable")),
     ]
     .into_iter()
     .filter(|(.., on)| *on)
     .map(|(key, effect, _)| (key, effect))
     .collect();
-    let ours = |t: &Taint| [UNSCHEDULABLE, UNREACHABLE, NOT_READY].contains(&t.key.as_str());
+    const OURS: [&str; 7] = [
+        UNSCHEDULABLE,
+        UNREACHABLE,
+        NOT_READY,
+        MEMORY_PRESSURE,
+        DISK_PRESSURE,
+        PID_PRESSURE,
+        NETWORK_UNAVAILABLE,
+    ];
+    let ours = |t: &Taint| OURS.contains(&t.key.as_str());
     let is_wanted = |t: &Taint| wanted.iter().any(|(k, e)| t.key == *k && t.effect == *e);
     let kept: Vec<Taint> =
         node.taints.iter().filter(|t| !ours(t) || is_wanted(t)).cloned().collect();
