@@ -18,6 +18,7 @@ use super::value::shown;
 use crate::api::corpus as api;
 use crate::container::corpus as container;
 use crate::controllers::corpus as controllers;
+use crate::report::printers::corpus as printers;
 use crate::scheduler::corpus as scheduler;
 
 /// No line of a corpus may be longer than this: 64 MiB.
@@ -49,6 +50,7 @@ pub static CORPORA: &[Corpus] = &[
         "field selectors: reading, matching, printing",
         api::selectors::check_field,
     ),
+    corpus("human-duration", "ages and durations as people read them", printers::check_duration),
     corpus("job-backoff", "how long a Job waits after failures", controllers::job_backoff::check),
     corpus(
         "job-indexes",
@@ -87,6 +89,8 @@ pub static CORPORA: &[Corpus] = &[
         "a pod's effective requests and limits, its class and priority",
         api::pod_resources::check,
     ),
+    corpus("printers-other", "rows of kubectl get, of all kinds but pods", printers::check_row),
+    corpus("printers-pod", "rows of kubectl get pods", printers::check_row),
     corpus("quantity", "quantities: reading, arithmetic, canonical form", api::quantity::check),
     corpus(
         "revision-hash",
