@@ -118,6 +118,55 @@ fn modules_use_only_what_stands_below_them() {
     assert!(wrong.is_empty(), "against the table of layers:\n{}", wrong.join("\n"));
 }
 
+/// Where the program meets the machine: the command line, scenario files, manifests that are read.
+const EDGES: &[&str] = &["main.rs", "cli/", "scenario/", "api/load/", "api/corpus/"];
+
+/// What a simulated script could reach the machine through.
+const MACHINE: &[&str] = &[
+    "fs",
+    "process",
+    "env",
+    "thread",
+    "os",
+    "io",
+    "net::Tcp",
+    "net::Udp",
+    "net::ToSocketAddrs",
+    "arch",
+    "ffi",
+];
+
+#[test]
+fn only_the_edges_touch_the_machine() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let name = path.to_string_lossy().into_owned();
+        if EDGES.iter().any(|edge| name.starts_with(edge)) {
+            continue;
+        }
+        for (number, line) in without_tests(&text).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let grouped = code.contains("std::{") || code.contains("std::net::{");
+            let reaches = |part: &&str| {
+                let named = format!("std::{part}");
+                code.match_indices(&named).any(|(at, _)| {
+                    let next = code[at + named.len()..].chars().next();
+                    part.contains("::") || !next.is_some_and(|c| c.is_alphanumeric() || c == '_')
+                }) || grouped
+                    && part.split("::").last().is_some_and(|last| {
+                        code.split(|c: char| !c.is_alphanumeric()).any(|word| {
+                            word.starts_with(last) && (word == last || part.contains("::"))
+                        })
+                    })
+            };
+            if let Some(part) = MACHINE.iter().find(|part| reaches(part)) {
+                wrong.push(format!("{name}:{}: std::{part}", number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the machine is reached from within:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_file_opens_with_what_it_is() {
     let bare: Vec<String> = sources()

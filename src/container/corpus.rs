@@ -220,8 +220,13 @@ fn play(case: &Value) -> Result<Played, String> {
     let mut played = Played::default();
     let mut world = World { now: start, network: &network, volumes: &mut volumes };
     let mut prepared = Ok(());
-    let started =
-        Container::start_with(&spec, &mut world, |tree| prepared = put_files(case, tree, start));
+    let started = Container::start_with(
+        &spec,
+        &mut world,
+        Some(&mut |tree| {
+            prepared = put_files(case, tree, start);
+        }),
+    );
     prepared?;
     let mut container = match started {
         Ok(container) => container,

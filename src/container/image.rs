@@ -157,6 +157,9 @@ fn with_devices(mut tree: Tree) -> Tree {
     }
     add(&mut tree, "/dev/fd", Kind::Link("/proc/self/fd".into()), 0o777);
     tree.put("/dev/termination-log", 0o666, b"", SimTime::ZERO).expect("/dev is a directory");
+    for path in super::os::ETC {
+        tree.put(path, 0o644, b"", SimTime::ZERO).expect("/etc is a directory");
+    }
     tree
 }
 

@@ -39,6 +39,9 @@ pub mod planned;
 mod process;
 mod regex;
 mod shell;
+mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use fs::{Errno, Ino, Mount, Thing, Tree, TreeError, VolumeId, Volumes};
@@ -50,7 +53,7 @@ pub use planned::Assumption;
 pub use process::{Ended, Pid, Signal};
 
 use fs::Files;
-use os::{Boot, Launch, Os, SinkId};
+use os::{Boot, Draws, Launch, Os, SinkId};
 use planned::Planned;
 use process::ExecError;
 
@@ -215,14 +218,14 @@ impl Container {
     /// # Errors
     /// When there is no such program; the container's state then is what [`StartError::runtime_message`] says.
     pub fn start(spec: &StartSpec<'_>, world: &mut World<'_>) -> Result<Self, StartError> {
-        Self::start_with(spec, world, |_| ())
+        Self::start_with(spec, world, None)
     }
 
     /// The same, with further files in the container.
     fn start_with(
         spec: &StartSpec<'_>,
         world: &mut World<'_>,
-        prepare: impl FnOnce(&mut Tree),
+        prepare: Option<&mut dyn FnMut(&mut Tree)>,
     ) -> Result<Self, StartError> {
         let image = image::image(spec.image);
         let service = catalogue::by_image(spec.image);
@@ -253,7 +256,10 @@ impl Container {
             return plan(Planned::service(service, spec.env, world.now), None);
         }
         let mut os = boot(spec, world);
-        prepare(&mut os.files.own);
+        if let Some(prepare) = prepare {
+            os.make_etc(world);
+            prepare(&mut os.files.own);
+        }
         if let Err(cause) = os.make_directory(spec.cwd, world) {
             return Err(StartError::WorkingDirectory { path: spec.cwd.into(), cause });
         }
@@ -477,39 +483,20 @@ pub fn hosts_file(ip: &str, hostname: &str, domain: &str, aliases: &[(&str, Vec<
     text
 }
 
-/// The kernel of a new container, with the files that the kubelet and the runtime make.
+/// The kernel of a new container.
 fn boot(spec: &StartSpec<'_>, world: &World<'_>) -> Os {
     let image = image::image(spec.image);
-    let mut tree = Tree::over(&image.tree);
-    let now = world.now;
-    let ip = spec.pod_ip.map(|ip| ip.to_string()).unwrap_or_default();
-    let domain = &world.network.cluster_domain;
-    let hosts = match spec.hosts {
-        "" => hosts_file(&ip, spec.hostname, "", &[]),
-        hosts => hosts.to_owned(),
-    };
-    let files = [
-        ("/etc/hostname", format!("{}\n", spec.hostname)),
-        ("/etc/hosts", hosts),
-        (
-            "/etc/resolv.conf",
-            format!(
-                "search {0}.svc.{domain} svc.{domain} {domain}\nnameserver {1}\noptions ndots:5\n",
-                spec.namespace, world.network.dns_server
-            ),
-        ),
-    ];
-    for (path, content) in files {
-        tree.put(path, 0o644, content.as_bytes(), now).expect("/etc of every image is a directory");
-    }
+    let tree = Tree::over(&image.tree);
     let (rng, key) = spec.random;
     Os::boot(Boot {
-        files: Files::new(tree, spec.mounts, world.volumes, now),
+        files: Files::new(tree, spec.mounts, world.volumes, world.now),
         image,
         hostname: spec.hostname.into(),
-        pod_ip: ip.into(),
+        pod_ip: spec.pod_ip,
+        namespace: spec.namespace.into(),
+        hosts: spec.hosts.into(),
         limits: spec.limits,
-        random: rng.stream("container", key),
+        random: Draws::new(rng, key),
         nslookup: spec.nslookup,
     })
 }

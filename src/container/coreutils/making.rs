@@ -352,7 +352,7 @@ pub(super) fn mktemp(call: &mut Call<'_, '_, '_>) -> Begun {
     for _ in 0..64 {
         let mut path = template.trim_end_matches('X').to_owned();
         for _ in 0..marks {
-            let i = usize::try_from(call.sys.os.random.below(62)).expect("below 62");
+            let i = usize::try_from(call.sys.os.random.stream().below(62)).expect("below 62");
             path.push(char::from(LETTERS[i]));
         }
         let made = if has('u') {

@@ -575,6 +575,8 @@ impl Tool {
                             continue;
                         }
                         Begun::Wait(waiting) => {
+                            // What waits has taken what it needs of them.
+                            self.environment = Vec::new();
                             self.state = State::Wait(Box::new(waiting));
                             continue;
                         }

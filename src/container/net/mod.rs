@@ -170,6 +170,11 @@ impl Network {
         self.black_holes.push((net, prefix.min(32)));
     }
 
+    /// Whether several endpoints may answer at an address.
+    pub(crate) fn has_choice(&self, to: SocketAddr) -> bool {
+        matches!(self.listeners.get(&to), Some(Listener::Forward(endpoints)) if endpoints.len() > 1)
+    }
+
     /// What an attempt to connect meets. `draw` chooses among several endpoints.
     pub(crate) fn reach(&self, to: SocketAddr, draw: u64) -> Reached {
         match self.listeners.get(&to) {

@@ -270,7 +270,7 @@ impl Os {
     /// Wakes those who wait at a pipe.
     fn wake_pipe(&mut self, p: PipeId) {
         let mut woken: Vec<Pid> = Vec::new();
-        for (&pid, proc) in &self.procs {
+        for (&pid, proc) in self.procs.iter() {
             let waits = match proc.phase {
                 Phase::Blocked(Wait::Readable(fd, _) | Wait::Writable(fd)) => {
                     self.waits_at(proc, fd, p)
@@ -576,7 +576,7 @@ impl Os {
                 let n = max.min(PIPE_BYTES);
                 let mut out = Vec::with_capacity(n + 8);
                 while out.len() < n {
-                    out.extend_from_slice(&self.random.word().to_le_bytes());
+                    out.extend_from_slice(&self.random.stream().word().to_le_bytes());
                 }
                 out.truncate(n);
                 Ok(out)

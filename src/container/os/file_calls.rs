@@ -43,7 +43,11 @@ impl Sys<'_, '_> {
         }
         let who = self.who();
         let cwd = self.cwd();
-        let place = self.os.files.place(self.world.volumes, &cwd, path, true, who)?;
+        let mut place = self.os.files.place(self.world.volumes, &cwd, path, true, who)?;
+        if !self.os.etc_made && place.path.starts_with("/etc/") {
+            self.os.make_etc(self.world);
+            place = self.os.files.place(self.world.volumes, &cwd, path, true, who)?;
+        }
         let access = mode.access;
         let Some(node) = place.node else {
             if !mode.create || path.ends_with('/') {
@@ -175,7 +179,8 @@ impl Sys<'_, '_> {
             return self.stat_fd(fd);
         }
         let node = self.node(path, follow)?;
-        self.os.files.stat(self.world.volumes, node)
+        let stat = self.os.files.stat(self.world.volumes, node)?;
+        Ok(if absolute.starts_with("/etc") { self.os.patch_etc(stat, self.world) } else { stat })
     }
 
     fn descriptor_of(&self, absolute: &str) -> Option<Fd> {
@@ -347,6 +352,7 @@ impl Sys<'_, '_> {
 
     /// A hard link.
     pub(crate) fn link(&mut self, from: &str, to: &str) -> Result<(), Errno> {
+        self.os.make_etc(self.world);
         let who = self.who();
         let cwd = self.cwd();
         let node = self.node(from, false)?;
@@ -356,6 +362,7 @@ impl Sys<'_, '_> {
 
     /// Moves a name.
     pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<(), Errno> {
+        self.os.make_etc(self.world);
         let who = self.who();
         let cwd = self.cwd();
         let from = self.os.files.place(

@@ -16,6 +16,7 @@
 //! the container's own.
 
 mod descriptors;
+mod etc;
 mod file_calls;
 mod locks;
 mod proc_calls;
@@ -23,6 +24,7 @@ mod procfs;
 mod socket_calls;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
 
 use super::NslookupStyle;
 use super::coreutils::Tool;
@@ -34,12 +36,14 @@ use super::net::{Listener, Network, Request};
 use super::planned::Assumption;
 use super::process::{Ended, Fd, Pid, Signal, SignalSet, Step, Wait};
 use super::shell::Shell;
+use super::table::Table;
 use crate::base::Str;
-use crate::base::rng::Stream;
+use crate::base::rng::{Rng, Stream};
 use crate::base::time::SimTime;
 pub(crate) use descriptors::PipeId;
 pub(crate) use descriptors::{Access, OpenMode, Read, Target};
 use descriptors::{FileId, OpenFile, Pipe};
+pub(crate) use etc::PATHS as ETC;
 pub(crate) use file_calls::Change;
 pub(crate) use proc_calls::FdPlan;
 pub(crate) use socket_calls::Connected;
@@ -94,7 +98,7 @@ pub(crate) struct Proc {
     /// The program, except while it runs.
     program: Option<Program>,
     pub(crate) argv: Vec<Str>,
-    fds: BTreeMap<Fd, Handle>,
+    fds: Table<Fd, Handle>,
     pub(crate) cwd: Str,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -156,15 +160,20 @@ pub(crate) struct Os {
     pub(crate) image: &'static Image,
     pub(crate) hostname: Str,
     pub(crate) limits: Limits,
-    pub(crate) random: Stream,
-    pub(crate) pod_ip: Str,
+    pub(crate) random: Draws,
+    pub(crate) pod_ip: Option<Ipv4Addr>,
+    pub(crate) namespace: Str,
+    /// What stands in /etc/hosts; empty for what a pod without further names has there.
+    hosts: Str,
+    /// The files in /etc that the runtime makes are there.
+    etc_made: bool,
     pub(crate) nslookup: NslookupStyle,
-    procs: BTreeMap<Pid, Proc>,
+    procs: Table<Pid, Box<Proc>>,
     next_pid: Pid,
     ready: VecDeque<Pid>,
     timers: BTreeSet<(SimTime, u64, Pid)>,
     timer_seq: u64,
-    open: BTreeMap<FileId, OpenFile>,
+    open: Table<FileId, OpenFile>,
     pipes: BTreeMap<PipeId, Pipe>,
     sockets: BTreeMap<u32, Socket>,
     fifos: BTreeMap<NodeId, PipeId>,
@@ -185,6 +194,33 @@ pub(crate) struct Os {
     pub(crate) complaints: Vec<String>,
 }
 
+/// Where random numbers come from: a stream of the container's own, begun with the first draw.
+#[derive(Clone, Debug)]
+pub(crate) enum Draws {
+    /// Nothing was drawn yet.
+    Unused(Rng, Str),
+    /// Under way.
+    Begun(Box<Stream>),
+}
+
+impl Draws {
+    /// The draws of the container with this key.
+    pub(crate) fn new(rng: Rng, key: &str) -> Self {
+        Self::Unused(rng, key.into())
+    }
+
+    /// The stream.
+    pub(crate) fn stream(&mut self) -> &mut Stream {
+        if let Self::Unused(rng, key) = self {
+            *self = Self::Begun(Box::new(rng.stream("container", key)));
+        }
+        match self {
+            Self::Begun(stream) => stream,
+            Self::Unused(..) => unreachable!("it was just begun"),
+        }
+    }
+}
+
 /// A port that a process listens on.
 #[derive(Clone, Debug)]
 struct Listening {
@@ -200,9 +236,11 @@ pub(crate) struct Boot {
     pub(crate) files: Files,
     pub(crate) image: &'static Image,
     pub(crate) hostname: Str,
-    pub(crate) pod_ip: Str,
+    pub(crate) pod_ip: Option<Ipv4Addr>,
+    pub(crate) namespace: Str,
+    pub(crate) hosts: Str,
     pub(crate) limits: Limits,
-    pub(crate) random: Stream,
+    pub(crate) random: Draws,
     pub(crate) nslookup: NslookupStyle,
 }
 
@@ -229,13 +267,16 @@ impl Os {
             limits: boot.limits,
             random: boot.random,
             pod_ip: boot.pod_ip,
+            namespace: boot.namespace,
+            hosts: boot.hosts,
+            etc_made: false,
             nslookup: boot.nslookup,
-            procs: BTreeMap::new(),
+            procs: Table::default(),
             next_pid: 1,
             ready: VecDeque::new(),
             timers: BTreeSet::new(),
             timer_seq: 0,
-            open: BTreeMap::new(),
+            open: Table::default(),
             pipes: BTreeMap::new(),
             sockets: BTreeMap::new(),
             fifos: BTreeMap::new(),
@@ -499,7 +540,7 @@ impl Os {
 
     /// What every process is doing, PID 1 first.
     pub(crate) fn describe(&self) -> String {
-        let one = |(pid, p): (&Pid, &Proc)| {
+        let one = |(pid, p): (&Pid, &Box<Proc>)| {
             let what = p.program.as_ref().map_or_else(|| "ended".to_owned(), Program::describe);
             let wait = match p.phase {
                 Phase::Blocked(Wait::Spinning) => " (busy, set aside)",

@@ -7,6 +7,7 @@ use crate::container::fs::{Errno, Kind};
 use crate::container::os::{Read, SinkId};
 use crate::container::process::{Ended, ExecError, Fd, Pid, Signal, SignalSet, Wait};
 use crate::container::shell::{Dialect, Shell};
+use crate::container::table::Table;
 
 /// What a forked child does with its descriptors: first the moves, then the closing.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +35,7 @@ impl Os {
             phase: Phase::Ready,
             program: None,
             argv: launch.argv.to_vec(),
-            fds: std::collections::BTreeMap::new(),
+            fds: Table::default(),
             cwd: launch.cwd.into(),
             uid: launch.uid,
             gid: launch.gid,
@@ -49,7 +50,7 @@ impl Os {
             stdio: Vec::new(),
             started: world.now,
         };
-        self.procs.insert(pid, proc);
+        self.procs.insert(pid, Box::new(proc));
         let mut sys = Sys { os: self, world, pid, slice: super::SLICE };
         let stdin = Target::Bytes(launch.stdin.to_vec());
         sys.install(stdin, Access { read: true, ..Access::default() }, 0);
@@ -237,7 +238,7 @@ impl Sys<'_, '_> {
         let pid = self.os.next_pid;
         self.os.next_pid += 1;
         let me = self.me();
-        let fds: std::collections::BTreeMap<Fd, Handle> = me
+        let fds: Table<Fd, Handle> = me
             .fds
             .iter()
             .filter(|(_, h)| exec.is_none() || !h.close_on_exec)
@@ -268,7 +269,7 @@ impl Sys<'_, '_> {
         for file in files {
             self.os.retain(file);
         }
-        self.os.procs.insert(pid, child);
+        self.os.procs.insert(pid, Box::new(child));
         self.os.ready.push_back(pid);
         self.work(20);
         Ok(pid)

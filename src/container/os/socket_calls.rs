@@ -30,14 +30,15 @@ impl Sys<'_, '_> {
             return Connected::Open(self.connect_local(to.port(), least));
         }
         // What listens in another container of the pod, or is planned, stands in the network.
-        let place = match self.os.pod_ip.parse() {
-            Ok(own) if to.ip().is_loopback() || to.ip().is_unspecified() => {
-                SocketAddr::new(own, to.port())
+        let place = match self.os.pod_ip {
+            Some(own) if to.ip().is_loopback() || to.ip().is_unspecified() => {
+                SocketAddr::new(own.into(), to.port())
             }
-            Ok(_) | Err(_) => to,
+            Some(_) | None => to,
         };
-        let draw = self.os.random.word();
-        match self.world.network.reach(place, draw) {
+        let network = self.world.network;
+        let draw = if network.has_choice(place) { self.os.random.stream().word() } else { 0 };
+        match network.reach(place, draw) {
             Reached::Refused => Connected::Refused,
             Reached::Nothing => Connected::Nothing,
             Reached::Open(listener) => {
@@ -50,7 +51,9 @@ impl Sys<'_, '_> {
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || ip.is_unspecified() || ip.to_string() == self.os.pod_ip.as_str()
+        ip.is_loopback()
+            || ip.is_unspecified()
+            || self.os.pod_ip.is_some_and(|own| ip == IpAddr::V4(own))
     }
 
     /// Whether a host answers a ping: this one, one outside, or one on which something listens. A Service's

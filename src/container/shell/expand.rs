@@ -444,7 +444,7 @@ impl Splitter<'_> {
 /// A random number, if the name is RANDOM and nothing has been assigned to it.
 pub(super) fn draw(vars: &Vars, sys: &mut Sys<'_, '_>, name: &str) -> Option<Str> {
     (name == "RANDOM" && vars.get_itself(name).is_none())
-        .then(|| sys.os.random.below(32_768).to_string().into())
+        .then(|| sys.os.random.stream().below(32_768).to_string().into())
 }
 
 /// The variables of an expansion, for arithmetic.

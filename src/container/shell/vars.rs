@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::Str;
+use crate::container::table::Table;
 
 /// The length of the name at the start of a text; 0 when there is none.
 pub(crate) fn name_len(text: &str) -> usize {
@@ -83,7 +84,7 @@ pub(crate) enum Key {
 /// All variables of a shell. Cloning is cheap; the first change after it copies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vars {
-    all: Arc<BTreeMap<Str, Var>>,
+    all: Arc<Table<Str, Var>>,
 }
 
 impl Vars {
@@ -119,12 +120,12 @@ impl Vars {
     /// A variable to be changed; made if it is not there.
     pub(crate) fn edit(&mut self, name: &str) -> &mut Var {
         let name: Str = self.resolve(name).into();
-        Arc::make_mut(&mut self.all).entry(name).or_insert_with(Var::unset)
+        Arc::make_mut(&mut self.all).get_or_insert_with(name, Var::unset)
     }
 
     /// The same without following references.
     pub(crate) fn edit_itself(&mut self, name: &str) -> &mut Var {
-        Arc::make_mut(&mut self.all).entry(name.into()).or_insert_with(Var::unset)
+        Arc::make_mut(&mut self.all).get_or_insert_with(name.into(), Var::unset)
     }
 
     /// Gives a variable a text.
@@ -174,7 +175,7 @@ impl Vars {
             return Err(ReadOnly(name.into()));
         }
         let name: Str = self.resolve(name).into();
-        Arc::make_mut(&mut self.all).remove(&name);
+        Arc::make_mut(&mut self.all).remove(name.as_str());
         Ok(())
     }
 

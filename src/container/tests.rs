@@ -1,0 +1,241 @@
+//! What scripts do in containers, told as facts.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::*;
+
+const START: SimTime = SimTime::from_secs(1_736_935_200);
+/// No test runs longer in virtual time.
+const BUDGET: Duration = Duration::from_secs(3600);
+
+/// What came of a script.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    out: String,
+    code: Option<u8>,
+    after: u64,
+}
+
+fn network() -> Network {
+    let mut network = Network::new();
+    let web = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 20));
+    network.set_name("web.default.svc.cluster.local", DnsRecord::one(web));
+    network.listen(SocketAddr::new(web, 80), Listener::Http([HttpRule::default()].into()));
+    network.black_hole(Ipv4Addr::new(10, 97, 0, 0), 16);
+    network
+}
+
+fn with_spec<T>(
+    image: &str,
+    argv: &[&str],
+    limits: Limits,
+    f: impl FnOnce(&StartSpec<'_>) -> T,
+) -> T {
+    let argv: Vec<Str> = argv.iter().map(|&a| a.into()).collect();
+    let env: [(Str, Str); 2] =
+        [("PATH".into(), "/usr/bin:/bin".into()), ("HOME".into(), "/root".into())];
+    f(&StartSpec {
+        image,
+        argv: Some(&argv),
+        env: &env,
+        cwd: "/",
+        uid: 0,
+        gid: 0,
+        hosts: "",
+        hostname: "pod-0",
+        pod_ip: Some(Ipv4Addr::new(10, 244, 1, 7)),
+        namespace: "default",
+        mounts: &[],
+        stdin: b"",
+        service: false,
+        limits,
+        random: (Rng::new(1), "test"),
+        nslookup: NslookupStyle::EveryDomain,
+    })
+}
+
+fn play(image: &str, argv: &[&str], limits: Limits) -> (Told, Container) {
+    let network = network();
+    let mut volumes = Volumes::new();
+    with_spec(image, argv, limits, |spec| {
+        let mut now = START;
+        let mut world = World { now, network: &network, volumes: &mut volumes };
+        let mut container = Container::start(spec, &mut world).expect("the shell is in the image");
+        let mut out = Vec::new();
+        loop {
+            let mut world = World { now, network: &network, volumes: &mut volumes };
+            let progress = container.run(&mut world);
+            let stdout = progress.output.into_iter().filter(|o| o.stream == OutputStream::Stdout);
+            stdout.for_each(|o| out.extend(o.bytes));
+            let code = progress.ended.map(Ended::code);
+            match progress.wake.filter(|at| code.is_none() && at.since(START) < BUDGET) {
+                Some(at) => now = at,
+                None => {
+                    let out = String::from_utf8_lossy(&out).into_owned();
+                    return (Told { out, code, after: now.since(START).as_secs() }, container);
+                }
+            }
+        }
+    })
+}
+
+fn sh(script: &str) -> Told {
+    play("busybox", &["sh", "-c", script], Limits::default()).0
+}
+
+fn check(shell: &str, script: &str, out: &str) {
+    let told = play("tools", &[shell, "-c", script], Limits::default()).0;
+    assert_eq!(told.out, out, "{shell} -c {script:?}");
+}
+
+#[test]
+fn a_script_reads_nothing_of_the_host() {
+    // The host's own files of these names, if it has them, say something else.
+    check("sh", "cat /etc/shadow /etc/os-release 2>&1 | wc -l", "2\n");
+    check("sh", "cat /etc/hostname; hostname", "pod-0\npod-0\n");
+    check(
+        "sh",
+        "ls -d /proc/self /proc/1 >/dev/null; tr '\\0' ' ' < /proc/1/cmdline | cut -c1-6",
+        "sh -c \n",
+    );
+    check("sh", "ls /work /usr/local/cargo /Users /root 2>/dev/null | wc -l", "1\n");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let told = sh("echo $PATH; env | wc -l");
+    assert!(!told.out.starts_with(&*path.to_string_lossy()), "{told:?}");
+}
+
+#[test]
+fn a_script_writes_nothing_to_the_host() {
+    let name = format!("/tmp/wavetank-reaches-the-host-{}", std::process::id());
+    let told = sh(&format!(
+        "echo x > {name}; mkdir {name}.d; cat {name}; kill -9 -1; rm -rf /* 2>/dev/null; ls /tmp 2>&1"
+    ));
+    assert!(told.out.starts_with("x\n"), "{told:?}");
+    assert!(!std::path::Path::new(&name).exists());
+    assert!(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml").exists());
+}
+
+#[test]
+fn a_script_reaches_no_address_outside() {
+    check("sh", "wget -q -O- http://example.com/ 2>/dev/null; echo $?", "1\n");
+    check(
+        "bash",
+        "curl -s http://127.0.0.1:22/; echo $?; exec 3<>/dev/tcp/8.8.8.8/53; echo $?",
+        "7\n1\n",
+    );
+}
+
+#[test]
+fn a_program_of_the_host_is_not_there() {
+    let absent = with_spec("busybox", &["/usr/bin/env-of-the-host"], Limits::default(), |spec| {
+        let (network, mut volumes) = (network(), Volumes::new());
+        Container::start(spec, &mut World { now: START, network: &network, volumes: &mut volumes })
+            .map(drop)
+    });
+    assert!(matches!(absent, Err(StartError::ExecutableNotFound { .. })));
+    check("sh", "git --version; python3 -V; cargo; echo $?", "127\n");
+}
+
+#[test]
+fn a_busy_loop_is_set_aside_and_reported() {
+    let limits = Limits { steps_per_instant: 10_000, ..Limits::default() };
+    let (told, container) = play("busybox", &["sh", "-c", "while true; do :; done"], limits);
+    assert_eq!((told.code, told.after), (None, 0));
+    assert!(container.complaints()[0].contains("busy loop"), "{:?}", container.complaints());
+}
+
+#[test]
+fn time_limits_end_programs_as_each_image_has_it() {
+    assert_eq!(
+        sh("timeout 3 sleep 10; echo $?"),
+        Told { out: "143\n".into(), code: Some(0), after: 3 }
+    );
+    let debian = ["sh", "-c", "timeout 3 sleep 10; echo $?; timeout 3 sleep 1; echo $?"];
+    let told = play("debian", &debian, Limits::default()).0;
+    assert_eq!(told, Told { out: "124\n0\n".into(), code: Some(0), after: 4 });
+    assert_eq!(sh("timeout 2 wget -q -O- http://10.97.0.1/; echo $?").after, 2);
+}
+
+#[test]
+fn processes_are_found_by_name_and_signalled() {
+    check(
+        "sh",
+        "sleep 100 & sleep 200 & pgrep -x sleep | wc -l; pkill sleep; wait; pidof sleep; echo $?",
+        "2\n1\n",
+    );
+    check("sh", "killall nosuch 2>&1", "killall: nosuch: no process killed\n");
+    check("bash", "sleep 9 & kill $!; wait $!; echo $?", "143\n");
+}
+
+#[test]
+fn servers_inside_are_reached_by_clients_inside() {
+    check("sh", "echo hello | nc -l -p 99 & sleep 1; nc 127.0.0.1 99 </dev/null; wait", "hello\n");
+    check(
+        "sh",
+        "mkdir /www; echo page > /www/index.html; httpd -p 8080 -h /www; wget -qO- http://localhost:8080/",
+        "page\n",
+    );
+    check(
+        "sh",
+        "nc -z 10.244.1.7 8080; echo $?; httpd -p 8080 -h /root; nc -z 10.244.1.7 8080; echo $?",
+        "1\n0\n",
+    );
+}
+
+#[test]
+fn what_listens_inside_is_seen_from_outside() {
+    let script = "printf 'HTTP/1.1 200 OK\\r\\n\\r\\n' | nc -l -p 8080";
+    let container = play("busybox", &["sh", "-c", script], Limits::default()).1;
+    let listening = container.listening(START);
+    let [(8080, Listener::Tcp(server))] = listening.as_slice() else { panic!("{listening:?}") };
+    assert!(server.banner.starts_with(b"HTTP/1.1 200"));
+}
+
+#[test]
+fn locks_keep_processes_apart() {
+    let script = "f() { flock -x 9; echo $1; sleep 2; }; (f a) 9>/tmp/l & (f b) 9>/tmp/l & wait; flock -n /tmp/l echo c";
+    assert_eq!(sh(script), Told { out: "a\nb\nc\n".into(), code: Some(0), after: 4 });
+    check("sh", "exec 9>/tmp/l; flock 9; flock -n /tmp/l true; echo $?", "1\n");
+}
+
+#[test]
+fn pings_are_counted_and_lost_ones_waited_for() {
+    let told = sh("ping -c 2 10.244.1.7 | tail -n 2 | head -n 1");
+    assert_eq!(
+        (told.out.as_str(), told.after),
+        ("2 packets transmitted, 2 packets received, 0% packet loss\n", 1)
+    );
+    assert_eq!(
+        sh("ping -c 1 -W 3 10.97.0.1 >/dev/null; echo $?"),
+        Told { out: "1\n".into(), code: Some(0), after: 3 }
+    );
+}
+
+#[test]
+fn names_are_looked_up_by_every_tool() {
+    check("bash", "wget -qO- web; curl -s web", "");
+    let network_tools =
+        "getent hosts web; host web; dig +short web.default.svc.cluster.local; dig +short nosuch";
+    let told = play("unknown/image", &["sh", "-c", network_tools], Limits::default()).0;
+    assert_eq!(
+        told.out,
+        "10.96.0.20      web.default.svc.cluster.local\nweb.default.svc.cluster.local has address 10.96.0.20\n10.96.0.20\n"
+    );
+}
+
+#[test]
+fn curl_tries_again_when_told_to() {
+    let told = play(
+        "tools",
+        &["sh", "-c", "curl -s --retry 2 --retry-connrefused http://web:81/; echo $?"],
+        Limits::default(),
+    )
+    .0;
+    assert_eq!(told, Told { out: "7\n".into(), code: Some(0), after: 3 });
+    check(
+        "sh",
+        "curl -s -o /dev/null -w '%{http_code} %{num_redirects}\\n' http://web/",
+        "200 0\n",
+    );
+}
