@@ -10,9 +10,8 @@
 use std::net::Ipv4Addr;
 
 use wavetank::base::Str;
-use wavetank::base::rng::Rng;
 use wavetank::base::time::SimTime;
-use wavetank::container::{Container, Limits, Network, NslookupStyle, StartSpec, Volumes, World};
+use wavetank::container::{Container, Network, StartSpec, Volumes, World};
 
 #[global_allocator]
 static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
@@ -36,19 +35,9 @@ fn with_spec<T>(script: &str, shell: &str, f: impl FnOnce(&StartSpec<'_>) -> T) 
         image: "tools",
         argv: Some(&argv),
         env: &env,
-        cwd: "/",
-        uid: 0,
-        gid: 0,
-        hosts: "",
         hostname: "counter-x7k2p",
         pod_ip: Some(Ipv4Addr::new(10, 244, 1, 7)),
-        namespace: "default",
-        mounts: &[],
-        stdin: b"",
-        service: false,
-        limits: Limits::default(),
-        random: (Rng::new(1), "counter"),
-        nslookup: NslookupStyle::EveryDomain,
+        ..StartSpec::default()
     })
 }
 

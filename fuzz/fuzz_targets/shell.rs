@@ -11,11 +11,9 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use wavetank::base::Str;
-use wavetank::base::rng::Rng;
 use wavetank::base::time::SimTime;
 use wavetank::container::{
-    Container, DnsRecord, HttpRule, Limits, Listener, Network, NslookupStyle, Signal, StartSpec,
-    Volumes, World,
+    Container, DnsRecord, HttpRule, Limits, Listener, Network, Signal, StartSpec, Volumes, World,
 };
 
 /// Instants at which a container may wake; a script that sleeps for less and less is cut there.
@@ -57,18 +55,10 @@ fuzz_target!(|data: &[u8]| {
         image: "tools",
         argv: Some(&argv),
         env: &env,
-        cwd: "/",
-        uid: 0,
-        gid: 0,
-        hostname: "pod-0",
         pod_ip: Some(Ipv4Addr::new(10, 244, 1, 7)),
-        namespace: "default",
-        mounts: &[],
         stdin: if by_input { script.as_bytes() } else { b"" },
-        service: false,
         limits: limits(),
-        random: (Rng::new(1), "fuzz"),
-        nslookup: NslookupStyle::EveryDomain,
+        ..StartSpec::default()
     };
     run(&spec, &network());
 });

@@ -111,6 +111,31 @@ pub struct StartSpec<'a> {
     pub nslookup: NslookupStyle,
 }
 
+impl Default for StartSpec<'_> {
+    /// A container without an image, alone in its pod: what a caller does not care about.
+    fn default() -> Self {
+        Self {
+            image: "",
+            argv: None,
+            env: &[],
+            cwd: "/",
+            uid: 0,
+            gid: 0,
+            hostname: "pod-0",
+            hosts: "",
+            pod_ip: None,
+            namespace: "default",
+            mounts: &[],
+            stdin: b"",
+            service: false,
+            behavior: None,
+            limits: Limits::default(),
+            random: (Rng::new(1), ""),
+            nslookup: NslookupStyle::default(),
+        }
+    }
+}
+
 /// Why a container's program, or a further command, could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {

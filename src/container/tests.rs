@@ -39,19 +39,9 @@ fn with_spec<T>(
         image,
         argv: Some(&argv),
         env: &env,
-        cwd: "/",
-        uid: 0,
-        gid: 0,
-        hosts: "",
-        hostname: "pod-0",
         pod_ip: Some(Ipv4Addr::new(10, 244, 1, 7)),
-        namespace: "default",
-        mounts: &[],
-        stdin: b"",
-        service: false,
         limits,
-        random: (Rng::new(1), "test"),
-        nslookup: NslookupStyle::EveryDomain,
+        ..StartSpec::default()
     })
 }
 
