@@ -261,7 +261,9 @@ impl Container {
             let (rng, key) = spec.random;
             let mut stream = rng.stream("behavior", key);
             let program = told.program(service, spec.service, attempt, &mut stream);
-            return plan(Planned::told(program, world.now), None);
+            let image = Str::from(spec.image);
+            let length = told.assumes_length(&program).then_some(Assumption::Length { image });
+            return plan(Planned::told(program, world.now), length);
         }
         let argv: Vec<Str> = match (spec.argv, service) {
             (None, Some(service)) => {

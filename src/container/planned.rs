@@ -30,6 +30,11 @@ pub enum Assumption {
         /// The image.
         image: Str,
     },
+    /// A program of which the user tells something, but not how long it runs, runs for [`ASSUMED_TASK`].
+    Length {
+        /// The image.
+        image: Str,
+    },
     /// A command in a script runs for [`ASSUMED_COMMAND`], prints nothing and succeeds.
     Command {
         /// Its name.
@@ -50,6 +55,13 @@ impl std::fmt::Display for Assumption {
                 write!(
                     f,
                     "image {image} is not known: its program is assumed to run for {} s and to exit with 0",
+                    ASSUMED_TASK.as_secs()
+                )
+            }
+            Self::Length { image } => {
+                write!(
+                    f,
+                    "what the program of image {image} does is told, but not how long: it is assumed to run for {} s",
                     ASSUMED_TASK.as_secs()
                 )
             }

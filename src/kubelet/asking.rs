@@ -102,6 +102,13 @@ impl Worker {
                         };
                         return self.asking.push(Asking(what));
                     }
+                    None if self.ended_at(ask.container) == Some(now) => {
+                        // Of what happens at one instant the probe comes first: the program that ends
+                        // now still answered it as before.
+                        let unsaid = Answer { ok: None, text: String::new(), lasting: false };
+                        self.probes.answer(ask, &spec, &unsaid);
+                        return;
+                    }
                     None => Answer {
                         ok: None,
                         text: "rpc error: code = Unknown desc = failed to exec in container: \
@@ -191,6 +198,11 @@ impl Worker {
         if let Some(change) = self.probes.answer(ask, &spec, answer) {
             self.probe_changed(change, d);
         }
+    }
+
+    /// When the latest run of a container ended.
+    fn ended_at(&self, n: Nth) -> Option<SimTime> {
+        self.actual.current(n)?.exited()?.finished_at
     }
 
     /// Whether the latest run of a container has ended.

@@ -233,7 +233,9 @@ impl Body {
         let assumptions = self.inside.assumptions();
         for assumption in assumptions.iter().skip(self.told.0) {
             let subject = match assumption {
-                inside::Assumption::Service { image } | inside::Assumption::Task { image } => image,
+                inside::Assumption::Service { image }
+                | inside::Assumption::Task { image }
+                | inside::Assumption::Length { image } => image,
                 inside::Assumption::Command { name } => name,
             };
             d.assume(w.cause, subject, &assumption.to_string());

@@ -126,6 +126,11 @@ impl Behavior {
             || stop_code.is_some()
     }
 
+    /// Whether nothing that was told says how long the program runs, though it ends.
+    pub(crate) fn assumes_length(&self, program: &Program) -> bool {
+        self.duration.is_none() && program.ends.is_some()
+    }
+
     /// What the run after `attempt` others does. What is not told is as the catalogue has it for `known`;
     /// else a `service` runs until it is stopped and a task ends by itself.
     pub(crate) fn program(
@@ -231,6 +236,8 @@ mod tests {
         assert_eq!(program(&[("exitCode", "3")], true, 0).ends, Some((ASSUMED_TASK, 3)));
         assert_eq!(program(&[("duration", "9s")], true, 0).ends, Some((secs(9), 0)));
         assert_eq!(program(&[("duration", "forever"), ("exitCode", "1")], false, 0).ends, None);
+        let assumes = |keys: &[(&str, &str)]| told(keys).assumes_length(&program(keys, false, 0));
+        assert!(assumes(&[("exitCode", "1")]) && !assumes(&[("duration", "1s")]));
     }
 
     #[test]
