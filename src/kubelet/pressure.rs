@@ -83,10 +83,9 @@ impl Uses {
         self.first_over(allowed, now).map(|at| phases.eviction_from(at))
     }
 
-    /// When more than `allowed` is first used, to the second.
+    /// When more than `allowed` is first used, to the millisecond.
     pub(super) fn first_over(&self, allowed: i64, now: SimTime) -> Option<SimTime> {
-        let over =
-            |seconds: u64| self.total(now.saturating_add(Duration::from_secs(seconds))) > allowed;
+        let over = |ms: u64| self.total(now.saturating_add(Duration::from_millis(ms))) > allowed;
         if self.of.is_empty() || !over(FAR) {
             return None;
         }
@@ -96,12 +95,12 @@ impl Uses {
             let middle = low.midpoint(high);
             if over(middle) { high = middle } else { low = middle + 1 }
         }
-        Some(now.saturating_add(Duration::from_secs(low)))
+        Some(now.saturating_add(Duration::from_millis(low)))
     }
 }
 
-/// So many seconds ahead pressure is looked for: ten years.
-const FAR: u64 = 10 * 366 * 86_400;
+/// So many milliseconds ahead pressure is looked for: ten years.
+const FAR: u64 = 10 * 366 * 86_400_000;
 
 /// The order in which pods are evicted; the least goes first.
 pub(super) fn rank(pod: &Pod, used: i64) -> (bool, i32, i64) {
@@ -166,10 +165,11 @@ mod tests {
     #[test]
     fn the_time_of_too_much_is_computed() {
         let at = |all: &[&str], allowed: i64| {
-            uses(all).first_over(allowed << 20, SimTime::from_secs(100)).map(|t| t.as_secs() - 100)
+            let at = uses(all).first_over(allowed << 20, SimTime::from_secs(100));
+            at.map(|t| t.since(SimTime::from_secs(100)).as_millis())
         };
-        assert_eq!(at(&["10Mi", "10Mi +1Mi/s"], 50), Some(31));
-        assert_eq!(at(&["10Mi +1Mi/s", "10Mi +1Mi/s"], 50), Some(16));
+        assert_eq!(at(&["10Mi", "10Mi +1Mi/s"], 50), Some(30_001));
+        assert_eq!(at(&["10Mi +1Mi/s", "10Mi +1Mi/s"], 50), Some(15_001));
         assert_eq!(at(&["60Mi"], 50), Some(0));
         assert_eq!(at(&["10Mi +1Mi/s max 50Mi"], 50), None);
         assert_eq!(at(&[], 0), None);

@@ -22,6 +22,7 @@ const POD: &[(&str, &[&str], &str)] = &[
     ("hostPID", &["false"], "processes of the node are not seen"),
     ("hostIPC", &["false"], "the node's IPC is not shared"),
     ("shareProcessNamespace", &["false"], "containers do not see each other's processes"),
+    ("hostUsers", &["true"], "users inside are those of the node"),
     ("runtimeClassName", &[], "every pod has the same runtime"),
     ("dnsConfig", &["{}"], "every pod asks the cluster's DNS"),
     ("dnsPolicy", &["\"ClusterFirst\""], "every pod asks the cluster's DNS"),
