@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::process::Signal;
+use crate::base::Str;
 
 /// What a port speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -349,16 +350,52 @@ pub(crate) fn by_image(name: &str) -> Option<&'static Service> {
 }
 
 /// The service that a command starts: its program, perhaps behind an entrypoint script.
-pub(crate) fn by_command(argv: &[crate::base::Str]) -> Option<&'static Service> {
+pub(crate) fn by_command(argv: &[Str]) -> Option<&'static Service> {
     argv.iter().take(3).find_map(|word| {
         let name = word.rsplit('/').next().unwrap_or(word);
         SERVICES.iter().find(|s| s.programs.iter().any(|p| *p == word || *p == name))
     })
 }
 
+/// `python -m http.server` as the server of files that it is: the command of one that does the same.
+pub(crate) fn http_server(argv: &[Str]) -> Option<Vec<Str>> {
+    let program = argv.first()?.rsplit('/').next()?;
+    let rest = argv.get(1..)?;
+    let module = rest.iter().position(|a| a == "-m")?;
+    if !program.starts_with("python") || rest.get(module + 1)? != "http.server" {
+        return None;
+    }
+    let (mut port, mut folder) = (Str::new_static("8000"), Str::new_static("."));
+    let mut options = rest[module + 2..].iter();
+    while let Some(option) = options.next() {
+        match option.as_str() {
+            "-d" | "--directory" => folder = options.next()?.clone(),
+            "-b" | "--bind" => drop(options.next()),
+            word if word.bytes().all(|b| b.is_ascii_digit()) => port = option.clone(),
+            _ => {}
+        }
+    }
+    let words = ["httpd".into(), "-f".into(), "-p".into(), port, "-h".into(), folder];
+    Some(words.to_vec())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pythons_server_of_files_is_known() {
+        let server = |words: &[&str]| {
+            let argv: Vec<Str> = words.iter().map(|&w| w.into()).collect();
+            http_server(&argv).map(|argv| argv.join(" "))
+        };
+        assert_eq!(server(&["python3", "-m", "http.server"]).unwrap(), "httpd -f -p 8000 -h .");
+        assert_eq!(
+            server(&["/usr/bin/python", "-u", "-m", "http.server", "80", "-d", "/w"]).unwrap(),
+            "httpd -f -p 80 -h /w"
+        );
+        assert_eq!(server(&["python3", "app.py"]), None);
+    }
 
     #[test]
     fn services_are_found_by_image_or_program() {

@@ -282,6 +282,8 @@ impl Container {
         {
             return plan(Planned::service(service, spec.env, world.now), None);
         }
+        let server = if image.complete { None } else { catalogue::http_server(&argv) };
+        let argv = server.unwrap_or(argv);
         let mut os = boot(spec, world);
         if let Some(prepare) = prepare {
             os.make_etc(world);

@@ -70,6 +70,12 @@ pub fn dial(network: &Network, to: std::net::SocketAddr, path: Option<&str>) -> 
                 Dialled::Answered { status: reply.status, delay: reply.delay }
             }
         },
+        Reached::Open(Listener::Tcp(server)) if path.is_some() => {
+            match net::http::status(&server.banner) {
+                Some(status) => Dialled::Answered { status, delay: std::time::Duration::ZERO },
+                None => Dialled::Open,
+            }
+        }
         Reached::Open(_) => Dialled::Open,
     }
 }

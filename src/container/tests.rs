@@ -180,6 +180,12 @@ fn what_listens_inside_is_seen_from_outside() {
     let listening = container.listening(START);
     let [(8080, Listener::Tcp(server))] = listening.as_slice() else { panic!("{listening:?}") };
     assert!(server.banner.starts_with(b"HTTP/1.1 200"));
+    let mut network = network();
+    let at: SocketAddr = ([10, 244, 1, 7], 8080).into();
+    network.listen(at, listening[0].1.clone());
+    let answered = Dialled::Answered { status: 200, delay: Duration::ZERO };
+    assert_eq!(dial(&network, at, Some("/healthz")), answered);
+    assert_eq!(dial(&network, at, None), Dialled::Open);
 }
 
 #[test]
@@ -215,6 +221,66 @@ fn names_are_looked_up_by_every_tool() {
 }
 
 #[test]
+fn bash_puts_text_before_and_after_each_element() {
+    check(
+        "bash",
+        r#"a=(1 2); printf '%s ' "${a[@]/#/n}" "${a[@]/%/z}" "${a[@]//}""#,
+        "n1 n2 1z 2z 1 2 ",
+    );
+}
+
+#[test]
+fn errors_are_trapped_where_they_are_seen() {
+    check(
+        "bash",
+        "set -E; trap 'echo err' ERR; echo x | false; f() { false; true; }; f | cat; (false)",
+        "err\nerr\nerr\nerr\n",
+    );
+    check("bash", r#"trap 'echo "$BASH_COMMAND"' ERR; false; test 1 = 2"#, "false\ntest 1 = 2\n");
+}
+
+#[test]
+fn jobs_are_seen_in_a_substitution() {
+    let script = "sleep 100 & sleep 200 & kill $(jobs -p); wait; echo over";
+    assert_eq!(sh(script), Told { out: "over\n".into(), code: Some(0), after: 0 });
+}
+
+#[test]
+fn a_double_bracket_of_ash_is_a_test_with_operators() {
+    check(
+        "sh",
+        "[[ 1 -lt 2 && x = x ]] && echo and; [[ a = b || c = c ]] && echo or; set -n; echo never",
+        "and\nor\n",
+    );
+}
+
+#[test]
+fn a_broken_pipe_ends_its_writer_in_silence() {
+    let script = "(sleep 5; echo hi) | { read -t 2 x; echo $?; } 2>&1";
+    assert_eq!(sh(script), Told { out: "1\n".into(), code: Some(0), after: 5 });
+}
+
+#[test]
+fn a_working_directory_that_is_missing_is_made() {
+    let spec = StartSpec { image: "busybox", cwd: "/not/there", ..StartSpec::default() };
+    let argv: [Str; 3] = ["sh".into(), "-c".into(), "pwd".into()];
+    let (network, mut volumes) = (network(), Volumes::new());
+    let mut world = World { now: START, network: &network, volumes: &mut volumes };
+    let spec = StartSpec { argv: Some(&argv), ..spec };
+    let mut container = Container::start(&spec, &mut world).expect("it is made");
+    assert_eq!(container.run(&mut world).output[0].bytes, b"/not/there\n");
+}
+
+#[test]
+fn files_of_etc_are_made_when_they_are_looked_at() {
+    check(
+        "sh",
+        "[ -s /etc/hosts ] && grep -c pod-0 /etc/hosts; cd /etc; grep -c ndots resolv.conf; mv hosts /h; grep -c pod-0 /h",
+        "1\n1\n1\n",
+    );
+}
+
+#[test]
 fn curl_tries_again_when_told_to() {
     let told = play(
         "tools",
@@ -228,4 +294,14 @@ fn curl_tries_again_when_told_to() {
         "curl -s -o /dev/null -w '%{http_code} %{num_redirects}\\n' http://web/",
         "200 0\n",
     );
+}
+
+#[test]
+fn letters_beyond_ascii_are_options_that_nobody_knows() {
+    check(
+        "sh",
+        "for t in timeout nice kill pgrep nc wget ping flock time watch setsid httpd; do $t -é 1 x >/dev/null 2>&1; done; echo over",
+        "over\n",
+    );
+    check("bash", "curl -é x 2>/dev/null; echo $?", "2\n");
 }

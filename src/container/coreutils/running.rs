@@ -37,12 +37,12 @@ pub(super) fn nice(call: &mut Call<'_, '_, '_>) -> Begun {
         Some(word) if word.starts_with("-n") || word.starts_with("--adjustment=") => {
             rest = &rest[1..];
         }
-        Some(word) if word.len() > 1 && word[1..].bytes().all(|b| b.is_ascii_digit()) => {
-            if word.starts_with('-') {
+        Some(word) => {
+            let number = word.strip_prefix('-').filter(|n| !n.is_empty());
+            if number.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())) {
                 rest = &rest[1..];
             }
         }
-        Some(_) => {}
     }
     run(call, rest, "[-n ADJUST] [PROG ARGS]")
 }
@@ -123,40 +123,40 @@ fn read_timeout(call: &mut Call<'_, '_, '_>, failure: u8) -> Result<Told, Begun>
     let mut at = 0;
     while let Some(arg) = args.get(at).filter(|a| a.starts_with('-') && a.len() > 1) {
         at += 1;
+        // A long option goes by its first letter.
         let (name, inline) = match arg.strip_prefix("--") {
             Some("") => break,
             Some(long) => match long.split_once('=') {
-                Some((name, value)) => (&name[..1], Some(Str::from(value))),
-                None => (&long[..1], None),
+                Some((name, value)) => (name.chars().next(), Some(Str::from(value))),
+                None => (long.chars().next(), None),
             },
-            None => match &arg[2..] {
-                "" => (&arg[1..2], None),
-                rest => (&arg[1..2], Some(rest.into())),
-            },
+            None => {
+                let mut letters = arg[1..].chars();
+                let letter = letters.next();
+                (letter, Some(letters.as_str()).filter(|rest| !rest.is_empty()).map(Str::from))
+            }
         };
+        let name = name.unwrap_or('-');
         match name {
-            "p" => told.preserve = true,
-            "f" | "v" => {}
-            "s" | "k" | "t" => {
+            'p' => told.preserve = true,
+            'f' | 'v' => {}
+            's' | 'k' | 't' => {
                 let value = inline.unwrap_or_else(|| {
                     at += 1;
                     args.get(at - 1).cloned().unwrap_or_default()
                 });
                 let fine = match name {
-                    "s" => signal(&value).map(|s| told.signal = s),
-                    "k" => durations::one(&value).map(|d| told.kill_after = Some(d)),
+                    's' => signal(&value).map(|s| told.signal = s),
+                    'k' => durations::one(&value).map(|d| told.kill_after = Some(d)),
                     _ => durations::one(&value).map(|d| told.after = d),
                 };
                 if fine.is_none() {
-                    let what = if name == "s" { "bad signal name" } else { "invalid number" };
+                    let what = if name == 's' { "bad signal name" } else { "invalid number" };
                     call.err(&format!("{what} '{value}'"));
                     return Err(Begun::Exit(failure));
                 }
             }
-            other => {
-                let letter = other.chars().next().unwrap_or('-');
-                return Err(call.bad_option(letter, TIMEOUT, failure));
-            }
+            other => return Err(call.bad_option(other, TIMEOUT, failure)),
         }
     }
     let Some(length) = args.get(at) else { return Err(call.usage(TIMEOUT, failure)) };

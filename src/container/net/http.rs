@@ -140,6 +140,13 @@ pub(crate) fn answer(rules: &[HttpRule], request: &Received) -> HttpReply {
     }
 }
 
+/// The status of an answer in HTTP, if these bytes are the beginning of one.
+pub(crate) fn status(answer: &[u8]) -> Option<u16> {
+    let line = answer.split(|b| *b == b'\n').next()?;
+    let line = std::str::from_utf8(line).ok()?;
+    line.strip_prefix("HTTP/")?.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The bytes of an answer; without the body for HEAD.
 pub(crate) fn render(reply: &HttpReply, head_only: bool) -> Vec<u8> {
     let mut out = format!(

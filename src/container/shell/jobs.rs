@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Shell;
-use super::ast::NodeRef;
+use super::ast::{NodeRef, Word};
 use super::machine::{Flow, Frame, FrameKind};
 use super::vars::Value;
 use crate::base::Str;
@@ -186,6 +186,16 @@ impl Shell {
             }
             let mut child = self.subshell(Some(Arc::clone(command)));
             child.line = node.line;
+            // A simple command fails in the eyes of the pipeline alone; a function's own commands have traps.
+            if let super::ast::NodeKind::Simple(simple) = &command.kind
+                && !simple
+                    .words
+                    .first()
+                    .and_then(Word::as_literal)
+                    .is_some_and(|name| self.functions.contains_key(name))
+            {
+                child.traps.reset(super::traps::Event::Err);
+            }
             if let Some(frame) = child.frames.last_mut() {
                 frame.tested = tested;
             }

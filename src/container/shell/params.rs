@@ -236,7 +236,8 @@ impl Expander<'_, '_, '_> {
             ParamOp::Replace { anchor, pattern, with } => {
                 let source = self.pattern(pattern)?;
                 let with = self.text(with, Ctx::PLAIN)?;
-                if source.is_empty() {
+                // Nothing is found nowhere, but at an end it is always there.
+                if source.is_empty() && matches!(anchor, Anchor::First | Anchor::All) {
                     return Ok(held);
                 }
                 let pattern = Pattern::new(&source, self.shell.options.extglob);

@@ -10,6 +10,7 @@ use super::machine::{Flow, Frame, FrameKind, Leave};
 use super::redirect::{Made, RedirectRun};
 use super::vars::{Key, Value, Var, name_len};
 use crate::base::Str;
+use crate::container::coreutils::Tool;
 use crate::container::fs::Errno;
 use crate::container::os::{Program, Sys};
 use crate::container::process::{ExecError, Wait};
@@ -541,7 +542,7 @@ impl Shell {
         let file = match sys.find_program(name, &path) {
             Ok(file) => file,
             Err(error) => {
-                if let Some(program) = self.assume(sys, name, &error) {
+                if let Some(program) = self.assume(sys, fields, env, &error) {
                     return Ok(program);
                 }
                 return Err(self.not_found(sys, name, &error, bash_empty_path));
@@ -556,7 +557,7 @@ impl Shell {
             }
             Err(error) => {
                 if name.contains('/')
-                    && let Some(program) = self.assume(sys, name, &error)
+                    && let Some(program) = self.assume(sys, fields, env, &error)
                 {
                     return Ok(program);
                 }
@@ -566,11 +567,20 @@ impl Shell {
     }
 
     /// In an image that is not known, a command that is not there is taken for one of its own.
-    fn assume(&self, sys: &mut Sys<'_, '_>, name: &str, error: &ExecError) -> Option<Program> {
+    fn assume(
+        &self,
+        sys: &mut Sys<'_, '_>,
+        fields: &[Str],
+        env: &[(Str, Str)],
+        error: &ExecError,
+    ) -> Option<Program> {
         if sys.os.image.complete || !matches!(error, ExecError::File(Errno::NoEnt)) {
             return None;
         }
-        Some(Program::Tool(Box::new(crate::container::coreutils::Tool::assumed(sys, name))))
+        if let Some(argv) = crate::container::catalogue::http_server(fields) {
+            return Some(Program::Tool(Box::new(Tool::new("httpd", &argv, env))));
+        }
+        Some(Program::Tool(Box::new(Tool::assumed(sys, &fields[0]))))
     }
 
     fn not_found(
@@ -666,7 +676,7 @@ impl Shell {
                 loaded => loaded,
             });
         let loaded = match loaded {
-            Err(error) => self.assume(sys, &rest[0], &error).ok_or(error),
+            Err(error) => self.assume(sys, rest, &env, &error).ok_or(error),
             ok => ok,
         };
         match loaded {
