@@ -4,6 +4,7 @@
 
 pub mod cron_decision;
 pub mod cron_fire;
+pub mod intorpercent;
 pub mod job_backoff;
 pub mod job_indexes;
 pub mod job_pod_failure_policy;
@@ -48,6 +49,11 @@ mod tests {
     #[test]
     fn cron_jobs_decide_as_recorded() {
         check("cron-decision-a.jsonl.zst", cron_decision::check, 1000);
+    }
+
+    #[test]
+    fn percentages_are_rounded_as_recorded() {
+        check("intorpercent-a.jsonl.zst", intorpercent::check, 1000);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! slice. Which Services a pod belongs to is kept in an index ([`index`]), so that a pod's change costs
 //! its own Services and not all of them; what the slices should be is planned in [`plan`].
 //!
-//! Left out: topology hints, dual-stack addresses, and the legacy Endpoints objects.
+//! A Service whose traffic is to stay close has hints by zone and node. Left out: the older
+//! `topology-mode` annotation, dual-stack addresses, and the legacy Endpoints objects.
 
 mod index;
 mod plan;

@@ -14,10 +14,17 @@ const MAX_ENDPOINTS: usize = 100;
 type Endpoint = wire::discovery::Endpoint;
 type Port = wire::discovery::EndpointPort;
 
-/// The requests that make the slices of a Service what they should be; none when they are.
-///
-/// Follows `reconciler.reconcile`: endpoints that stand in a slice stay there and are updated in place,
-/// new ones fill slices up, a slice without endpoints goes unless it is the only one.
+/// What is to be done to the slices of one way of mapping ports.
+#[derive(Debug, Default)]
+struct Changes {
+    create: Vec<Slice>,
+    update: Vec<Slice>,
+    unchanged: Vec<Arc<Slice>>,
+    delete: Vec<Arc<Slice>>,
+}
+
+/// The requests that make the slices of a Service what they should be; none when they are
+/// (`reconcileByAddressType`, `finalize`).
 pub(super) fn plan(
     service: &Service,
     pods: &[&Arc<Pod>],
@@ -31,38 +38,156 @@ pub(super) fn plan(
         let group = wanted.entry(group_of(&ports)).or_insert_with(|| (ports, Vec::new()));
         group.1.push(endpoint(service, pod, zone));
     }
-    let mut requests = Vec::new();
-    let mut left: Vec<&Arc<Slice>> = slices.to_vec();
     let meta = slice_meta(service, now);
-    for (group, (ports, mut endpoints)) in wanted {
-        let (mine, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|s| {
-            group_of(s.body.ports.as_deref().unwrap_or_default()) == group || is_empty(s)
-        });
+    let mut changes = Changes::default();
+    let mut left: Vec<&Arc<Slice>> = slices.to_vec();
+    for (group, (ports, endpoints)) in wanted {
+        let (mine, others): (Vec<_>, Vec<_>) = left
+            .into_iter()
+            .partition(|s| group_of(s.body.ports.as_deref().unwrap_or_default()) == group);
         left = others;
-        for slice in mine {
-            let kept = take_kept(slice, &mut endpoints);
-            let room = MAX_ENDPOINTS.saturating_sub(kept.len()).min(endpoints.len());
-            let all: Vec<Endpoint> = kept.into_iter().chain(endpoints.drain(..room)).collect();
-            if all.is_empty() {
-                left.push(slice);
-            } else {
-                requests.extend(update(slice, &meta, all, &ports));
-            }
-        }
-        for chunk in endpoints.chunks(MAX_ENDPOINTS) {
-            requests.push(create(&meta, chunk.to_vec(), &ports));
-        }
+        reconcile(&mine, endpoints, &ports, &meta, &mut changes);
     }
-    let some =
-        requests.iter().any(|r| matches!(r, Request::Create(_))) || slices.len() > left.len();
+    changes.delete.extend(left.into_iter().cloned());
     // The last slice stays, empty, as a placeholder.
-    let placeholder = if some { None } else { left.pop() };
-    match placeholder {
-        Some(slice) => requests.extend(update(slice, &meta, Vec::new(), &[])),
-        None if !some => requests.push(create(&meta, Vec::new(), &[])),
-        None => {}
+    if changes.delete.len() == slices.len() && changes.create.is_empty() {
+        let placeholder = new_slice(&meta, &[]);
+        let stands =
+            |s: &Arc<Slice>| s.body == placeholder.body && s.meta.labels == placeholder.meta.labels;
+        if changes.delete.len() == 1 && stands(&changes.delete[0]) {
+            changes.delete.clear();
+        } else {
+            changes.create.push(placeholder);
+        }
     }
-    requests.extend(left.iter().map(|slice| Request::Delete {
+    hint(service, &mut changes);
+    finish(service, changes, &meta)
+}
+
+/// Divides endpoints over slices (`reconcileByPortMapping`): those that stand somewhere stay there, new
+/// ones go where something changes anyway, then where they all fit, then into new slices.
+fn reconcile(
+    mine: &[&Arc<Slice>],
+    mut endpoints: Vec<Endpoint>,
+    ports: &[Port],
+    meta: &Meta,
+    changes: &mut Changes,
+) {
+    let (mut update, mut unchanged) = (Vec::new(), Vec::new());
+    for slice in mine {
+        let kept = take_kept(slice, &mut endpoints);
+        let before = slice.body.endpoints.as_deref().unwrap_or_default();
+        if kept.as_slice() == before && slice.meta.labels == meta.labels {
+            unchanged.push(Arc::clone(slice));
+        } else if kept.is_empty() && !before.is_empty() {
+            changes.delete.push(Arc::clone(slice));
+        } else {
+            update.push(changed(slice, meta, kept, ports));
+        }
+    }
+    // The fullest come first (`endpointSliceEndpointLen`).
+    update.sort_by_key(|s: &Slice| std::cmp::Reverse(len(s)));
+    for slice in &mut update {
+        fill(slice, &mut endpoints);
+    }
+    while !endpoints.is_empty() {
+        let fits = (endpoints.len() < MAX_ENDPOINTS)
+            .then(|| fullest_that_fits(&unchanged, endpoints.len()))
+            .flatten();
+        if let Some(i) = fits {
+            let slice = unchanged.remove(i);
+            let kept = slice.body.endpoints.clone().unwrap_or_default();
+            let mut slice = changed(&slice, meta, kept, ports);
+            fill(&mut slice, &mut endpoints);
+            update.push(slice);
+        } else {
+            let mut slice = new_slice(meta, ports);
+            fill(&mut slice, &mut endpoints);
+            changes.create.push(slice);
+        }
+    }
+    changes.update.extend(update);
+    changes.unchanged.extend(unchanged);
+}
+
+/// The slice that is fullest once so many more are in it, within the limit (`getSliceToFill`).
+fn fullest_that_fits(slices: &[Arc<Slice>], more: usize) -> Option<usize> {
+    let room = |s: &Slice| MAX_ENDPOINTS.checked_sub(len(s) + more);
+    let fitting = slices.iter().enumerate().filter_map(|(i, s)| Some((room(s)?, i)));
+    fitting.filter(|(left, _)| *left < MAX_ENDPOINTS).min().map(|(_, i)| i)
+}
+
+fn len(slice: &Slice) -> usize {
+    slice.body.endpoints.as_ref().map_or(0, Vec::len)
+}
+
+/// Moves endpoints into a slice until it is full.
+fn fill(slice: &mut Slice, endpoints: &mut Vec<Endpoint>) {
+    let room = MAX_ENDPOINTS.saturating_sub(len(slice)).min(endpoints.len());
+    if room > 0 {
+        let body = Arc::make_mut(&mut slice.body);
+        body.endpoints.get_or_insert_default().extend(endpoints.drain(..room));
+    }
+}
+
+/// Says for which zones, and nodes, endpoints are meant (`trafficdist.ReconcileHints`).
+fn hint(service: &Service, changes: &mut Changes) {
+    let wanted = service.body.spec.as_ref().and_then(|s| s.traffic_distribution.as_deref());
+    let close = match wanted {
+        Some("PreferClose" | "PreferSameZone") => Some(false),
+        Some("PreferSameNode") => Some(true),
+        _ => None,
+    };
+    let hinted = |slice: &Slice| {
+        let mut new = slice.clone();
+        let body = Arc::make_mut(&mut new.body);
+        for endpoint in body.endpoints.iter_mut().flatten() {
+            endpoint.hints = hints_of(endpoint, close);
+        }
+        new
+    };
+    let stale = |slice: &Slice| hinted(slice).body != slice.body;
+    let (stale, fresh): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut changes.unchanged).into_iter().partition(|s| stale(s));
+    changes.unchanged = fresh;
+    changes.update.extend(stale.iter().map(|s| Slice::clone(s)));
+    for slice in changes.create.iter_mut().chain(&mut changes.update) {
+        *slice = hinted(slice);
+    }
+}
+
+/// The hints of one endpoint; one that is not ready keeps what it has. `close` tells whether to name
+/// its node too; `None` where traffic goes anywhere.
+fn hints_of(endpoint: &Endpoint, close: Option<bool>) -> Option<wire::discovery::EndpointHints> {
+    let with_node = close?;
+    if endpoint.conditions.as_ref().and_then(|c| c.ready) != Some(true) {
+        return endpoint.hints.clone();
+    }
+    let for_zones = endpoint.zone.clone().map(|name| vec![wire::discovery::ForZone { name }]);
+    let node = endpoint.node_name.clone().filter(|_| with_node);
+    let for_nodes = node.map(|name| vec![wire::discovery::ForNode { name }]);
+    (for_zones.is_some() || for_nodes.is_some())
+        .then_some(wire::discovery::EndpointHints { for_nodes, for_zones })
+}
+
+/// The requests: a slice that would go takes the place of one that would be made (`finalize`).
+fn finish(service: &Service, mut changes: Changes, meta: &Meta) -> Vec<Request> {
+    let mut requests = Vec::new();
+    while !changes.delete.is_empty()
+        && let Some(new) = changes.create.pop()
+    {
+        let old = changes.delete.remove(0);
+        changes.update.push(Slice { meta: old.meta.clone(), body: new.body });
+    }
+    if !service.meta.is_terminating() {
+        requests.extend(changes.create.into_iter().map(|s| Request::Create(s.into())));
+    }
+    for mut slice in changes.update {
+        slice.meta.labels = meta.labels.clone();
+        slice.meta.annotations = slice.meta.annotations.with(TRIGGER_TIME, trigger(meta));
+        requests.push(Request::Update(slice.into()));
+    }
+    requests.extend(changes.delete.iter().map(|slice| Request::Delete {
         target: Object::EndpointSlice(Arc::clone(slice)).reference(),
         options: DeleteOptions::of(slice.meta.uid),
     }));
@@ -72,10 +197,6 @@ pub(super) fn plan(
 /// Whether a pod has an endpoint at all (`ShouldPodBeInEndpoints`, terminating ones included).
 fn belongs(pod: &Pod) -> bool {
     pod.status.pod_ip.is_some() && !pod.status.phase.is_terminal()
-}
-
-fn is_empty(slice: &Slice) -> bool {
-    slice.body.endpoints.iter().flatten().next().is_none()
 }
 
 /// The endpoints of the slice that are still wanted, in their order and as they are now.
@@ -137,7 +258,7 @@ fn group_of(ports: &[Port]) -> String {
 /// The endpoint of a pod (`podToEndpoint`).
 fn endpoint(service: &Service, pod: &Pod, zone: &dyn Fn(&str) -> Option<String>) -> Endpoint {
     let publish = service.body.spec.as_ref().and_then(|s| s.publish_not_ready_addresses);
-    let serving = publish == Some(true) || pod.is_ready();
+    let serving = pod.is_ready();
     let terminating = pod.meta.is_terminating();
     let address = pod.status.pod_ip.map(|ip| ip.to_string());
     let explicit = pod.identity.as_ref().map(|i| i.hostname.clone()).filter(|h| !h.is_empty());
@@ -145,7 +266,7 @@ fn endpoint(service: &Service, pod: &Pod, zone: &dyn Fn(&str) -> Option<String>)
     Endpoint {
         addresses: address.into_iter().collect(),
         conditions: Some(wire::discovery::EndpointConditions {
-            ready: Some(serving && (publish == Some(true) || !terminating)),
+            ready: Some(publish == Some(true) || serving && !terminating),
             serving: Some(serving),
             terminating: Some(terminating),
         }),
@@ -163,9 +284,15 @@ fn endpoint(service: &Service, pod: &Pod, zone: &dyn Fn(&str) -> Option<String>)
     }
 }
 
+/// The labels of its Service that a slice does not take over (`isReservedLabelKey`).
+const RESERVED: [&str; 3] = [SERVICE_NAME, MANAGED_BY.0, HEADLESS];
+
 /// The metadata of a new slice of the Service.
 fn slice_meta(service: &Service, now: SimTime) -> Meta {
     let mut labels: Labels = service.meta.labels.clone();
+    for reserved in RESERVED {
+        labels = labels.without(reserved);
+    }
     labels = labels.with(MANAGED_BY.0, MANAGED_BY.1).with(SERVICE_NAME, service.meta.name.clone());
     if service.body.spec.as_ref().is_some_and(|s| s.cluster_ip.as_deref() == Some("None")) {
         labels = labels.with(HEADLESS, "");
@@ -180,39 +307,166 @@ fn slice_meta(service: &Service, now: SimTime) -> Meta {
     }
 }
 
-fn body(endpoints: Vec<Endpoint>, ports: &[Port]) -> wire::discovery::EndpointSlice {
-    let empty = endpoints.is_empty();
-    wire::discovery::EndpointSlice {
+/// A slice without endpoints.
+fn new_slice(meta: &Meta, ports: &[Port]) -> Slice {
+    let body = wire::discovery::EndpointSlice {
         address_type: "IPv4".to_owned(),
-        endpoints: (!empty).then_some(endpoints),
-        ports: (!empty || !ports.is_empty()).then(|| ports.to_vec()),
+        ports: (!ports.is_empty()).then(|| ports.to_vec()),
         ..Default::default()
-    }
+    };
+    Slice { meta: meta.clone(), body: Arc::new(body) }
 }
 
-fn create(meta: &Meta, endpoints: Vec<Endpoint>, ports: &[Port]) -> Request {
-    let slice = Slice { meta: meta.clone(), body: Arc::new(body(endpoints, ports)) };
-    Request::Create(slice.into())
-}
-
-/// Nothing when the slice is as it should be.
-fn update(
-    slice: &Arc<Slice>,
-    meta: &Meta,
-    endpoints: Vec<Endpoint>,
-    ports: &[Port],
-) -> Option<Request> {
-    let body = body(endpoints, ports);
-    if *slice.body == body && slice.meta.labels == meta.labels {
-        return None;
-    }
-    let mut new = Slice::clone(slice);
+/// The slice with those endpoints.
+fn changed(slice: &Slice, meta: &Meta, endpoints: Vec<Endpoint>, ports: &[Port]) -> Slice {
+    let mut new = slice.clone();
     new.meta.labels = meta.labels.clone();
-    new.meta.annotations = new.meta.annotations.with(TRIGGER_TIME, trigger(meta));
-    new.body = Arc::new(body);
-    Some(Request::Update(new.into()))
+    let body = Arc::make_mut(&mut new.body);
+    body.endpoints = (!endpoints.is_empty()).then_some(endpoints);
+    body.ports = (!ports.is_empty()).then(|| ports.to_vec());
+    new
 }
 
 fn trigger(meta: &Meta) -> crate::base::Str {
     meta.annotations.get(TRIGGER_TIME).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::convert;
+    use crate::api::typed::Typed;
+    use crate::model::{ConditionStatus, PodCondition, Uid, conditions};
+
+    fn object(manifest: &Value) -> Object {
+        convert::from_wire(Typed::decode(manifest).unwrap()).unwrap()
+    }
+
+    fn service(spec: Value) -> Service {
+        let Object::Service(service) = object(&json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "web", "namespace": "default"}, "spec": spec}))
+        else {
+            panic!("a Service")
+        };
+        Service::clone(&service)
+    }
+
+    fn pod(n: u32, ready: bool) -> Arc<Pod> {
+        let Object::Pod(mut pod) = object(&json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": format!("p{n}"), "namespace": "default"},
+            "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "i"}]}}))
+        else {
+            panic!("a Pod")
+        };
+        let inner = Arc::make_mut(&mut pod);
+        inner.meta.uid = Uid::from_random(u128::from(n) << 90);
+        inner.status.pod_ip = Some(std::net::Ipv4Addr::from(0x0a00_0000 + n));
+        inner.status.conditions = Arc::new([PodCondition {
+            kind: conditions::READY.into(),
+            status: ConditionStatus::from(ready),
+            reason: Default::default(),
+            message: Default::default(),
+            since: SimTime::ZERO,
+            observed_generation: 0,
+        }]);
+        pod
+    }
+
+    /// Carries requests out on slices; answers what was asked as `create 3`, `update 4`, `delete`.
+    fn apply(slices: &mut Vec<Arc<Slice>>, requests: Vec<Request>) -> Vec<String> {
+        let mut lines = Vec::new();
+        for request in requests {
+            match request {
+                Request::Create(Object::EndpointSlice(mut slice)) => {
+                    lines.push(format!("create {}", len(&slice)));
+                    let n = slices.len() as u128 + 1;
+                    let meta = &mut Arc::make_mut(&mut slice).meta;
+                    (meta.uid, meta.name) = (Uid::from_random(n << 80), format!("s{n}").into());
+                    slices.push(slice);
+                }
+                Request::Update(Object::EndpointSlice(slice)) => {
+                    lines.push(format!("update {}", len(&slice)));
+                    let old = slices.iter_mut().find(|s| s.meta.name == slice.meta.name).unwrap();
+                    *old = slice;
+                }
+                Request::Delete { target, .. } => {
+                    lines.push("delete".into());
+                    slices.retain(|s| s.meta.name != target.key.name);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        lines
+    }
+
+    fn round(service: &Service, pods: &[Arc<Pod>], slices: &mut Vec<Arc<Slice>>) -> Vec<String> {
+        let pods: Vec<&Arc<Pod>> = pods.iter().collect();
+        let known = slices.clone();
+        let known: Vec<&Arc<Slice>> = known.iter().collect();
+        let zone = |_: &str| Some("zone-a".to_owned());
+        apply(slices, plan(service, &pods, &known, &zone, SimTime::ZERO))
+    }
+
+    #[test]
+    fn slices_are_filled_up_kept_and_reused() {
+        let web = service(json!({"selector": {"app": "web"}, "ports": [{"port": 80}]}));
+        let mut slices = Vec::new();
+        let mut pods: Vec<Arc<Pod>> = (0..250).map(|n| pod(n, true)).collect();
+        assert_eq!(round(&web, &[], &mut slices), ["create 0"], "a placeholder");
+        assert_eq!(round(&web, &[], &mut slices), Vec::<String>::new());
+        // The placeholder, which maps no ports, becomes the last of the new slices.
+        let lines = round(&web, &pods, &mut slices);
+        assert_eq!(lines, ["create 100", "create 100", "update 50"]);
+        assert_eq!(round(&web, &pods, &mut slices), Vec::<String>::new());
+        pods.push(pod(250, true));
+        assert_eq!(round(&web, &pods, &mut slices), ["update 51"]);
+        pods.drain(..100);
+        let lines = round(&web, &pods, &mut slices);
+        assert!(lines.iter().all(|l| !l.starts_with("create")), "{lines:?}");
+        assert_eq!(slices.iter().map(|s| len(s)).sum::<usize>(), 151);
+        assert!(round(&web, &[], &mut slices).contains(&"update 0".to_owned()));
+        assert_eq!((slices.len(), len(&slices[0])), (1, 0), "one stays as a placeholder");
+    }
+
+    #[test]
+    fn what_is_ready_serves_unless_everything_is_published() {
+        let conditions = |service: &Service, pod: &Arc<Pod>| {
+            let c = endpoint(service, pod, &|_| None).conditions.unwrap();
+            (c.ready.unwrap(), c.serving.unwrap(), c.terminating.unwrap())
+        };
+        let plain = service(json!({"selector": {"a": "b"}}));
+        let all = service(json!({"selector": {"a": "b"}, "publishNotReadyAddresses": true}));
+        let mut going = pod(1, true);
+        Arc::make_mut(&mut going).meta.deletion = Some(crate::model::Deletion {
+            at: SimTime::ZERO,
+            grace: std::time::Duration::from_secs(9),
+        });
+        assert_eq!(conditions(&plain, &pod(1, false)), (false, false, false));
+        assert_eq!(conditions(&plain, &going), (false, true, true));
+        assert_eq!(conditions(&all, &pod(1, false)), (true, false, false));
+        assert_eq!(conditions(&all, &going), (true, true, true));
+    }
+
+    #[test]
+    fn traffic_that_stays_close_is_hinted() {
+        let spec = |close: Value| {
+            service(json!({"selector": {"a": "b"}, "ports": [{"port": 80}],
+                           "trafficDistribution": close}))
+        };
+        let hints = |slices: &[Arc<Slice>]| {
+            let endpoint = &slices[0].body.endpoints.as_ref().unwrap()[0];
+            endpoint.hints.clone().map(|h| (h.for_zones.is_some(), h.for_nodes.is_some()))
+        };
+        let (pods, mut slices) = ([pod(1, true)], Vec::new());
+        let _ = round(&spec(Value::Null), &pods, &mut slices);
+        assert_eq!(hints(&slices), None);
+        assert_eq!(round(&spec(json!("PreferClose")), &pods, &mut slices), ["update 1"]);
+        assert_eq!(hints(&slices), Some((true, false)));
+        assert_eq!(round(&spec(json!("PreferSameNode")), &pods, &mut slices), ["update 1"]);
+        assert_eq!(hints(&slices), Some((true, true)));
+        assert_eq!(round(&spec(Value::Null), &pods, &mut slices), ["update 1"]);
+        assert_eq!(hints(&slices), None);
+    }
 }

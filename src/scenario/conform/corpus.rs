@@ -51,6 +51,11 @@ pub static CORPORA: &[Corpus] = &[
         api::selectors::check_field,
     ),
     corpus("human-duration", "ages and durations as people read them", printers::check_duration),
+    corpus(
+        "intorpercent",
+        "numbers and percentages, as each controller rounds them",
+        controllers::intorpercent::check,
+    ),
     corpus("job-backoff", "how long a Job waits after failures", controllers::job_backoff::check),
     corpus(
         "job-indexes",
