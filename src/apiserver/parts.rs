@@ -71,6 +71,13 @@ pub(super) fn take_status(onto: &mut Object, from: &Object) {
         (Object::ResourceQuota(a), Object::ResourceQuota(b)) => {
             Arc::make_mut(&mut Arc::make_mut(a).body).status = b.body.status.clone();
         }
+        (Object::Inert(a), Object::Inert(b)) if a.kind == "Ingress" => {
+            let body = Arc::make_mut(&mut Arc::make_mut(a).body);
+            match b.body.get("status") {
+                Some(status) => body.insert("status".to_owned(), status.clone()),
+                None => body.remove("status"),
+            };
+        }
         (onto, from) => debug_assert_eq!(onto.kind(), from.kind(), "statuses are of one kind"),
     }
 }

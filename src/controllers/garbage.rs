@@ -3,7 +3,8 @@
 //! Follows `pkg/controller/garbagecollector`: a graph of who owns whom, kept as news comes, and a queue
 //! of objects that may have to be deleted. An object whose owners are all absent is deleted; one that
 //! still has an owner loses its references to absent ones. Foreground deletion waits until no dependent
-//! blocks it; orphaning takes the owner out of its dependents first. An owner that the informers do not
+//! blocks it; orphaning takes the owner out of its dependents first; owners that wait for each other
+//! are untied. An owner that the informers do not
 //! know is looked up at the API server before anything is believed of it.
 
 use petgraph::Direction;
@@ -16,12 +17,14 @@ use crate::base::time::SimTime;
 use crate::engine::WorkQueue;
 use crate::model::{Kind, Meta, Object, OwnerRef, Ref, Uid, finalizers};
 use crate::store::{DeleteOptions, Delta, MetaChange, Propagation, Reply, Request};
-use crate::trace::{Change, Waiting};
+use crate::trace::{Change, EventType, FactId, Regarding, Waiting};
 
 /// The controller.
 #[derive(Debug, Default)]
 pub struct GarbageCollector {
     owners: Ownership,
+    /// Events about references into other namespaces, told at the next sync.
+    to_tell: Vec<(Regarding, String)>,
 }
 
 /// Who owns whom: an edge from each owner to each dependent, absent owners included.
@@ -35,6 +38,8 @@ pub enum Work {
     Owners(Vec<OwnerRef>),
     /// Dependents lose their owner; then the owner loses its orphan finalizer.
     Orphaned,
+    /// The object's references block nothing any more; then it is deleted, dependents first.
+    Unblocked,
     /// The last thing that was to be asked for.
     Last,
 }
@@ -69,10 +74,11 @@ impl Controller for GarbageCollector {
         let old = delta.old.map(Object::meta);
         if old.is_none_or(|o| o.owners != meta.owners) {
             self.owners.set(meta, old);
-            let absent = meta.owners.iter().any(|o| view.by_uid(o.uid).is_none());
-            if absent {
+            if meta.owners.iter().any(|o| !is_known(o, meta, view)) {
                 queue.add(meta.uid, delta.fact);
             }
+            self.complain(delta.new, view);
+            self.recheck(meta, old, delta.fact, view, queue);
             for owner in old.into_iter().flat_map(|o| &o.owners) {
                 if view.by_uid(owner.uid).is_some_and(|o| deletes_dependents(o.meta())) {
                     queue.add(owner.uid, delta.fact);
@@ -91,6 +97,9 @@ impl Controller for GarbageCollector {
     }
 
     fn sync(&mut self, key: &Uid, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
+        for (regarding, message) in self.to_tell.drain(..) {
+            cx.event_on(regarding, EventType::Warning, "OwnerRefInvalidNamespace", message);
+        }
         let Some(item) = cx.view.by_uid(*key) else { return Step::done() };
         let meta = item.meta();
         if orphans_dependents(meta) {
@@ -103,7 +112,11 @@ impl Controller for GarbageCollector {
             return Step::done();
         }
         let unknown: Vec<OwnerRef> =
-            meta.owners.iter().filter(|o| cx.view.by_uid(o.uid).is_none()).cloned().collect();
+            meta.owners.iter().filter(|o| !is_known(o, meta, cx.view)).cloned().collect();
+        if unknown.iter().any(|o| is_out_of_reach(o, meta)) {
+            // An object of the whole cluster cannot have an owner in a namespace: nothing is done.
+            return Step::done();
+        }
         if let Some(stranger) = unknown.iter().find(|o| owner_ref(o, meta, cx.view).is_none()) {
             // Without a resource for its kind nobody can tell whether the owner exists.
             let on = format!(
@@ -134,6 +147,15 @@ impl Controller for GarbageCollector {
                 let absent: Vec<Uid> = unknown.iter().zip(&replies).filter_map(found).collect();
                 self.decide(*key, &absent, cx)
             }
+            Work::Orphaned | Work::Unblocked
+                if replies.iter().any(|r| r.as_ref().is_err_and(|e| e.code != 404)) =>
+            {
+                Step::failed()
+            }
+            Work::Unblocked => {
+                let Some(item) = cx.view.by_uid(*key) else { return Step::done() };
+                delete(item, Propagation::Foreground)
+            }
             Work::Orphaned => {
                 let Some(item) = cx.view.by_uid(*key) else { return Step::done() };
                 let change = MetaChange::RemoveFinalizer(finalizers::ORPHAN.into());
@@ -155,7 +177,8 @@ impl GarbageCollector {
         let meta = item.meta();
         let is_absent = |o: &&OwnerRef| absent.contains(&o.uid);
         let waits = |o: &&OwnerRef| {
-            cx.view.by_uid(o.uid).is_some_and(|owner| deletes_dependents(owner.meta()))
+            is_known(o, meta, cx.view)
+                && cx.view.by_uid(o.uid).is_some_and(|owner| deletes_dependents(owner.meta()))
         };
         let solid = meta.owners.iter().any(|o| !is_absent(&o) && !waits(&o));
         if solid {
@@ -167,17 +190,69 @@ impl GarbageCollector {
             return Step::ask(patch(item, changes), Work::Last);
         }
         let waited_for = meta.owners.iter().any(|o| waits(&o));
-        let propagation = if waited_for && !self.owners.dependents(key).is_empty() {
-            Propagation::Foreground
-        } else if meta.has_finalizer(finalizers::ORPHAN) {
+        let dependents = self.owners.dependents(key);
+        if waited_for && !dependents.is_empty() {
+            let deleting =
+                |d: &Uid| cx.view.by_uid(*d).is_some_and(|o| deletes_dependents(o.meta()));
+            if dependents.iter().any(deleting) {
+                // Owner and dependent wait for each other: this object lets go first.
+                let blocking = meta.owners.iter().filter(|o| o.block_owner_deletion);
+                let changes = blocking.map(|o| MetaChange::BlockOwnerDeletion(o.uid, false));
+                return Step::ask(patch(item, changes.collect()), Work::Unblocked);
+            }
+            return delete(item, Propagation::Foreground);
+        }
+        let propagation = if meta.has_finalizer(finalizers::ORPHAN) {
             Propagation::Orphan
         } else if meta.has_finalizer(finalizers::FOREGROUND) {
             Propagation::Foreground
         } else {
             Propagation::Background
         };
-        let options = DeleteOptions { propagation: Some(propagation), ..DeleteOptions::of(key) };
-        Step::ask(Request::Delete { target: item.reference(), options }, Work::Last)
+        delete(item, propagation)
+    }
+
+    /// Notes references to owners that live in another namespace (`addDependentToOwners`).
+    fn complain(&mut self, dependent: &Object, view: &View) {
+        let meta = dependent.meta();
+        for owner in &meta.owners {
+            let Some(found) = view.by_uid(owner.uid).map(Object::meta) else { continue };
+            if found.namespace.is_empty() || found.namespace == meta.namespace {
+                continue;
+            }
+            let text = format!(
+                "ownerRef [{}/{}, namespace: {}, name: {}, uid: {}] does not exist in namespace {:?}",
+                owner.api_version,
+                owner.kind,
+                meta.namespace,
+                owner.name,
+                owner.uid,
+                meta.namespace.as_str()
+            );
+            self.to_tell.push((Regarding::object(dependent), text));
+        }
+    }
+
+    /// A new object may be the owner that others name wrongly: they are looked at again.
+    fn recheck(
+        &mut self,
+        owner: &Meta,
+        old: Option<&Meta>,
+        cause: FactId,
+        view: &View,
+        queue: &mut WorkQueue<Uid>,
+    ) {
+        if old.is_some() {
+            return;
+        }
+        for uid in self.owners.dependents(owner.uid) {
+            let Some(dependent) = view.by_uid(uid) else { continue };
+            let refs = dependent.meta().owners.iter().filter(|o| o.uid == owner.uid);
+            if refs.into_iter().any(|o| !is_known(o, dependent.meta(), view)) {
+                self.complain(dependent, view);
+                queue.add(uid, cause);
+            }
+        }
     }
 
     /// Foreground deletion: once no dependent blocks it, the object may go
@@ -262,6 +337,33 @@ fn patch(object: &Object, changes: Vec<MetaChange>) -> Request {
     Request::PatchMeta { target: object.reference(), uid: object.meta().uid, changes }
 }
 
+/// Whether the owner that a reference names is there: with that uid, kind and name, in the dependent's
+/// namespace or the whole cluster's (`ownerReferenceMatchesCoordinates`).
+fn is_known(owner: &OwnerRef, of: &Meta, view: &View) -> bool {
+    view.by_uid(owner.uid).is_some_and(|found| {
+        let meta = found.meta();
+        let kind = match found {
+            Object::Inert(inert) => &inert.kind,
+            _ => found.kind().as_str(),
+        };
+        owner.kind == kind
+            && meta.name == owner.name
+            && (meta.namespace.is_empty() || meta.namespace == of.namespace)
+    })
+}
+
+/// Whether an object of the whole cluster names an owner that lives in a namespace.
+fn is_out_of_reach(owner: &OwnerRef, of: &Meta) -> bool {
+    let served = kinds::served(&owner.api_version, &owner.kind);
+    of.namespace.is_empty() && served.is_some_and(|info| info.namespaced)
+}
+
+fn delete(item: &Object, propagation: Propagation) -> Step<Work> {
+    let uid = item.meta().uid;
+    let options = DeleteOptions { propagation: Some(propagation), ..DeleteOptions::of(uid) };
+    Step::ask(Request::Delete { target: item.reference(), options }, Work::Last)
+}
+
 /// The object that an owner reference names; `None` for a kind that no resource serves.
 fn owner_ref(owner: &OwnerRef, of: &Meta, view: &View) -> Option<Ref> {
     let Some(info) = kinds::served(&owner.api_version, &owner.kind) else {
@@ -278,4 +380,113 @@ fn owner_ref(owner: &OwnerRef, of: &Meta, view: &View) -> Option<Ref> {
     }
     let group = owner.api_version.split_once('/').map_or("", |(g, _)| g);
     Some(Ref::new(kind, namespace, format!("{}.{group}/{}", owner.kind, owner.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixture::Bench;
+    use super::*;
+    use crate::api::convert;
+    use crate::api::typed::Typed;
+    use crate::model::Deletion;
+
+    type Owner<'a> = (&'a str, &'a str, &'a Meta);
+
+    /// Puts an object of a kind with owners; answers its metadata.
+    fn put(
+        bench: &mut Bench<GarbageCollector>,
+        (api_version, kind, namespace, name): (&str, &str, &str, &str),
+        owners: &[Owner<'_>],
+    ) -> Meta {
+        let owners: Vec<Value> = owners
+            .iter()
+            .map(|(api_version, kind, meta)| {
+                json!({"apiVersion": api_version, "kind": kind, "name": meta.name.as_str(),
+                       "uid": meta.uid.to_string(), "blockOwnerDeletion": true})
+            })
+            .collect();
+        let metadata = json!({"name": name, "namespace": namespace, "ownerReferences": owners});
+        let manifest = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+        let object = convert::from_wire(Typed::decode(&manifest).unwrap()).unwrap();
+        bench.put(object).meta().clone()
+    }
+
+    fn map(bench: &mut Bench<GarbageCollector>, name: &str, owners: &[Owner<'_>]) -> Meta {
+        put(bench, ("v1", "ConfigMap", "default", name), owners)
+    }
+
+    fn absent(name: &str) -> Meta {
+        let uid = Uid::from_random(0x5 << 100);
+        Meta { uid, ..Meta::named("default", name) }
+    }
+
+    #[test]
+    fn an_object_goes_once_it_has_no_owner_left() {
+        let mut bench = Bench::<GarbageCollector>::new();
+        let owner = map(&mut bench, "owner", &[]);
+        let gone = absent("gone");
+        map(&mut bench, "both", &[("v1", "ConfigMap", &owner), ("v1", "ConfigMap", &gone)]);
+        map(&mut bench, "one", &[("v1", "ConfigMap", &gone)]);
+        assert_eq!(
+            bench.run(),
+            [
+                "get ConfigMap gone: refused",
+                "get ConfigMap gone: refused",
+                "patch ConfigMap both",
+                "delete ConfigMap one"
+            ],
+        );
+        bench.remove(Kind::ConfigMap, "owner");
+        let lines = bench.run();
+        assert_eq!(lines.last().map(String::as_str), Some("delete ConfigMap both"));
+    }
+
+    #[test]
+    fn an_owner_in_another_namespace_is_none() {
+        let mut bench = Bench::<GarbageCollector>::new();
+        let owner = put(&mut bench, ("v1", "ConfigMap", "other", "owner"), &[]);
+        map(&mut bench, "child", &[("v1", "ConfigMap", &owner)]);
+        let lines = bench.run();
+        assert!(
+            lines[0].starts_with(
+                "OwnerRefInvalidNamespace ownerRef [v1/ConfigMap, namespace: default, "
+            ) || lines[1].starts_with("OwnerRefInvalidNamespace"),
+            "{lines:?}"
+        );
+        assert_eq!(lines.last().map(String::as_str), Some("delete ConfigMap child"));
+    }
+
+    #[test]
+    fn an_object_of_the_whole_cluster_stays_whatever_owner_in_a_namespace_it_names() {
+        let mut bench = Bench::<GarbageCollector>::new();
+        let volume = ("v1", "PersistentVolume", "", "pv");
+        put(&mut bench, volume, &[("v1", "ConfigMap", &absent("gone"))]);
+        assert_eq!(bench.run(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn owners_that_wait_for_each_other_are_untied() {
+        let mut bench = Bench::<GarbageCollector>::new();
+        let first = map(&mut bench, "first", &[]);
+        let second = map(&mut bench, "second", &[("v1", "ConfigMap", &first)]);
+        let owner =
+            OwnerRef { controller: false, ..OwnerRef::controller_of(Kind::ConfigMap, &second) };
+        let deletion = Deletion { at: bench.now, grace: Default::default() };
+        bench.change::<crate::model::Whole<crate::model::wire::core::ConfigMap>>(
+            Kind::ConfigMap,
+            "first",
+            |first| {
+                first.meta.owners.push(owner);
+                first.meta.deletion = Some(deletion);
+                first.meta.finalizers.push(finalizers::FOREGROUND.into());
+            },
+        );
+        let lines = bench.run();
+        let place = |line: &str| lines.iter().position(|l| l == line);
+        let (patched, deleted) =
+            (place("patch ConfigMap second"), place("delete ConfigMap second"));
+        assert!(patched.is_some() && patched < deleted, "{lines:?}");
+    }
 }

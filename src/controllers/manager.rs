@@ -96,11 +96,20 @@ lanes! {
     quota: super::quota::ResourceQuotaController;
     /// Custom kinds that run as workloads.
     custom: super::custom::CustomWorkloads;
+    /// Load balancers and Ingresses.
+    cloud: super::cloud::CloudController;
     /// The addresses behind Services.
     endpoints: super::endpoints::EndpointSliceController;
 }
 
 impl Controllers {
+    /// The controllers of a cluster that stands in a cloud, or does not.
+    pub fn new(cloud: bool) -> Self {
+        let mut all = Self::default();
+        all.lanes.cloud = super::lane::Lane::new(super::cloud::CloudController::new(cloud));
+        all
+    }
+
     /// What the controllers have heard.
     pub fn view(&self) -> &View {
         &self.view

@@ -10,6 +10,7 @@
 //! goroutine would have it. What to do is computed by pure planners in each controller's file, from
 //! what the informers have heard; nothing here reads the store.
 
+pub mod cloud;
 pub mod consistency;
 mod controller;
 pub mod corpus;

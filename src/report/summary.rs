@@ -113,6 +113,8 @@ impl Summary {
             Kind::DaemonSet,
             Kind::Pod,
             Kind::PersistentVolumeClaim,
+            Kind::Service,
+            Kind::Namespace,
         ] {
             let mut objects: Vec<&Object> = store.list(kind).filter(|o| is_own(o)).collect();
             objects.sort_by(|a, b| a.key().cmp(&b.key()));
@@ -152,6 +154,14 @@ impl Summary {
                 if phase != Some("Bound") {
                     let causes = look.waiting_for(claim.meta.uid);
                     self.stuck.push(entry("not bound".to_owned(), causes));
+                }
+            }
+            Object::Service(_) | Object::Namespace(_) => {
+                let causes = look.waiting_for(object.meta().uid);
+                let terminating = object.meta().is_terminating();
+                if terminating || !causes.is_empty() {
+                    let state = if terminating { "being deleted" } else { "without an address" };
+                    self.stuck.push(entry(state.to_owned(), causes));
                 }
             }
             _ => {

@@ -62,7 +62,7 @@ pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
     let mut recorder = Recorder::new(start, NAMESPACE, &first);
     recorder.watch(dir.kinds()?.iter().filter_map(|kind| Kind::from_name(kind)));
     let plan = Plan {
-        options: Options { seed, start: Start(start), ..Options::default() },
+        options: Options { seed, start: Start(start), cloud: false, ..Options::default() },
         snapshot: super::snapshot::Snapshot::default(),
         nodes: nodes(&header, start),
         storage: Storage::None,

@@ -14,6 +14,9 @@ pub struct Options {
     pub latency: Latency,
     /// Draws the order of simultaneous events from that seed instead of taking them in turn.
     pub shuffle_ties: Option<u64>,
+    /// Whether the cluster stands in a cloud that gives addresses to Services of type LoadBalancer, and
+    /// has a controller for Ingresses.
+    pub cloud: bool,
 }
 
 /// When a simulation starts.
@@ -32,6 +35,12 @@ impl Default for Start {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, start: Start::default(), latency: Latency::default(), shuffle_ties: None }
+        Self {
+            seed: 1,
+            start: Start::default(),
+            latency: Latency::default(),
+            shuffle_ties: None,
+            cloud: true,
+        }
     }
 }

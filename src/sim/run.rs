@@ -93,7 +93,7 @@ impl Sim {
             now: options.start.0,
             queue: Queue::new(options.shuffle_ties),
             api: ApiServer::new(rng),
-            controllers: Controllers::default(),
+            controllers: Controllers::new(options.cloud),
             scheduler: Scheduler::default(),
             kubelets: Kubelets::default(),
             agenda: Agenda::default(),

@@ -145,7 +145,8 @@ impl Loaded {
         for manifest in &self.manifests {
             let (group, _) = super::kinds::split(&manifest.api_version);
             let inert = match manifest.info {
-                Some(info) => info.model() == crate::model::Kind::Inert,
+                // An Ingress is kept as a document, but it is given an address.
+                Some(info) => info.model() == crate::model::Kind::Inert && info.kind != "Ingress",
                 None => {
                     !classify::is_own(&manifest.api_version)
                         && !declared.contains(&(group, &*manifest.kind))

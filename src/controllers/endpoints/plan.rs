@@ -460,7 +460,7 @@ mod tests {
             endpoint.hints.clone().map(|h| (h.for_zones.is_some(), h.for_nodes.is_some()))
         };
         let (pods, mut slices) = ([pod(1, true)], Vec::new());
-        let _ = round(&spec(Value::Null), &pods, &mut slices);
+        drop(round(&spec(Value::Null), &pods, &mut slices));
         assert_eq!(hints(&slices), None);
         assert_eq!(round(&spec(json!("PreferClose")), &pods, &mut slices), ["update 1"]);
         assert_eq!(hints(&slices), Some((true, false)));
