@@ -298,10 +298,12 @@ fn curl_tries_again_when_told_to() {
 
 #[test]
 fn letters_beyond_ascii_are_options_that_nobody_knows() {
-    check(
-        "sh",
-        "for t in timeout nice kill pgrep nc wget ping flock time watch setsid httpd; do $t -é 1 x >/dev/null 2>&1; done; echo over",
-        "over\n",
-    );
+    for tool in coreutils::COREUTILS.iter().filter(|t| t.applet && t.name != "yes") {
+        let name = tool.name;
+        let script = format!(
+            "for a in -é é -1é --é -né; do timeout 1 {name} $a </dev/null >/dev/null 2>&1; done; echo over"
+        );
+        check("sh", &script, "over\n");
+    }
     check("bash", "curl -é x 2>/dev/null; echo $?", "2\n");
 }

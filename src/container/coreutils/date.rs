@@ -200,7 +200,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         }
         let mut chars = letters.char_indices();
         while let Some((i, letter)) = chars.next() {
-            let attached = &letters[i + 1..];
+            let attached = &letters[i + letter.len_utf8()..];
             match letter {
                 'u' => {}
                 'R' => format = Some("%a, %d %b %Y %H:%M:%S %z".to_owned()),

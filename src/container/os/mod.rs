@@ -23,7 +23,7 @@ mod proc_calls;
 mod procfs;
 mod socket_calls;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
 use super::NslookupStyle;
@@ -171,7 +171,8 @@ pub(crate) struct Os {
     procs: Table<Pid, Box<Proc>>,
     next_pid: Pid,
     ready: VecDeque<Pid>,
-    timers: BTreeSet<(SimTime, u64, Pid)>,
+    /// In order.
+    timers: Vec<(SimTime, u64, Pid)>,
     timer_seq: u64,
     open: Table<FileId, OpenFile>,
     pipes: BTreeMap<PipeId, Pipe>,
@@ -274,7 +275,7 @@ impl Os {
             procs: Table::default(),
             next_pid: 1,
             ready: VecDeque::new(),
-            timers: BTreeSet::new(),
+            timers: Vec::new(),
             timer_seq: 0,
             open: Table::default(),
             pipes: BTreeMap::new(),
@@ -307,11 +308,11 @@ impl Os {
                     return;
                 }
             }
-            let Some(&(at, seq, pid)) = self.timers.first() else { return };
+            let Some(&(at, _, pid)) = self.timers.first() else { return };
             if at > world.now {
                 return;
             }
-            self.timers.remove(&(at, seq, pid));
+            self.timers.remove(0);
             self.wake(pid);
         }
     }
@@ -410,7 +411,8 @@ impl Os {
     fn block(&mut self, pid: Pid, wait: Wait) {
         if let Some(at) = wait.deadline() {
             self.timer_seq += 1;
-            self.timers.insert((at, self.timer_seq, pid));
+            let timer = (at, self.timer_seq, pid);
+            self.timers.insert(self.timers.partition_point(|t| *t < timer), timer);
         }
         if let Some(proc) = self.procs.get_mut(&pid) {
             proc.phase = Phase::Blocked(wait);

@@ -11,18 +11,36 @@ use crate::base::Str;
 use crate::container::fs::Errno;
 use crate::container::os::{FdPlan, OpenMode, Program, Sys};
 use crate::container::process::{Ended, Pid, Signal, Wait};
+use crate::container::table::Table;
 
 /// A job: the processes of one pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) procs: Vec<(Pid, Option<Ended>)>,
-    pub(super) text: Str,
+    what: What,
     pub(super) background: bool,
     /// `wait -n` has told of it.
     told: bool,
 }
 
+/// What a job runs; its text is made when somebody asks.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// A command with its words expanded.
+    Words(Arc<[Str]>),
+    /// A pipeline, a subshell, a background command.
+    Node(NodeRef),
+}
+
 impl Job {
+    /// It as text.
+    pub(super) fn text(&self) -> Str {
+        match &self.what {
+            What::Words(words) => words.join(" ").into(),
+            What::Node(node) => super::print::command(node).into(),
+        }
+    }
+
     /// Whether all its processes have ended.
     pub(super) fn is_done(&self) -> bool {
         self.procs.iter().all(|(_, e)| e.is_some())
@@ -42,11 +60,11 @@ impl Job {
 /// The jobs of a shell.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
-    pub(super) all: BTreeMap<u32, Job>,
+    pub(super) all: Table<u32, Job>,
     /// Children that belong to no job (substitutions), ended or not.
     loose: BTreeMap<Pid, Option<Ended>>,
     /// The background jobs of the shell that this one is a substitution of; `jobs` lists them.
-    pub(super) outer: BTreeMap<u32, Job>,
+    pub(super) outer: Table<u32, Job>,
 }
 
 /// Jobs that have ended and that nobody waited for; older ones are forgotten.
@@ -54,7 +72,7 @@ const MAX_DONE: usize = 64;
 
 impl Jobs {
     /// Enters a job under the next number.
-    pub(super) fn add(&mut self, pids: &[Pid], text: Str, background: bool) -> u32 {
+    pub(super) fn add(&mut self, pids: &[Pid], what: What, background: bool) -> u32 {
         let done: Vec<u32> =
             self.all.iter().filter(|(_, j)| j.is_done()).map(|(&n, _)| n).collect();
         if done.len() > MAX_DONE {
@@ -64,7 +82,7 @@ impl Jobs {
         }
         let number = self.all.keys().next_back().map_or(1, |n| n + 1);
         let procs = pids.iter().map(|&p| (p, None)).collect();
-        self.all.insert(number, Job { procs, text, background, told: false });
+        self.all.insert(number, Job { procs, what, background, told: false });
         number
     }
 
@@ -110,7 +128,9 @@ impl Jobs {
             "-" => recent.nth(1),
             _ => match spec.parse() {
                 Ok(n) => self.all.contains_key(&n).then_some(n),
-                Err(_) => self.all.iter().find(|(_, j)| j.text.starts_with(spec)).map(|(&n, _)| n),
+                Err(_) => {
+                    self.all.iter().find(|(_, j)| j.text().starts_with(spec)).map(|(&n, _)| n)
+                }
             },
         }
     }
@@ -219,7 +239,7 @@ impl Shell {
                 }
             }
         }
-        let job = self.jobs.add(&pids, super::print::command(node).into(), false);
+        let job = self.jobs.add(&pids, What::Node(Arc::clone(node)), false);
         self.frames.push(Frame { kind: FrameKind::WaitJob(job), tested, last: false });
         if let (true, Some(fd), Some(command)) = (lastpipe, input, nodes.last()) {
             return self.run_last_of_pipe(sys, fd, command, tested);
@@ -262,7 +282,7 @@ impl Shell {
             self.traps.child_caught(self.dialect),
         ) {
             Ok(pid) => {
-                let job = self.jobs.add(&[pid], super::print::command(inner).into(), false);
+                let job = self.jobs.add(&[pid], What::Node(Arc::clone(inner)), false);
                 self.frames.push(Frame { kind: FrameKind::WaitJob(job), tested, last: false });
             }
             Err(e) => self.fork_failed(sys, e),
@@ -289,7 +309,7 @@ impl Shell {
         match forked {
             Ok(pid) => {
                 sys.ignore_in(pid, &[Signal::INT, Signal::QUIT]);
-                self.jobs.add(&[pid], super::print::command(inner).into(), true);
+                self.jobs.add(&[pid], What::Node(Arc::clone(inner)), true);
                 self.last_background = Some(pid);
                 self.status = 0;
             }
@@ -323,7 +343,7 @@ impl Shell {
                 self.vars.edit(name).value = Value::Array(fds.into_iter().collect());
                 // A read-only variable of that name stays.
                 let _set = self.vars.set(&format!("{name}_PID"), pid.to_string());
-                self.jobs.add(&[pid], super::print::command(body).into(), true);
+                self.jobs.add(&[pid], What::Node(Arc::clone(body)), true);
                 self.last_background = Some(pid);
                 self.status = 0;
             }
@@ -346,7 +366,7 @@ impl Shell {
         }
         let Some(job) = self.jobs.all.remove(&number) else { return Flow::Go };
         let mut codes: Vec<u8> = job.procs.iter().map(|p| p.1.map_or(0, Ended::code)).collect();
-        if self.dialect.is_bash() && self.options.lastpipe && job.text.contains('|') {
+        if self.dialect.is_bash() && self.options.lastpipe && job.text().contains('|') {
             codes.push(self.status);
         }
         self.status = codes.last().copied().unwrap_or(self.status);
@@ -372,7 +392,7 @@ impl Shell {
                 self.prefix(),
                 job.last_pid(),
                 signal.description(),
-                job.text
+                job.text()
             );
             sys.err(&text);
         } else {

@@ -6,6 +6,7 @@ use super::Shell;
 use super::ast::{Assign, AssignValue, NodeKind, NodeRef, Simple, Word};
 use super::builtins::{self, Done};
 use super::expand::{Ctx, Expander, Memo, Result as Expanded, Stop};
+use super::jobs::What;
 use super::machine::{Flow, Frame, FrameKind, Leave};
 use super::redirect::{Made, RedirectRun};
 use super::vars::{Key, Value, Var, name_len};
@@ -517,7 +518,7 @@ impl Shell {
         }
         match sys.fork(program, Some(fields)) {
             Ok(pid) => {
-                let job = self.jobs.add(&[pid], fields.join(" ").into(), false);
+                let job = self.jobs.add(&[pid], What::Words(fields.into()), false);
                 self.frames.push(Frame {
                     kind: FrameKind::WaitJob(job),
                     tested: true,

@@ -160,6 +160,7 @@ impl Shell {
         self.set_plain("IFS", " \t\n");
         self.vars.edit("IFS").exported = false;
         self.set_plain("OPTIND", "1");
+        self.vars.shrink();
     }
 
     fn set_plain(&mut self, name: &str, text: &str) {

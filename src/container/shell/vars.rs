@@ -169,6 +169,11 @@ impl Vars {
         Ok(())
     }
 
+    /// Gives back room that is not used: most scripts add few variables to the first ones.
+    pub(crate) fn shrink(&mut self) {
+        Arc::make_mut(&mut self.all).shrink();
+    }
+
     /// Takes a variable away.
     pub(crate) fn unset(&mut self, name: &str) -> Result<(), ReadOnly> {
         if self.get(name).is_some_and(|v| v.readonly) {

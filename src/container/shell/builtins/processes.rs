@@ -281,7 +281,7 @@ pub(super) fn jobs(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
         };
         let pid = if long { format!("{} ", job.last_pid()) } else { String::new() };
         let amp = if shell.dialect.is_bash() && job.ended().is_none() { " &" } else { "" };
-        push(&mut out, format_args!("[{number}]{mark}  {pid}{state:<23} {}{amp}\n", job.text));
+        push(&mut out, format_args!("[{number}]{mark}  {pid}{state:<23} {}{amp}\n", job.text()));
     }
     shell.jobs.all.retain(|_, j| !(j.background && j.is_done()));
     Done::Status(shell.builtin_output(sys, "jobs", &out))
