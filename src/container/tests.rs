@@ -133,6 +133,11 @@ fn a_busy_loop_is_set_aside_and_reported() {
     let (told, container) = play("busybox", &["sh", "-c", "while true; do :; done"], limits);
     assert_eq!((told.code, told.after), (None, 0));
     assert!(container.complaints()[0].contains("busy loop"), "{:?}", container.complaints());
+    // Each of its programs counts for what starting one costs.
+    let (told, container) =
+        play("busybox", &["sh", "-c", "until false; do nslookup nosuch; done"], limits);
+    assert!(told.out.lines().count() < 2000, "{} lines", told.out.lines().count());
+    assert!(container.complaints()[0].contains("busy loop"), "{:?}", container.complaints());
 }
 
 #[test]

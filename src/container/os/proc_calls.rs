@@ -16,6 +16,9 @@ pub(crate) struct FdPlan {
     pub(crate) close: Vec<Fd>,
 }
 
+/// What a process costs in machine steps: a busy loop that starts programs is noticed as soon as one that does not.
+const FORK: usize = 100;
+
 /// Links of `#!` lines that are followed.
 const MAX_INTERPRETERS: u32 = 4;
 
@@ -271,7 +274,7 @@ impl Sys<'_, '_> {
         }
         self.os.procs.insert(pid, Box::new(child));
         self.os.ready.push_back(pid);
-        self.work(20);
+        self.work(FORK);
         Ok(pid)
     }
 
