@@ -12,6 +12,7 @@ use super::controller::Controller;
 use super::lane::Lane;
 use super::view::View;
 use crate::api::convert;
+use crate::api::patch as patches;
 use crate::api::typed::Typed;
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
@@ -65,7 +66,12 @@ impl<C: Controller + Default> Bench<C> {
             "apiVersion": kind.api_version(), "kind": kind.as_str(), "spec": spec,
             "metadata": {"name": name, "namespace": "default"},
         });
-        self.put(convert::from_wire(Typed::decode(&manifest).unwrap()).unwrap());
+        self.put_manifest(&manifest);
+    }
+
+    /// Stores a whole manifest.
+    pub(super) fn put_manifest(&mut self, manifest: &Value) {
+        self.put(convert::from_wire(Typed::decode(manifest).unwrap()).unwrap());
     }
 
     /// Stores an object, new or changed, and lets the controller hear of it.
@@ -167,6 +173,11 @@ impl<C: Controller + Default> Bench<C> {
         self.lane.next_wake(self.now).map(|at| at.since(self.now).as_secs())
     }
 
+    /// When the controller wants to be woken.
+    pub(super) fn next_wake(&self) -> Option<SimTime> {
+        self.lane.next_wake(self.now)
+    }
+
     /// Runs until nothing is asked any more; answers what was asked and said.
     pub(super) fn run(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -250,6 +261,21 @@ impl<C: Controller + Default> Bench<C> {
                 }
                 Ok(Some(self.put(object)))
             }
+            Request::PodStatus { pod, status, .. } => {
+                let mut object = self.get(Kind::Pod, &pod.name);
+                if let Object::Pod(pod) = &mut object {
+                    Arc::make_mut(pod).status = status.as_ref().clone();
+                }
+                Ok(Some(self.put(object)))
+            }
+            Request::Wire { target, body, .. } => {
+                let object = self.store.find(target).expect("it is there");
+                let old = convert::to_wire(object).to_value();
+                let new = patches::apply(patches::PatchType::Merge, None, &old, body).unwrap();
+                let mut new = convert::from_wire(Typed::decode(&new).unwrap()).unwrap();
+                *new.meta_mut() = object.meta().clone();
+                Ok(Some(self.put(new)))
+            }
             other => panic!("no controller here asks {other:?}"),
         };
         if let (Request::Create(_), Ok(Some(object))) = (request, &reply) {
@@ -323,6 +349,9 @@ fn patch(object: &mut Object, change: &crate::store::MetaChange) {
         MetaChange::Label(key, Some(value)) => {
             meta.labels = meta.labels.with(key.clone(), value.clone());
         }
+        MetaChange::Annotation(key, Some(value)) => {
+            meta.annotations = meta.annotations.with(key.clone(), value.clone());
+        }
         other => panic!("no controller here changes {other:?}"),
     }
 }
@@ -341,6 +370,12 @@ fn described(request: &Request) -> String {
         Request::Delete { target, .. } => format!("delete {} {}", target.kind, target.key.name),
         Request::PatchMeta { target, .. } => format!("patch {} {}", target.kind, target.key.name),
         Request::Get(target) => format!("get {} {}", target.kind, target.key.name),
+        Request::PodStatus { pod, status, .. } => {
+            format!("pod status {}: {}", pod.name, status.phase.as_str())
+        }
+        Request::Wire { target, body, .. } => {
+            format!("patch {} {}: {body}", target.kind, target.key.name)
+        }
         other => format!("{other:?}"),
     }
 }

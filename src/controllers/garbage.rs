@@ -255,21 +255,30 @@ impl GarbageCollector {
         }
     }
 
-    /// Foreground deletion: once no dependent blocks it, the object may go
-    /// (`processDeletingDependentsItem`).
+    /// Foreground deletion: once no dependent blocks it, the object may go; dependents that have come
+    /// meanwhile are deleted as well (`processDeletingDependentsItem`).
     fn foreground(&self, item: &Object, cx: &SyncCx<'_, '_>) -> Step<Work> {
         let uid = item.meta().uid;
-        let blocks = |d: &Uid| {
-            cx.view.by_uid(*d).is_some_and(|o| {
-                o.meta().owners.iter().any(|r| r.uid == uid && r.block_owner_deletion)
-            })
-        };
-        let blocking = self.owners.dependents(uid).into_iter().filter(blocks).count();
-        if blocking == 0 {
+        let blocks =
+            |o: &&Object| o.meta().owners.iter().any(|r| r.uid == uid && r.block_owner_deletion);
+        let dependents = self.owners.dependents(uid);
+        let blocking: Vec<&Object> =
+            dependents.iter().filter_map(|d| cx.view.by_uid(*d)).filter(blocks).collect();
+        if blocking.is_empty() {
             let change = MetaChange::RemoveFinalizer(finalizers::FOREGROUND.into());
             return Step::ask(patch(item, vec![change]), Work::Last);
         }
-        let on = format!("{blocking} dependents to be deleted first");
+        let untouched = blocking.iter().filter(|o| !o.meta().is_terminating());
+        let mut requests = Vec::new();
+        for object in untouched {
+            if let Step::Ask { requests: more, .. } = self.decide(object.meta().uid, &[], cx) {
+                requests.extend(more);
+            }
+        }
+        if !requests.is_empty() {
+            return Step::Ask { requests, then: Work::Last };
+        }
+        let on = format!("{} dependents to be deleted first", blocking.len());
         let waiting = Waiting { object: item.reference(), uid, on: on.into() };
         Step::Done(Done { retry: Retry::OnNews, waiting: Some(waiting) })
     }

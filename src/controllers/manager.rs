@@ -98,6 +98,8 @@ lanes! {
     custom: super::custom::CustomWorkloads;
     /// Load balancers and Ingresses.
     cloud: super::cloud::CloudController;
+    /// Autoscalers.
+    horizontal: super::hpa::HorizontalController;
     /// The addresses behind Services.
     endpoints: super::endpoints::EndpointSliceController;
 }

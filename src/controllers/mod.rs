@@ -26,6 +26,7 @@ mod fixture;
 pub mod garbage;
 pub mod hash;
 pub mod history;
+pub mod hpa;
 pub mod job;
 mod lane;
 mod manager;

@@ -165,6 +165,9 @@ impl Agent {
             self.next_token += 1;
             self.tokens.insert(token, uid);
         }
+        if answer.reply.as_ref().is_err_and(|e| !e.is_not_found()) {
+            worker.report_refused(self.node.phases.status_after(cx.now));
+        }
         self.run(uid, shared, cx);
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Reports {
     finished: bool,
     /// The pod's removal was asked for.
     removing: bool,
+    /// The last request was refused: it is repeated with the next round of statuses.
+    refused: bool,
 }
 
 impl Reports {
@@ -73,6 +75,16 @@ impl Reports {
     /// Has the status told again.
     pub(super) fn repeat(&mut self) {
         self.version += 1;
+    }
+
+    /// The last request was refused.
+    pub(super) fn refuse(&mut self) {
+        (self.refused, self.removing) = (true, false);
+    }
+
+    /// Whether the last request was refused; it is then to be repeated.
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
     }
 
     /// Sends what is to be told, unless a request is under way. Answers whether one is now.

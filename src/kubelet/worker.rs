@@ -335,6 +335,12 @@ impl Worker {
         self.life == Life::Finished
     }
 
+    /// The server refused what it was told: it is told again at `at` (`syncBatch`).
+    pub(super) fn report_refused(&mut self, at: SimTime) {
+        self.reports.refuse();
+        self.reconcile.get_or_insert(at);
+    }
+
     /// When something is to be done next.
     pub(super) fn next_wake(
         &self,
@@ -402,7 +408,7 @@ impl Worker {
         let mut moved = false;
         if self.reconcile.is_some_and(|at| at <= now) {
             self.reconcile = None;
-            if self.reports.differs(&self.newest, self.may_run()) {
+            if self.reports.take_refused() || self.reports.differs(&self.newest, self.may_run()) {
                 self.reports.repeat();
             }
             moved = true;

@@ -469,7 +469,8 @@ impl RestartPolicy {
 }
 
 impl Toleration {
-    fn compile(t: &wire::core::Toleration) -> Self {
+    /// Compiles the API form.
+    pub fn compile(t: &wire::core::Toleration) -> Self {
         Self {
             key: t.key.as_deref().unwrap_or_default().into(),
             operator: match t.operator.as_deref() {

@@ -54,17 +54,10 @@ const SPECS: &[(Kind, &str, &[&str], &str)] = &[
     (Kind::PersistentVolumeClaim, "dataSource", &["null"], "volumes are made empty"),
 ];
 
-/// Kinds that are kept and do not act.
-const KINDS: &[(Kind, &str)] = &[(Kind::HorizontalPodAutoscaler, "nothing is scaled by metrics")];
-
 /// What of an object is not acted on.
 pub(super) fn of(object: &Object) -> Vec<Assumption> {
     let kind = object.kind();
-    let mut found: Vec<Assumption> = KINDS
-        .iter()
-        .filter(|(k, _)| *k == kind)
-        .map(|(_, why)| said(kind.as_str().to_owned(), why))
-        .collect();
+    let mut found: Vec<Assumption> = Vec::new();
     let pod_spec = match kind {
         Kind::Pod => Some("/spec"),
         Kind::Job

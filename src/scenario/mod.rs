@@ -11,3 +11,4 @@ pub mod recorded;
 pub mod replay;
 pub mod runner;
 pub mod snapshot;
+pub mod swarm;

@@ -5,13 +5,19 @@
 //! sends requests with [`Sim::send`], runs the loop until its replies are back
 //! ([`Outcome::Replied`]) or a time has come, and looks at the store as kubectl would.
 //!
+//! [`FaultRule`]s delay or refuse requests, and [`invariants`] judge every change: for tests of the
+//! simulation itself.
+//!
 //! Order is `(time, tie, sequence)`. Every event is folded into the run's digest: two runs with one
 //! seed give one number.
 
 mod events;
+mod faults;
+pub mod invariants;
 mod nudges;
 mod options;
 mod run;
 
+pub use faults::{Concerns, FaultRule, Verdict};
 pub use options::{Options, Start};
 pub use run::{Outcome, Sim, Stats};

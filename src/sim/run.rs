@@ -1,6 +1,7 @@
 //! The loop.
 
 use super::events::Recorder;
+use super::faults::{self, FaultRule, Faults, Verdict};
 use super::nudges::{Agenda, watchers};
 use super::options::Options;
 use crate::apiserver::ApiServer;
@@ -35,6 +36,7 @@ pub struct Sim {
     digest: Digest,
     stats: Stats,
     last_change: SimTime,
+    faults: Faults,
     /// Reused: node agents to be armed anew.
     rearmed: Vec<ComponentId>,
 }
@@ -105,6 +107,7 @@ impl Sim {
             digest: Digest::new(options.seed),
             stats: Stats::default(),
             last_change: options.start.0,
+            faults: Faults::default(),
             rearmed: Vec::new(),
         }
     }
@@ -193,6 +196,16 @@ impl Sim {
         self.machine(node, f, |kubelets, id, cx| kubelets.start_node(id, cx));
     }
 
+    /// Adds a rule by which requests are delayed or refused, behind those there are.
+    pub fn add_fault(&mut self, rule: FaultRule) {
+        self.faults.add(rule);
+    }
+
+    /// Takes all such rules away.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
     /// The replies to the world's requests since the last call.
     pub fn take_replies(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.replies)
@@ -260,7 +273,14 @@ impl Sim {
         self.stats.requests += 1;
         self.digest.word(3 << 60 | call.from.code());
         let (from, token) = (call.from, call.token);
-        let reply = self.api.handle(call, self.now, &mut self.out.facts);
+        let reply = match self.faults.judge(&call, self.now, self.rng) {
+            Verdict::Pass => self.api.handle(call, self.now, &mut self.out.facts),
+            Verdict::Fail(reason) => Err(faults::refusal(&call.request, reason)),
+            Verdict::Delay(length) => {
+                self.queue.push(self.now + length, Event::Arrive(Box::new(call)));
+                return;
+            }
+        };
         let answer = Box::new(Answer { token, reply });
         self.queue.push(self.now + self.latency.api_reply, Event::Reply(from, answer));
     }

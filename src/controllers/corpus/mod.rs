@@ -13,6 +13,8 @@ pub mod revision_hash;
 
 pub use super::daemonset::corpus as daemonset_node;
 pub use super::deployment::corpus as deployment_rollout;
+pub use super::hpa::corpus as hpa;
+pub use super::nodes::corpus as taint_eviction;
 pub use super::replicaset::corpus as pod_deletion_order;
 
 use chrono::DateTime;
@@ -89,5 +91,20 @@ mod tests {
     #[test]
     fn daemon_pods_run_on_the_recorded_nodes() {
         check("daemonset-node-a.jsonl.zst", daemonset_node::check, 1000);
+    }
+
+    #[test]
+    fn autoscalers_calculate_replicas_as_recorded() {
+        check("hpa-replicas-a.jsonl.zst", hpa::check_replicas, 1000);
+    }
+
+    #[test]
+    fn autoscalers_hold_back_as_recorded() {
+        check("hpa-behavior-a.jsonl.zst", hpa::check_behavior, 1000);
+    }
+
+    #[test]
+    fn pods_stay_beside_taints_as_recorded() {
+        check("taint-eviction-a.jsonl.zst", taint_eviction::check, 1000);
     }
 }

@@ -31,7 +31,7 @@ impl Rollout<'_, '_> {
             scaled |= self.scale_set(&set, 0, false)?.0;
         }
         let others_run = sum(&old, |s| s.status.replicas) > 0
-            || with_pods.iter().any(|uid| new.as_ref().is_none_or(|n| n.meta.uid != *uid));
+            || old.iter().any(|s| with_pods.contains(&s.meta.uid));
         if scaled || others_run {
             return self.write_rollout_status(new.as_ref(), &old);
         }

@@ -11,16 +11,23 @@ use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{
     ConditionStatus, Key, Kind, Node, Object, Pod, PodCondition, Taint, TaintEffect, Toleration,
-    Uid, conditions,
+    conditions,
 };
 use crate::store::{DeleteOptions, Delta, Reply, Request};
-use crate::trace::EventType;
+use crate::trace::{Change, EventType, Regarding};
 
 /// The controller.
 #[derive(Debug, Default)]
 pub struct TaintEvictionController {
-    /// Since when a pod has been on a node with taints that it only tolerates for a while.
-    since: BTreeMap<Uid, SimTime>,
+    /// Deletions that are due later (`TimedWorkerQueue`).
+    scheduled: BTreeMap<Key, Scheduled>,
+}
+
+/// A deletion that is due later.
+#[derive(Debug)]
+struct Scheduled {
+    pod: Regarding,
+    at: SimTime,
 }
 
 /// What is asked first: the condition, then the deletion.
@@ -49,14 +56,21 @@ impl Controller for TaintEvictionController {
     ) {
         match (delta.old, delta.new) {
             (old, Object::Pod(pod)) => {
-                let was = matches!(old, Some(Object::Pod(old)) if old.node.is_some());
-                if pod.node.is_some() && !was {
+                let is_news = match old {
+                    _ if delta.change == Change::Deleted => {
+                        self.scheduled.contains_key(&pod.meta.key())
+                    }
+                    Some(Object::Pod(old)) => {
+                        old.node != pod.node || old.spec.tolerations != pod.spec.tolerations
+                    }
+                    _ => true,
+                };
+                if is_news && pod.node.is_some() {
                     queue.add(pod.meta.key(), delta.fact);
                 }
-                if delta.change == crate::trace::Change::Deleted {
-                    self.since.remove(&pod.meta.uid);
-                }
             }
+            // Deletions that are due stay so when their node goes.
+            (_, Object::Node(_)) if delta.change == Change::Deleted => {}
             (old, Object::Node(node)) => {
                 let before = match old {
                     Some(Object::Node(old)) => executing(&old.taints),
@@ -73,30 +87,37 @@ impl Controller for TaintEvictionController {
     }
 
     fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
-        let Some(pod) = cx.view.typed::<Pod>(Kind::Pod, key).map(Arc::clone) else {
+        let pod = cx.view.typed::<Pod>(Kind::Pod, key).map(Arc::clone);
+        let due = self.scheduled.get(key).map(|s| (s.at, s.pod.uid));
+        let Some(pod) = pod.filter(|p| due.is_none_or(|(_, uid)| uid == p.meta.uid)) else {
+            self.cancel(key, cx);
             return Step::done();
         };
-        if pod.meta.is_terminating() || pod.status.phase.is_terminal() {
-            return Step::done();
+        if due.is_some_and(|(at, _)| at <= cx.now) {
+            self.scheduled.remove(key);
+            return evict(pod, cx);
         }
         let node = pod.node.as_ref().map(|n| Key::new("", n.clone()));
-        let node = node.and_then(|key| cx.view.typed::<Node>(Kind::Node, &key));
-        let taints = node.map(|n| executing(&n.taints)).unwrap_or_default();
+        let Some(node) = node.and_then(|key| cx.view.typed::<Node>(Kind::Node, &key)) else {
+            return due.map_or_else(Step::done, |(at, _)| Step::again_at(at));
+        };
+        let taints = executing(&node.taints);
         match stays(&pod.spec.tolerations, &taints) {
             Stay::ForEver => {
-                if self.since.remove(&pod.meta.uid).is_some() {
-                    let text = format!("Cancelling deletion of Pod {}", pod.meta.key());
-                    let object = Object::Pod(pod);
-                    cx.event(&object, EventType::Normal, "TaintManagerEviction", text);
-                }
+                self.cancel(key, cx);
                 Step::done()
             }
-            Stay::For(length) => {
-                let since = *self.since.entry(pod.meta.uid).or_insert(cx.now);
-                if cx.now < since + length {
-                    return Step::again_at(since + length);
-                }
+            Stay::For(length) if length.is_zero() => {
+                self.cancel(key, cx);
                 evict(pod, cx)
+            }
+            // What is due already stays so, whatever the new taints and tolerations allow.
+            Stay::For(length) => {
+                let scheduled = self.scheduled.entry(key.clone()).or_insert_with(|| Scheduled {
+                    pod: Regarding::object(&Object::Pod(pod)),
+                    at: cx.now + length,
+                });
+                Step::again_at(scheduled.at)
             }
         }
     }
@@ -108,7 +129,7 @@ impl Controller for TaintEvictionController {
         replies: Vec<Reply>,
         _cx: &mut SyncCx<'_, '_>,
     ) -> Step<Work> {
-        if replies.iter().any(|r| r.as_ref().is_err_and(|e| e.code != 404)) {
+        if replies.iter().any(|r| r.as_ref().is_err_and(|e| !e.is_not_found() && e.code != 409)) {
             return Step::failed();
         }
         match work {
@@ -122,28 +143,39 @@ impl Controller for TaintEvictionController {
     }
 }
 
+impl TaintEvictionController {
+    /// Takes back a deletion that is due later (`cancelWorkWithEvent`).
+    fn cancel(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) {
+        if let Some(scheduled) = self.scheduled.remove(key) {
+            let text = format!("Cancelling deletion of Pod {key}");
+            cx.event_on(scheduled.pod, EventType::Normal, "TaintManagerEviction", text);
+        }
+    }
+}
+
 /// How long a pod stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stay {
+pub(super) enum Stay {
     ForEver,
     For(Duration),
 }
 
-/// How long tolerations let a pod stay beside taints (`getMinTolerationTime`): not at all when one is not
-/// tolerated, else as long as the shortest toleration that is used.
-fn stays(tolerations: &[Toleration], taints: &[&Taint]) -> Stay {
-    let mut shortest: Option<Duration> = None;
-    for taint in taints {
-        let used: Vec<&Toleration> = tolerations.iter().filter(|t| t.tolerates(taint)).collect();
-        if used.is_empty() {
-            return Stay::For(Duration::ZERO);
-        }
-        for seconds in used.iter().filter_map(|t| t.seconds) {
-            let length = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-            shortest = Some(shortest.map_or(length, |s| s.min(length)));
-        }
-    }
-    shortest.map_or(Stay::ForEver, Stay::For)
+/// The first toleration for each taint; `None` when one is not tolerated (`GetMatchingTolerations`).
+pub(super) fn used_tolerations<'a>(
+    tolerations: &'a [Toleration],
+    taints: &[&Taint],
+) -> Option<Vec<&'a Toleration>> {
+    taints.iter().map(|taint| tolerations.iter().find(|t| t.tolerates(taint))).collect()
+}
+
+/// How long tolerations let a pod stay beside taints (`processPodOnNode`, `getMinTolerationTime`): not
+/// at all when one is not tolerated, else as long as the shortest toleration that is used.
+pub(super) fn stays(tolerations: &[Toleration], taints: &[&Taint]) -> Stay {
+    let Some(used) = used_tolerations(tolerations, taints) else {
+        return Stay::For(Duration::ZERO);
+    };
+    let seconds = used.iter().filter_map(|t| t.seconds).min();
+    seconds.map_or(Stay::ForEver, |s| Stay::For(Duration::from_secs(u64::try_from(s).unwrap_or(0))))
 }
 
 fn executing(taints: &[Taint]) -> Vec<&Taint> {
@@ -177,7 +209,7 @@ mod tests {
     use crate::model::TolerationOperator;
 
     #[test]
-    fn the_shortest_used_toleration_counts() {
+    fn the_first_toleration_that_fits_a_taint_is_the_one_used() {
         let taint = Taint {
             key: "k".into(),
             value: Str::default(),
@@ -194,7 +226,7 @@ mod tests {
         let secs = |n| Stay::For(Duration::from_secs(n));
         assert_eq!(stays(&[], &[&taint]), secs(0));
         assert_eq!(stays(&[tolerates(None)], &[&taint]), Stay::ForEver);
-        assert_eq!(stays(&[tolerates(Some(30)), tolerates(Some(10))], &[&taint]), secs(10));
+        assert_eq!(stays(&[tolerates(Some(30)), tolerates(Some(10))], &[&taint]), secs(30));
         assert_eq!(stays(&[tolerates(Some(-1))], &[&taint]), secs(0));
         assert_eq!(stays(&[], &[]), Stay::ForEver);
     }

@@ -1,15 +1,18 @@
 //! The controllers that watch over nodes.
 //!
 //! [`lifecycle`] follows `pkg/controller/nodelifecycle`: a node whose lease is not renewed for 50 s is
-//! not ready, and conditions and cordons become taints. [`eviction`] follows `pkg/controller/tainteviction`:
+//! not ready, and conditions and cordons become taints; [`zones`] holds back how fast. [`eviction`] follows `pkg/controller/tainteviction`:
 //! pods that do not tolerate a `NoExecute` taint go, at once or when their toleration ends. [`pod_gc`]
-//! follows `pkg/controller/podgc`: pods of nodes that are gone go.
-//!
-//! Left out: eviction limits by zone (`--node-eviction-rate`), and taints for pressure conditions.
+//! follows `pkg/controller/podgc`: pods that nobody will finish go.
 
+pub mod corpus;
 mod eviction;
 mod lifecycle;
 mod pod_gc;
+mod taints;
+#[cfg(test)]
+mod tests;
+mod zones;
 
 pub use eviction::TaintEvictionController;
 pub use lifecycle::NodeLifecycleController;

@@ -1,16 +1,23 @@
-//! Pods whose node is gone.
+//! Pods that nobody will finish: of nodes that are gone or out of service, never placed, or too many
+//! that have ended.
+//!
+//! Upstream looks every 20 s; here the rounds come when there may be something to do.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::next_round;
+use super::taints::OUT_OF_SERVICE;
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::controllers::controller::{Controller, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
-use crate::model::{ConditionStatus, Key, Kind, Object, Phase, Pod, PodCondition, conditions};
+use crate::model::{
+    ConditionStatus, Key, Kind, Node, Object, Phase, Pod, PodCondition, conditions,
+};
 use crate::store::{DeleteOptions, Delta, Reply, Request};
 use crate::trace::Change;
 
@@ -18,12 +25,34 @@ use crate::trace::Change;
 const PERIOD: Duration = Duration::from_secs(20);
 /// How long a node must be gone (`quarantineTime`).
 const QUARANTINE: Duration = Duration::from_secs(40);
+/// How many ended pods are kept (`--terminated-pod-gc-threshold`).
+const TERMINATED: usize = 12_500;
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PodGcController {
-    /// Nodes that are gone, and when that was first seen.
+    /// Nodes that are gone and had pods, and when they are believed to be.
     gone: BTreeMap<Str, SimTime>,
+    /// Terminating pods that were never placed.
+    unplaced: BTreeSet<Key>,
+    /// Nodes that are out of service.
+    out_of_service: BTreeSet<Str>,
+    /// How many pods have ended and are still there.
+    terminated: usize,
+    /// How many of them are kept.
+    threshold: usize,
+}
+
+impl Default for PodGcController {
+    fn default() -> Self {
+        Self {
+            gone: BTreeMap::new(),
+            unplaced: BTreeSet::new(),
+            out_of_service: BTreeSet::new(),
+            terminated: 0,
+            threshold: TERMINATED,
+        }
+    }
 }
 
 /// What was asked.
@@ -36,7 +65,7 @@ pub enum Work {
 }
 
 impl Controller for PodGcController {
-    type Key = Str;
+    type Key = ();
     type Work = Work;
 
     const NAME: &'static str = "pod-garbage-collector-controller";
@@ -48,58 +77,60 @@ impl Controller for PodGcController {
         delta: &Delta<'_>,
         view: &View,
         now: SimTime,
-        queue: &mut WorkQueue<Str>,
+        queue: &mut WorkQueue<()>,
     ) {
-        match delta.new {
-            Object::Node(node) if delta.change == Change::Deleted => {
-                let seen = next_round(now, PERIOD);
-                self.gone.insert(node.meta.name.clone(), seen);
-                queue.add_at(seen + QUARANTINE, node.meta.name.clone(), delta.fact);
+        let look = next_round(now, PERIOD);
+        let at = match delta.new {
+            Object::Node(node) => self.heard_of_node(node, delta.change, view, look),
+            Object::Pod(pod) => {
+                let old = match delta.old {
+                    Some(Object::Pod(old)) => Some(&**old),
+                    _ => None,
+                };
+                self.heard_of_pod(pod, old, delta.change, view, look)
             }
-            Object::Node(node) => {
-                self.gone.remove(&node.meta.name);
-            }
-            Object::Pod(pod) if delta.change == Change::Added => {
-                let Some(node) = &pod.node else { return };
-                if view.get(Kind::Node, &Key::new("", node.clone())).is_none() {
-                    let seen = *self.gone.entry(node.clone()).or_insert(next_round(now, PERIOD));
-                    queue.add_at((seen + QUARANTINE).max(now), node.clone(), delta.fact);
-                }
-            }
-            _ => {}
+            _ => None,
+        };
+        if let Some(at) = at {
+            queue.add_at(at, (), delta.fact);
         }
     }
 
-    fn sync(&mut self, key: &Str, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
-        if cx.view.get(Kind::Node, &Key::new("", key.clone())).is_some() {
-            return Step::done();
-        }
-        let pods: Vec<Arc<Pod>> = cx.view.pods_on(key).map(Arc::clone).collect();
-        let mut requests = Vec::new();
-        for pod in pods.iter().filter(|p| !p.status.phase.is_terminal()) {
-            let mut status = pod.status.clone();
-            status.phase = Phase::Failed;
-            status.conditions = status.with_condition(PodCondition {
-                kind: conditions::DISRUPTION_TARGET.into(),
-                status: ConditionStatus::True,
-                reason: "DeletionByPodGC".into(),
-                message: Str::new_static("PodGC: node no longer exists"),
-                since: cx.now,
-                observed_generation: pod.meta.generation,
-            });
-            let (pod, uid) = (pod.meta.key(), pod.meta.uid);
-            requests.push(Request::PodStatus { pod, uid, status: Box::new(status) });
-        }
-        Step::Ask { requests, then: Work::Told(pods) }
+    fn sync(&mut self, (): &(), cx: &mut SyncCx<'_, '_>) -> Step<Work> {
+        let mut doomed = self.too_many(cx);
+        doomed.extend(self.on_nodes_out_of_service(cx));
+        let orphaned = self.orphaned(cx);
+        let keys = self.unplaced.iter();
+        let unplaced = keys.filter_map(|key| cx.view.typed::<Pod>(Kind::Pod, key)).map(Arc::clone);
+        doomed.extend(unplaced);
+        let failed = |p: &&Arc<Pod>| !p.status.phase.is_terminal();
+        let requests = doomed.iter().filter(failed).map(|p| fail(p, None));
+        let gone = orphaned.iter().filter(failed).map(|p| {
+            fail(
+                p,
+                Some(PodCondition {
+                    kind: conditions::DISRUPTION_TARGET.into(),
+                    status: ConditionStatus::True,
+                    reason: "DeletionByPodGC".into(),
+                    message: Str::new_static("PodGC: node no longer exists"),
+                    since: cx.now,
+                    observed_generation: p.meta.generation,
+                }),
+            )
+        });
+        let requests = requests.chain(gone).collect();
+        doomed.extend(orphaned);
+        Step::Ask { requests, then: Work::Told(doomed) }
     }
 
     fn resume(
         &mut self,
-        _key: &Str,
+        (): &(),
         work: Work,
-        _replies: Vec<Reply>,
-        _cx: &mut SyncCx<'_, '_>,
+        replies: Vec<Reply>,
+        cx: &mut SyncCx<'_, '_>,
     ) -> Step<Work> {
+        let refused = replies.iter().any(|r| r.as_ref().is_err_and(|e| !e.is_not_found()));
         match work {
             Work::Told(pods) => {
                 let requests = pods
@@ -114,7 +145,127 @@ impl Controller for PodGcController {
                     .collect();
                 Step::Ask { requests, then: Work::Deleted }
             }
-            Work::Deleted => Step::done(),
+            Work::Deleted => {
+                // A pod that a finalizer keeps is deleted again in the next round, as upstream does;
+                // that changes nothing, so the round is only held when something was refused.
+                let again = refused.then(|| next_round(cx.now + PERIOD / 2, PERIOD));
+                let next = self.gone.values().copied().filter(|at| *at > cx.now).chain(again).min();
+                next.map_or_else(Step::done, Step::again_at)
+            }
         }
     }
+}
+
+impl PodGcController {
+    fn heard_of_node(
+        &mut self,
+        node: &Node,
+        change: Change,
+        view: &View,
+        look: SimTime,
+    ) -> Option<SimTime> {
+        let name = &node.meta.name;
+        if change == Change::Deleted {
+            self.out_of_service.remove(name);
+            view.pods_on(name).next()?;
+            self.gone.insert(name.clone(), look + QUARANTINE);
+            return Some(look + QUARANTINE);
+        }
+        self.gone.remove(name);
+        if node.taints.iter().any(|t| t.key == OUT_OF_SERVICE) {
+            self.out_of_service.insert(name.clone());
+            return Some(look);
+        }
+        self.out_of_service.remove(name);
+        None
+    }
+
+    fn heard_of_pod(
+        &mut self,
+        pod: &Pod,
+        old: Option<&Pod>,
+        change: Change,
+        view: &View,
+        look: SimTime,
+    ) -> Option<SimTime> {
+        let is_there = change != Change::Deleted;
+        self.terminated -= usize::from(old.is_some_and(Pod::is_terminal));
+        self.terminated += usize::from(is_there && pod.is_terminal());
+        let unplaced = is_there && pod.meta.is_terminating() && pod.node.is_none();
+        if !unplaced {
+            self.unplaced.remove(&pod.meta.key());
+        }
+        if !is_there {
+            return None;
+        }
+        let is_new = |old: bool, new: bool| new && !old;
+        if is_new(old.is_some_and(Pod::is_terminal), pod.is_terminal())
+            && self.terminated > self.threshold
+        {
+            return Some(look);
+        }
+        if unplaced && self.unplaced.insert(pod.meta.key()) {
+            return Some(look);
+        }
+        let node = pod.node.as_ref()?;
+        let was_bound = old.is_some_and(|o| o.node.is_some());
+        if !was_bound && view.get(Kind::Node, &Key::new("", node.clone())).is_none() {
+            return Some(*self.gone.entry(node.clone()).or_insert(look + QUARANTINE));
+        }
+        let was_terminating = old.is_some_and(|o| o.meta.is_terminating());
+        let leaves = is_new(was_terminating, pod.meta.is_terminating());
+        (leaves && self.out_of_service.contains(node)).then_some(look)
+    }
+
+    /// The ended pods that are too many (`gcTerminated`).
+    fn too_many(&self, cx: &SyncCx<'_, '_>) -> Vec<Arc<Pod>> {
+        if self.terminated <= self.threshold {
+            return Vec::new();
+        }
+        let pods = cx.view.kind(Kind::Pod).iter();
+        let mut ended: Vec<Arc<Pod>> = pods
+            .filter_map(|(_, o)| <&Arc<Pod>>::try_from(o).ok())
+            .filter(|p| p.is_terminal())
+            .map(Arc::clone)
+            .collect();
+        let is_evicted = |p: &Pod| p.status.phase == Phase::Failed && p.status.reason == "Evicted";
+        ended.sort_by_cached_key(|p| (Reverse(is_evicted(p)), p.meta.created, p.meta.key()));
+        ended.truncate(ended.len().saturating_sub(self.threshold));
+        ended
+    }
+
+    /// Terminating pods of nodes that are out of service (`gcTerminating`).
+    fn on_nodes_out_of_service(&self, cx: &SyncCx<'_, '_>) -> Vec<Arc<Pod>> {
+        let is_ill = |name: &&Str| {
+            let node = cx.view.typed::<Node>(Kind::Node, &Key::new("", (*name).clone()));
+            node.is_some_and(|n| !n.is_ready())
+        };
+        let nodes = self.out_of_service.iter().filter(is_ill);
+        let pods = nodes.flat_map(|name| cx.view.pods_on(name));
+        pods.filter(|p| p.meta.is_terminating()).map(Arc::clone).collect()
+    }
+
+    /// Pods of nodes that have been gone for a while (`gcOrphaned`).
+    fn orphaned(&mut self, cx: &SyncCx<'_, '_>) -> Vec<Arc<Pod>> {
+        let now = cx.now;
+        let due: Vec<Str> =
+            self.gone.iter().filter(|(_, at)| **at <= now).map(|(n, _)| n.clone()).collect();
+        let mut pods = Vec::new();
+        for node in due {
+            self.gone.remove(&node);
+            if cx.view.get(Kind::Node, &Key::new("", node.clone())).is_none() {
+                pods.extend(cx.view.pods_on(&node).map(Arc::clone));
+            }
+        }
+        pods
+    }
+}
+
+fn fail(pod: &Pod, condition: Option<PodCondition>) -> Request {
+    let mut status = pod.status.clone();
+    status.phase = Phase::Failed;
+    if let Some(condition) = condition {
+        status.conditions = status.with_condition(condition);
+    }
+    Request::PodStatus { pod: pod.meta.key(), uid: pod.meta.uid, status: Box::new(status) }
 }

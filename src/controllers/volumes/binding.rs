@@ -1,15 +1,30 @@
 //! Which volume a claim gets, and the writes that bind them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    BIND_COMPLETED, BOUND_BY_CONTROLLER, Claim, Class, PROVISIONED_BY, SELECTED_NODE, Volume,
-    class_of, volume_name,
+    BETA_CLASS, BIND_COMPLETED, BOUND_BY_CONTROLLER, Claim, Class, PROVISIONED_BY, SELECTED_NODE,
+    Volume, class_of, volume_name,
 };
 use crate::base::Str;
 use crate::base::quantity::Quantity;
 use crate::model::{Key, Meta, Object, Selector, wire};
 use crate::store::{DeleteOptions, Request};
+use crate::trace::EventType;
+
+/// What is to be asked, in order, and said.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) requests: Vec<Request>,
+    pub(super) events: Vec<(Object, EventType, &'static str, String)>,
+}
+
+impl Plan {
+    pub(super) const fn asks(requests: Vec<Request>) -> Self {
+        Self { requests, events: Vec::new() }
+    }
+}
 
 /// The claim that a volume is bound to or kept for.
 pub(super) fn claim_of(volume: &Volume) -> Option<Key> {
@@ -27,48 +42,108 @@ pub(super) fn is_free_for(volume: &Volume, claim: &Claim) -> bool {
     })
 }
 
-/// The smallest volume that fits; one that is kept for the claim before all others
-/// (`volume.FindMatchingVolume`). With `late` only the latter: the scheduler chooses the rest.
+/// The volume for a claim (`findByClaim`, `FindMatchingVolume`): of the volumes with the fewest access
+/// modes that hold those asked for, one that is kept for the claim, else the smallest. With `late` only
+/// the former: the scheduler chooses the rest.
 pub(super) fn best_match<'a>(
     claim: &Claim,
     volumes: impl Iterator<Item = &'a Arc<Volume>>,
     late: bool,
 ) -> Option<&'a Arc<Volume>> {
     let wanted = requested(claim);
-    let mut best: Option<(Quantity, &Arc<Volume>)> = None;
+    let mut by_modes: BTreeMap<(usize, Vec<&str>), Vec<&Arc<Volume>>> = BTreeMap::new();
     for volume in volumes {
-        if volume.meta.is_terminating() || !is_free_for(volume, claim) || !fits(volume, claim) {
-            continue;
-        }
-        let size = capacity(volume);
-        if wanted.as_ref().is_some_and(|w| size < *w) {
-            continue;
-        }
-        if claim_of(volume).is_some() {
-            return Some(volume);
-        }
-        if !late && best.as_ref().is_none_or(|(s, _)| size < *s) {
-            best = Some((size, volume));
+        let fits = !volume.meta.is_terminating()
+            && is_free_for(volume, claim)
+            && has_modes(volume, claim)
+            && same_mode(volume, claim)
+            && same_attributes(volume, claim)
+            && wanted.as_ref().is_none_or(|w| capacity(volume) >= *w);
+        if fits {
+            let modes = modes_of(volume);
+            by_modes.entry((modes.len(), modes)).or_default().push(volume);
         }
     }
-    best.map(|(_, volume)| volume)
+    by_modes.into_values().find_map(|group| {
+        let kept = group.iter().copied().find(|v| claim_of(v).is_some());
+        let suits = |v: &&Arc<Volume>| {
+            phase_of(v) == "Available" && class_of_volume(v) == class_of(claim) && selects(claim, v)
+        };
+        let others = group.iter().copied().filter(suits);
+        let smallest = others.min_by(|a, b| capacity(a).cmp(&capacity(b)));
+        kept.or(smallest.filter(|_| !late))
+    })
 }
 
-/// Whether class, mode, access modes and labels suit.
-fn fits(volume: &Volume, claim: &Claim) -> bool {
-    let (Some(v), Some(c)) = (volume.body.spec.as_ref(), claim.body.spec.as_ref()) else {
-        return false;
+/// Why a claim cannot have the volume that it names (`checkVolumeSatisfyClaim`).
+pub(super) fn mismatch(volume: &Volume, claim: &Claim) -> Option<String> {
+    let wanted = requested(claim);
+    if volume.meta.is_terminating() {
+        return Some(format!("the volume is marked for deletion {:?}", volume.meta.name));
+    }
+    let text = if wanted.is_some_and(|w| capacity(volume).value() < w.value()) {
+        "requested PV is too small"
+    } else if class_of_volume(volume) != class_of(claim) {
+        "storageClassName does not match"
+    } else if !same_attributes(volume, claim) {
+        "volumeAttributesClassName does not match"
+    } else if !same_mode(volume, claim) {
+        "incompatible volumeMode"
+    } else if !has_modes(volume, claim) {
+        "incompatible accessMode"
+    } else {
+        return None;
     };
-    let class = v.storage_class_name.as_deref().unwrap_or_default();
-    let mode = |m: &Option<String>| m.clone().unwrap_or_else(|| "Filesystem".to_owned());
-    let selector = c.selector.as_ref().and_then(|s| Selector::compile(Some(s)).ok());
-    class == class_of(claim)
-        && mode(&v.volume_mode) == mode(&c.volume_mode)
-        && c.access_modes.iter().flatten().all(|m| v.access_modes.iter().flatten().any(|x| x == m))
-        && selector.is_none_or(|s| s.matches(&volume.meta.labels))
+    Some(text.to_owned())
 }
 
-fn requested(claim: &Claim) -> Option<Quantity> {
+fn has_modes(volume: &Volume, claim: &Claim) -> bool {
+    let wanted = claim.body.spec.as_ref().and_then(|s| s.access_modes.as_ref());
+    let there = modes_of(volume);
+    wanted.into_iter().flatten().all(|m| there.contains(&m.as_str()))
+}
+
+fn modes_of(volume: &Volume) -> Vec<&str> {
+    let modes = volume.body.spec.as_ref().and_then(|s| s.access_modes.as_ref());
+    let mut modes: Vec<&str> = modes.into_iter().flatten().map(String::as_str).collect();
+    modes.sort_unstable();
+    modes.dedup();
+    modes
+}
+
+/// Whether both are file systems or both are block devices.
+pub(super) fn same_mode(volume: &Volume, claim: &Claim) -> bool {
+    let (v, c) = (volume.body.spec.as_ref(), claim.body.spec.as_ref());
+    let mode = |m: Option<&String>| m.map_or("Filesystem", String::as_str).to_owned();
+    mode(v.and_then(|s| s.volume_mode.as_ref())) == mode(c.and_then(|s| s.volume_mode.as_ref()))
+}
+
+fn same_attributes(volume: &Volume, claim: &Claim) -> bool {
+    let (v, c) = (volume.body.spec.as_ref(), claim.body.spec.as_ref());
+    let named = |m: Option<&String>| m.map_or("", String::as_str).to_owned();
+    named(v.and_then(|s| s.volume_attributes_class_name.as_ref()))
+        == named(c.and_then(|s| s.volume_attributes_class_name.as_ref()))
+}
+
+fn selects(claim: &Claim, volume: &Volume) -> bool {
+    let selector = claim.body.spec.as_ref().and_then(|s| s.selector.as_ref());
+    let selector = selector.map(|s| Selector::compile(Some(s)));
+    selector.is_none_or(|s| s.is_ok_and(|s| s.matches(&volume.meta.labels)))
+}
+
+fn class_of_volume(volume: &Volume) -> Str {
+    let spec = volume.body.spec.as_ref();
+    let named = spec.and_then(|s| s.storage_class_name.as_deref()).unwrap_or_default();
+    volume.meta.annotations.get(BETA_CLASS).cloned().unwrap_or_else(|| named.into())
+}
+
+/// Where a volume stands in its life.
+pub(super) fn phase_of(volume: &Volume) -> &str {
+    volume.body.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default()
+}
+
+/// The size that a claim asks for.
+pub(super) fn requested(claim: &Claim) -> Option<Quantity> {
     let resources = claim.body.spec.as_ref()?.resources.as_ref()?;
     resources.requests.as_ref()?.get("storage")?.0.parse().ok()
 }
@@ -105,43 +180,175 @@ pub(super) fn bind(claim: &Arc<Claim>, volume: &Arc<Volume>) -> Vec<Request> {
     requests
 }
 
-/// What is left to do for a claim whose binding was completed.
-pub(super) fn complete(claim: &Claim, volume: Option<&Volume>) -> Vec<Request> {
-    match volume {
-        Some(volume) => claim_bound(claim, volume).into_iter().collect(),
-        None if volume_name(claim).is_some() && !claim.meta.is_terminating() => {
-            let mut lost = claim.clone();
-            let status = Arc::make_mut(&mut lost.body).status.get_or_insert_default();
-            if status.phase.as_deref() == Some("Lost") {
-                return Vec::new();
-            }
-            status.phase = Some("Lost".to_owned());
-            vec![Request::UpdateStatus(lost.into())]
+/// What is to be done for a claim whose binding was completed (`syncBoundClaim`).
+pub(super) fn complete(claim: &Arc<Claim>, volume: Option<&Arc<Volume>>) -> Plan {
+    if claim.meta.is_terminating() {
+        return Plan::default();
+    }
+    let reference = volume.and_then(|v| v.body.spec.as_ref()).map(|s| s.claim_ref.as_ref());
+    match (volume, reference) {
+        (Some(volume), Some(Some(r))) if r.uid.as_deref() == Some(&claim.meta.uid.to_string()) => {
+            Plan::asks(claim_bound(claim, volume).into_iter().collect())
         }
-        None => Vec::new(),
+        (Some(volume), Some(None)) => Plan::asks(bind(claim, volume)),
+        (Some(_), _) => lost(
+            claim,
+            "ClaimMisbound",
+            "Two claims are bound to the same volume, this one is bound incorrectly",
+        ),
+        (None, _) if volume_name(claim).is_some() => lost(
+            claim,
+            "ClaimLost",
+            "Bound claim has lost its PersistentVolume. Data on the volume is lost!",
+        ),
+        (None, _) => lost(
+            claim,
+            "ClaimLost",
+            "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!",
+        ),
     }
 }
 
-/// What is to be done for a volume (`syncVolume`): Available without a claim, Released or deleted when
-/// its claim has gone.
-pub(super) fn plan_volume(volume: &Volume, claim: Option<&Claim>) -> Vec<Request> {
+fn lost(claim: &Claim, reason: &'static str, text: &str) -> Plan {
+    let mut lost = claim.clone();
+    let status = Arc::make_mut(&mut lost.body).status.get_or_insert_default();
+    if status.phase.as_deref() == Some("Lost") {
+        return Plan::default();
+    }
+    status.phase = Some("Lost".to_owned());
+    (status.access_modes, status.capacity) = (None, None);
+    Plan {
+        requests: vec![Request::UpdateStatus(lost.into())],
+        events: vec![(Object::from(claim.clone()), EventType::Warning, reason, text.to_owned())],
+    }
+}
+
+/// What is to be done for a volume (`syncVolume`): Available without a claim, Bound with one that
+/// names it, free again or reclaimed otherwise.
+pub(super) fn plan_volume(volume: &Volume, claim: Option<&Claim>) -> Plan {
     let spec = volume.body.spec.as_ref();
-    let Some(reference) = spec.and_then(|s| s.claim_ref.as_ref()) else {
-        return volume_phase(volume, "Available").into_iter().collect();
+    let phase = |phase: &str| Plan::asks(volume_phase(volume, phase).into_iter().collect());
+    let reference = spec.and_then(|s| s.claim_ref.as_ref());
+    // Without a uid it is kept for a claim that has not come.
+    let Some(uid) = reference.and_then(|r| r.uid.as_deref()).filter(|u| !u.is_empty()) else {
+        return phase("Available");
     };
-    let Some(uid) = reference.uid.as_deref().filter(|u| !u.is_empty()) else {
-        // Kept for a claim that has not come.
-        return volume_phase(volume, "Available").into_iter().collect();
+    let Some(claim) = claim.filter(|c| c.meta.uid.to_string() == uid) else {
+        return release(volume);
     };
-    if claim.is_some_and(|c| c.meta.uid.to_string() == uid) {
-        return Vec::new();
+    match volume_name(claim) {
+        None if !same_mode(volume, claim) => mode_mismatch(volume, claim),
+        None => Plan::default(),
+        Some(name) if name == volume.meta.name => phase("Bound"),
+        Some(_) if is_provisioned(volume) && policy(volume) == "Delete" => release(volume),
+        Some(_) => Plan::asks(unbind(volume)),
     }
-    let mut requests: Vec<Request> = volume_phase(volume, "Released").into_iter().collect();
-    let policy = spec.and_then(|s| s.persistent_volume_reclaim_policy.as_deref());
-    if policy == Some("Delete") && !volume.meta.is_terminating() {
-        let target = Object::from(volume.clone()).reference();
-        requests.push(Request::Delete { target, options: DeleteOptions::of(volume.meta.uid) });
+}
+
+fn mode_mismatch(volume: &Volume, claim: &Claim) -> Plan {
+    let on_volume = format!(
+        "Cannot bind PersistentVolume to requested PersistentVolumeClaim {:?} due to incompatible \
+         volumeMode.",
+        claim.meta.name
+    );
+    let on_claim = format!(
+        "Cannot bind PersistentVolume {:?} to requested PersistentVolumeClaim due to incompatible \
+         volumeMode.",
+        volume.meta.name
+    );
+    let warning = EventType::Warning;
+    Plan {
+        requests: Vec::new(),
+        events: vec![
+            (Object::from(volume.clone()), warning, "VolumeMismatch", on_volume),
+            (Object::from(claim.clone()), warning, "VolumeMismatch", on_claim),
+        ],
     }
+}
+
+/// The claim of a volume is gone: it is released, and reclaimed as its policy says (`reclaimVolume`).
+fn release(volume: &Volume) -> Plan {
+    let mut plan = Plan::default();
+    if !matches!(phase_of(volume), "Released" | "Failed") {
+        plan.requests.extend(volume_phase(volume, "Released"));
+    }
+    match policy(volume) {
+        "Retain" => plan,
+        "Recycle" => {
+            fail(plan, volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!")
+        }
+        "Delete" if volume.meta.is_terminating() => plan,
+        "Delete" => match no_deleter(volume) {
+            Some(why) => fail(plan, volume, "VolumeFailedDelete", &why),
+            None => {
+                let target = Object::from(volume.clone()).reference();
+                let options = DeleteOptions::of(volume.meta.uid);
+                plan.requests.push(Request::Delete { target, options });
+                plan
+            }
+        },
+        _ => fail(
+            plan,
+            volume,
+            "VolumeUnknownReclaimPolicy",
+            "Volume has unrecognized PersistentVolumeReclaimPolicy",
+        ),
+    }
+}
+
+fn policy(volume: &Volume) -> &str {
+    let spec = volume.body.spec.as_ref();
+    spec.and_then(|s| s.persistent_volume_reclaim_policy.as_deref()).unwrap_or("Retain")
+}
+
+fn is_provisioned(volume: &Volume) -> bool {
+    volume.meta.annotations.get(PROVISIONED_BY).is_some()
+}
+
+/// Why nobody can delete what a volume stands for; external provisioners and CSI drivers can.
+fn no_deleter(volume: &Volume) -> Option<String> {
+    let spec = volume.body.spec.as_ref()?;
+    if is_provisioned(volume) || spec.csi.is_some() {
+        return None;
+    }
+    match &spec.host_path {
+        Some(host) if host.path.starts_with("/tmp/") => None,
+        Some(host) => Some(format!(
+            "host_path deleter only supports /tmp/.+ but received provided {}",
+            host.path
+        )),
+        None => Some(format!(
+            "error getting deleter volume plugin for volume {:?}: no deletable volume plugin matched",
+            volume.meta.name
+        )),
+    }
+}
+
+fn fail(mut plan: Plan, volume: &Volume, reason: &'static str, text: &str) -> Plan {
+    if phase_of(volume) == "Failed" {
+        return plan;
+    }
+    let mut failed = volume.clone();
+    let status = Arc::make_mut(&mut failed.body).status.get_or_insert_default();
+    (status.phase, status.message) = (Some("Failed".to_owned()), Some(text.to_owned()));
+    plan.requests.push(Request::UpdateStatus(failed.into()));
+    let object = Object::from(volume.clone());
+    plan.events.push((object, EventType::Warning, reason, text.to_owned()));
+    plan
+}
+
+/// The volume is free again, or kept for its claim where the user wrote it so (`unbindVolume`).
+fn unbind(volume: &Volume) -> Vec<Request> {
+    let mut free = volume.clone();
+    let spec = Arc::make_mut(&mut free.body).spec.get_or_insert_default();
+    if volume.meta.annotations.get(BOUND_BY_CONTROLLER).is_some() {
+        spec.claim_ref = None;
+        free.meta.annotations = free.meta.annotations.without(BOUND_BY_CONTROLLER);
+    } else if let Some(reference) = &mut spec.claim_ref {
+        reference.uid = None;
+    }
+    let mut requests = vec![Request::Update(free.clone().into())];
+    requests.extend(volume_phase(&free, "Available"));
     requests
 }
 
@@ -168,12 +375,32 @@ pub(super) fn provisioned(claim: &Claim, class: &Class) -> Request {
                 path: format!("/var/lib/wavetank/{name}"),
                 type_: Some("DirectoryOrCreate".to_owned()),
             }),
-            node_affinity: node.map(|n| on_node(n)),
+            node_affinity: node.map(|n| on_node(n)).or_else(|| in_topologies(class)),
             ..Default::default()
         }),
         ..Default::default()
     };
     Request::Create(Volume { meta, body: Arc::new(body) }.into())
+}
+
+/// Where the class lets its volumes be.
+fn in_topologies(class: &Class) -> Option<wire::core::VolumeNodeAffinity> {
+    let allowed = class.body.allowed_topologies.as_ref().filter(|a| !a.is_empty())?;
+    let term = |t: &wire::core::TopologySelectorTerm| {
+        let expressions = t.match_label_expressions.iter().flatten();
+        let expressions = expressions.map(|e| wire::core::NodeSelectorRequirement {
+            key: e.key.clone(),
+            operator: "In".to_owned(),
+            values: Some(e.values.clone()),
+        });
+        wire::core::NodeSelectorTerm {
+            match_expressions: Some(expressions.collect()),
+            match_fields: None,
+        }
+    };
+    let node_selector_terms = allowed.iter().map(term).collect();
+    let required = Some(wire::core::NodeSelector { node_selector_terms });
+    Some(wire::core::VolumeNodeAffinity { required })
 }
 
 fn on_node(node: &str) -> wire::core::VolumeNodeAffinity {

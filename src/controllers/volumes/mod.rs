@@ -6,14 +6,21 @@
 //! `kubernetes.io/no-provisioner` bind to volumes that exist; for every other provisioner a model of
 //! an external one makes a volume of the size that is asked for, one second after it is asked.
 //!
-//! Left out: expansion, recycling, volume health, and provisioners that fail.
+//! [`expand`] lets claims grow. Left out: recycling (a volume that asks for it fails, as one without a
+//! recycler does), volume health, and provisioners that fail.
 
 mod binding;
+mod expand;
 mod protection;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::binding::Plan;
+use self::expand::Stage;
 use super::controller::{Controller, Done, Retry, Step, SyncCx};
 use super::view::View;
 use crate::base::Str;
@@ -41,8 +48,22 @@ pub(super) const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 pub(super) const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 /// Who made a volume.
 pub(super) const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
-/// Classes of this provisioner make no volumes.
-const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
+/// The class of a claim or volume, before there was a field for it.
+pub(super) const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+/// Who shall make the volume of a claim.
+const PROVISIONERS: [&str; 2] =
+    ["volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner"];
+/// Provisioners that were part of Kubernetes, and the drivers that they became
+/// (`k8s.io/csi-translation-lib`).
+const MIGRATED: [(&str, &str); 7] = [
+    ("kubernetes.io/aws-ebs", "ebs.csi.aws.com"),
+    ("kubernetes.io/azure-disk", "disk.csi.azure.com"),
+    ("kubernetes.io/azure-file", "file.csi.azure.com"),
+    ("kubernetes.io/cinder", "cinder.csi.openstack.org"),
+    ("kubernetes.io/gce-pd", "pd.csi.storage.gke.io"),
+    ("kubernetes.io/portworx-volume", "pxd.portworx.com"),
+    ("kubernetes.io/vsphere-volume", "csi.vsphere.vmware.com"),
+];
 
 /// What is synced.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +78,11 @@ pub enum Item {
 #[derive(Debug, Default)]
 pub struct PersistentVolumeController {
     /// When the model's provisioner was asked for a claim.
-    asked: std::collections::BTreeMap<Uid, SimTime>,
+    asked: BTreeMap<Uid, SimTime>,
+    /// Since when a claim's volume grows.
+    growing: BTreeMap<Uid, SimTime>,
+    /// Claims whose file system grows with the next pod that runs with it.
+    grown: BTreeSet<Key>,
 }
 
 /// A sync that waits for replies: what is still to be asked for, in order.
@@ -83,6 +108,8 @@ impl Controller for PersistentVolumeController {
             (Kind::PersistentVolumeClaim, Object::PersistentVolumeClaim(claim)) => {
                 if delta.change == Change::Deleted {
                     self.asked.remove(&claim.meta.uid);
+                    self.growing.remove(&claim.meta.uid);
+                    self.grown.remove(&claim.meta.key());
                     if let Some(volume) = volume_name(claim) {
                         queue.add(Item::Volume(volume), delta.fact);
                     }
@@ -101,6 +128,11 @@ impl Controller for PersistentVolumeController {
                     queue.add(Item::Claim(claim.key()), delta.fact);
                 }
             }
+            (Kind::Pod, Object::Pod(pod)) if !self.grown.is_empty() && runs(pod) => {
+                for claim in protection::claims_of(pod).filter(|c| self.grown.contains(c)) {
+                    queue.add(Item::Claim(claim), delta.fact);
+                }
+            }
             _ => {}
         }
     }
@@ -114,7 +146,7 @@ impl Controller for PersistentVolumeController {
                 };
                 let claim = binding::claim_of(volume)
                     .and_then(|key| cx.view.typed::<Claim>(Kind::PersistentVolumeClaim, &key));
-                next(binding::plan_volume(volume, claim.map(|c| &**c)))
+                carry_out(binding::plan_volume(volume, claim.map(|c| &**c)), cx)
             }
             Item::Claim(key) => {
                 let claim = cx.view.typed::<Claim>(Kind::PersistentVolumeClaim, key);
@@ -157,16 +189,31 @@ fn next(mut requests: Vec<Request>) -> Step<Rest> {
     Step::ask(first, Rest(requests))
 }
 
+/// Says what is to be said, and asks for the rest.
+fn carry_out(plan: Plan, cx: &mut SyncCx<'_, '_>) -> Step<Rest> {
+    for (object, event_type, reason, text) in plan.events {
+        cx.event(&object, event_type, reason, text);
+    }
+    next(plan.requests)
+}
+
 impl PersistentVolumeController {
     fn sync_claim(&mut self, claim: &Arc<Claim>, cx: &mut SyncCx<'_, '_>) -> Step<Rest> {
-        if claim.meta.annotations.get(BIND_COMPLETED).is_some() || claim.meta.is_terminating() {
-            let volume = volume_name(claim)
-                .and_then(|n| cx.view.typed::<Volume>(Kind::PersistentVolume, &Key::new("", n)));
-            return next(binding::complete(claim, volume.map(|v| &**v)));
+        if claim.meta.annotations.get(BIND_COMPLETED).is_some() {
+            return self.sync_bound(claim, cx);
+        }
+        if claim.meta.is_terminating() {
+            return Step::done();
+        }
+        if let Some(name) = volume_name(claim) {
+            return sync_named(claim, name, cx);
         }
         let object = Object::PersistentVolumeClaim(Arc::clone(claim));
-        if let Some(volume) = self.match_of(claim, cx) {
+        if let Some(volume) = match_of(claim, cx) {
             return next(binding::bind(claim, volume));
+        }
+        if let Some(request) = default_class(claim, cx) {
+            return next(vec![request]);
         }
         let class_name = class_of(claim);
         if class_name.is_empty() {
@@ -178,43 +225,67 @@ impl PersistentVolumeController {
         let Some(class) = cx.view.typed::<Class>(Kind::StorageClass, &key) else {
             let text = format!("storageclass.storage.k8s.io {class_name:?} not found");
             cx.event(&object, EventType::Warning, "ProvisioningFailed", text);
-            return wait(
-                &object,
-                cx.now,
-                &format!("storage class {class_name}, which does not exist"),
-            );
+            let on = format!("storage class {class_name}, which does not exist");
+            return wait(&object, cx.now, &on);
         };
         let class = Arc::clone(class);
         if waits_for_consumer(&class) && claim.meta.annotations.get(SELECTED_NODE).is_none() {
             return wait_for_consumer(&object, claim, cx);
         }
-        if class.body.provisioner == NO_PROVISIONER {
-            let text = format!("no volume plugin matched name: {NO_PROVISIONER}");
+        let Some(provisioner) = external(&class.body.provisioner) else {
+            let text = format!("no volume plugin matched name: {}", class.body.provisioner);
             cx.event(&object, EventType::Warning, "ProvisioningFailed", text);
             return wait(&object, cx.now, "a volume that fits: its class makes none");
-        }
-        self.provision(claim, &class, cx)
+        };
+        self.provision(claim, &class, provisioner, cx)
     }
 
-    /// The volume that a claim names, or the best that fits; volumes of a class that waits for its
-    /// consumer are chosen by the scheduler.
-    fn match_of<'a>(&self, claim: &Claim, cx: &SyncCx<'a, '_>) -> Option<&'a Arc<Volume>> {
-        if let Some(name) = volume_name(claim) {
-            let volume = cx.view.typed::<Volume>(Kind::PersistentVolume, &Key::new("", name))?;
-            return binding::is_free_for(volume, claim).then_some(volume);
+    /// A claim whose binding was completed: it may be lost, and it may grow.
+    fn sync_bound(&mut self, claim: &Arc<Claim>, cx: &mut SyncCx<'_, '_>) -> Step<Rest> {
+        let volume = volume_name(claim)
+            .and_then(|n| cx.view.typed::<Volume>(Kind::PersistentVolume, &Key::new("", n)));
+        let plan = binding::complete(claim, volume);
+        let Some(volume) = volume.filter(|_| plan.requests.is_empty()).map(Arc::clone) else {
+            return carry_out(plan, cx);
+        };
+        let (key, uid) = (claim.meta.key(), claim.meta.uid);
+        match expand::stage(claim) {
+            Stage::None => Step::done(),
+            Stage::Asked => {
+                self.growing.insert(uid, cx.now);
+                carry_out(expand::begin(claim, cx.now), cx)
+            }
+            Stage::Growing => {
+                let due = *self.growing.entry(uid).or_insert(cx.now) + expand::RESIZING;
+                if cx.now < due {
+                    return Step::again_at(due);
+                }
+                carry_out(expand::grow(claim, &volume, cx.now), cx)
+            }
+            Stage::Grown => {
+                let mut pods = cx.view.pods_in(&claim.meta.namespace);
+                if pods.any(|p| runs(p) && protection::claims_of(p).any(|c| c == key)) {
+                    self.grown.remove(&key);
+                    return carry_out(expand::finish(claim), cx);
+                }
+                self.grown.insert(key);
+                Step::done()
+            }
         }
-        let key = Key::new("", class_of(claim));
-        let class = cx.view.typed::<Class>(Kind::StorageClass, &key);
-        let volumes = cx.view.kind(Kind::PersistentVolume).iter();
-        let volumes = volumes.filter_map(|(_, o)| <&Arc<Volume>>::try_from(o).ok());
-        let late = class.is_some_and(|c| waits_for_consumer(c));
-        binding::best_match(claim, volumes, late)
     }
 
     /// The model of an external provisioner.
-    fn provision(&mut self, claim: &Claim, class: &Class, cx: &mut SyncCx<'_, '_>) -> Step<Rest> {
-        let provisioner = &class.body.provisioner;
-        let object = Object::from(claim.clone());
+    fn provision(
+        &mut self,
+        claim: &Arc<Claim>,
+        class: &Class,
+        provisioner: &str,
+        cx: &mut SyncCx<'_, '_>,
+    ) -> Step<Rest> {
+        if let Some(request) = name_provisioner(claim, provisioner) {
+            return next(vec![request]);
+        }
+        let object = Object::PersistentVolumeClaim(Arc::clone(claim));
         match self.asked.get(&claim.meta.uid) {
             None => {
                 self.asked.insert(claim.meta.uid, cx.now);
@@ -234,6 +305,92 @@ impl PersistentVolumeController {
             Some(_) => Step::ask(binding::provisioned(claim, class), Rest::default()),
         }
     }
+}
+
+/// A claim that names a volume gets that one or none.
+fn sync_named(claim: &Arc<Claim>, name: Str, cx: &mut SyncCx<'_, '_>) -> Step<Rest> {
+    let object = Object::PersistentVolumeClaim(Arc::clone(claim));
+    let key = Key::new("", name.clone());
+    let Some(volume) = cx.view.typed::<Volume>(Kind::PersistentVolume, &key).map(Arc::clone) else {
+        return wait(&object, cx.now, &format!("volume {name}, which does not exist"));
+    };
+    if !binding::is_free_for(&volume, claim) {
+        let text = format!("volume {name:?} already bound to a different claim.");
+        cx.event(&object, EventType::Warning, "FailedBinding", text);
+        return wait(&object, cx.now, &format!("volume {name}, which another claim has"));
+    }
+    if binding::claim_of(&volume).is_none()
+        && let Some(why) = binding::mismatch(&volume, claim)
+    {
+        let text = format!("Cannot bind to requested volume {name:?}: {why}");
+        cx.event(&object, EventType::Warning, "VolumeMismatch", text);
+        return wait(&object, cx.now, &format!("volume {name} to suit it: {why}"));
+    }
+    next(binding::bind(claim, &volume))
+}
+
+/// The volume that fits a claim best; volumes of a class that waits for its consumer are chosen by the
+/// scheduler.
+fn match_of<'a>(claim: &Claim, cx: &SyncCx<'a, '_>) -> Option<&'a Arc<Volume>> {
+    let key = Key::new("", class_of(claim));
+    let class = cx.view.typed::<Class>(Kind::StorageClass, &key);
+    let volumes = cx.view.kind(Kind::PersistentVolume).iter();
+    let volumes = volumes.filter_map(|(_, o)| <&Arc<Volume>>::try_from(o).ok());
+    let late = class.is_some_and(|c| waits_for_consumer(c));
+    binding::best_match(claim, volumes, late)
+}
+
+/// A claim that says nothing of a class gets the default one, though it came later
+/// (`assignDefaultStorageClass`): of several the newest, then the first by name.
+fn default_class(claim: &Claim, cx: &SyncCx<'_, '_>) -> Option<Request> {
+    const DEFAULT: [&str; 2] = [
+        "storageclass.kubernetes.io/is-default-class",
+        "storageclass.beta.kubernetes.io/is-default-class",
+    ];
+    let named = claim.body.spec.as_ref().is_some_and(|s| s.storage_class_name.is_some());
+    if named || claim.meta.annotations.get(BETA_CLASS).is_some() {
+        return None;
+    }
+    let classes = cx.view.kind(Kind::StorageClass).iter().map(|(_, o)| o.meta());
+    let is_default = |m: &&crate::model::Meta| {
+        DEFAULT.iter().any(|key| m.annotations.get(key).is_some_and(|v| v == "true"))
+    };
+    let newest = classes
+        .filter(is_default)
+        .min_by_key(|m| (std::cmp::Reverse(m.created), m.name.clone()))?;
+    let mut new = claim.clone();
+    let spec = Arc::make_mut(&mut new.body).spec.get_or_insert_default();
+    spec.storage_class_name = Some(newest.name.to_string());
+    Some(Request::Update(new.into()))
+}
+
+/// Who makes the volumes of a class, outside of Kubernetes; `None` where nobody does.
+fn external(provisioner: &str) -> Option<&str> {
+    match MIGRATED.iter().find(|(old, _)| *old == provisioner) {
+        Some((_, driver)) => Some(driver),
+        None => (!provisioner.starts_with("kubernetes.io/")).then_some(provisioner),
+    }
+}
+
+/// The claim says who shall make its volume (`setClaimProvisioner`).
+fn name_provisioner(claim: &Claim, provisioner: &str) -> Option<Request> {
+    let annotations = &claim.meta.annotations;
+    let says = |key: &&str| annotations.get(key).is_some_and(|p| p == provisioner);
+    if PROVISIONERS.iter().all(says) {
+        return None;
+    }
+    let changes = PROVISIONERS
+        .iter()
+        .map(|key| crate::store::MetaChange::Annotation((*key).into(), Some(provisioner.into())));
+    Some(Request::PatchMeta {
+        target: Object::from(claim.clone()).reference(),
+        uid: claim.meta.uid,
+        changes: changes.collect(),
+    })
+}
+
+fn runs(pod: &Pod) -> bool {
+    pod.status.phase == crate::model::Phase::Running && !pod.meta.is_terminating()
 }
 
 /// A claim of a class that waits for its first consumer says whom it waits for
@@ -277,7 +434,8 @@ pub(super) fn volume_name(claim: &Claim) -> Option<Str> {
 /// The class that a claim names; empty for none.
 pub(super) fn class_of(claim: &Claim) -> Str {
     let spec = claim.body.spec.as_ref();
-    spec.and_then(|s| s.storage_class_name.as_deref()).unwrap_or_default().into()
+    let named = spec.and_then(|s| s.storage_class_name.as_deref()).unwrap_or_default();
+    claim.meta.annotations.get(BETA_CLASS).cloned().unwrap_or_else(|| named.into())
 }
 
 fn waits_for_consumer(class: &Class) -> bool {

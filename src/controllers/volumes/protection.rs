@@ -114,7 +114,7 @@ fn over(pod: &Pod) -> bool {
 }
 
 /// The claims that a pod uses.
-fn claims_of(pod: &Pod) -> impl Iterator<Item = Key> {
+pub(super) fn claims_of(pod: &Pod) -> impl Iterator<Item = Key> {
     let own = pod.identity.iter().flat_map(|i| &i.claims).map(|(_, claim)| claim.clone());
     let volumes = pod.spec.wire.volumes.iter().flatten();
     let shared = volumes.filter_map(|v| v.persistent_volume_claim.as_ref());

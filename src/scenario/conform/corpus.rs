@@ -50,6 +50,12 @@ pub static CORPORA: &[Corpus] = &[
         "field selectors: reading, matching, printing",
         api::selectors::check_field,
     ),
+    corpus(
+        "hpa-behavior",
+        "how fast and how soon an autoscaler scales",
+        controllers::hpa::check_behavior,
+    ),
+    corpus("hpa-replicas", "how many replicas metrics ask for", controllers::hpa::check_replicas),
     corpus("human-duration", "ages and durations as people read them", printers::check_duration),
     corpus(
         "intorpercent",
@@ -114,6 +120,11 @@ pub static CORPORA: &[Corpus] = &[
         "strict-decoding",
         "request bodies, decoded strictly and leniently",
         api::strict_decoding::check,
+    ),
+    corpus(
+        "taint-eviction",
+        "how long tolerations let a pod stay",
+        controllers::taint_eviction::check,
     ),
     corpus(
         "validation-create",
