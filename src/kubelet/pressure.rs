@@ -11,6 +11,7 @@
 //! process numbers at the node, soft thresholds.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::node::Phases;
@@ -113,6 +114,9 @@ pub(super) fn is_critical(pod: &Pod) -> bool {
     pod.spec.priority >= CRITICAL
 }
 
+/// Memory is counted in pages of so many bytes.
+const PAGE: i64 = 4096;
+
 /// What an evicted pod is told (`evictionMessage`).
 pub(super) fn message<'a>(
     available: i64,
@@ -121,17 +125,23 @@ pub(super) fn message<'a>(
     let mut text = format!(
         "The node was low on resource: memory. Threshold quantity: {}, available: {}. ",
         binary_si(THRESHOLD),
-        binary_si(available.max(0))
+        binary_si(in_pages(available.max(0)))
     );
     for (c, used) in containers.filter(|(c, used)| *used > c.requests.memory) {
-        text.push_str(&format!(
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
             "Container {} was using {}, request is {}, has larger consumption of memory. ",
             c.name,
-            binary_si(used),
+            binary_si(in_pages(used)),
             binary_si(c.requests.memory)
-        ));
+        );
     }
     text
+}
+
+fn in_pages(bytes: i64) -> i64 {
+    bytes / PAGE * PAGE
 }
 
 /// How readily the kernel kills a container of a pod, in thousandths (`GetContainerOOMScoreAdjust` and the
@@ -197,7 +207,7 @@ mod tests {
     #[test]
     fn an_evicted_pod_is_told_which_containers_used_too_much() {
         let pod = pod_of("a b");
-        let used = pod.spec.containers.iter().zip([50 << 20, 0]);
+        let used = pod.spec.containers.iter().zip([(50 << 20) + 1, 0]);
         assert_eq!(
             message(1536 << 10, used),
             "The node was low on resource: memory. Threshold quantity: 100Mi, available: 1536Ki. Container a \

@@ -90,11 +90,11 @@ impl Behavior {
             "duration" => self.duration = Some(Varying::parse(value)?),
             "exitCode" => self.exit_code = Some(Codes::parse(value)?),
             "ports" => {
-                self.ports = Some(list(value)?.iter().map(|p| port(p)).collect::<Result<_, _>>()?)
+                self.ports = Some(list(value)?.iter().map(|p| port(p)).collect::<Result<_, _>>()?);
             }
             "readyAfter" => self.ready_after = Some(Varying::parse(value)?),
             "unready" => {
-                self.unready = list(value)?.iter().map(|w| window(w)).collect::<Result<_, _>>()?
+                self.unready = list(value)?.iter().map(|w| window(w)).collect::<Result<_, _>>()?;
             }
             "stopAfter" if value == "never" => self.stop_after = Some(None),
             "stopAfter" => self.stop_after = Some(Some(length(value)?)),

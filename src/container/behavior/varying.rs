@@ -77,7 +77,7 @@ impl One {
             Self::Normal(mean, deviation) => {
                 // The sum of twelve even draws of 32 bits has the mean 6 and the deviation 1.
                 let sum: i128 = (0..12).map(|_| i128::from(stream.word() >> 32)).sum();
-                let off = (sum - (6 << 32)) * i128::from(nanos(deviation)) >> 32;
+                let off = ((sum - (6 << 32)) * i128::from(nanos(deviation))) >> 32;
                 let length = i128::from(nanos(mean)) + off;
                 Duration::from_nanos(u64::try_from(length.max(0)).unwrap_or(u64::MAX))
             }
@@ -104,7 +104,7 @@ fn minus_ln(word: u64) -> u64 {
     }
     let log2 = (u64::from(whole) << 32) | fraction;
     let missing = (64_u64 << 32) - log2;
-    u64::try_from(u128::from(missing) * LN_2 >> 32).unwrap_or(u64::MAX)
+    u64::try_from((u128::from(missing) * LN_2) >> 32).unwrap_or(u64::MAX)
 }
 
 /// Exit codes, for each run or by weight.
