@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::cluster_file::{self, Cluster};
 use super::input::Input;
-use super::{exit_code, ui};
+use super::{exit_code, scheduler_config, ui};
 use crate::api::diagnostic::{Diagnostic, render as diagnostics};
 use crate::api::load::{self, Loaded};
 use crate::base::time::SimTime;
@@ -32,6 +32,9 @@ pub(super) struct Floats {
     /// several commands may be given; `-` is standard input.
     #[arg(long, value_name = "DUMP", conflicts_with = "cluster")]
     pub(super) from: Vec<PathBuf>,
+    /// A KubeSchedulerConfiguration (v1): the scheduler's profiles, plugins and their arguments
+    #[arg(long, value_name = "FILE")]
+    pub(super) scheduler_config: Option<PathBuf>,
     /// How much virtual time to simulate, such as 90s, 10m, 3h, 2d
     #[arg(long = "for", value_name = "TIME", value_parser = length)]
     pub(super) length: Option<Duration>,
@@ -122,6 +125,10 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
         Some(file) => cluster_file::read(file, start.0).map_err(Refused::Input)?,
         None => Cluster::workers(args.nodes, start.0),
     };
+    let scheduler = match &args.scheduler_config {
+        Some(file) => scheduler_config::read(file, quiet).map_err(Refused::Input)?,
+        None => crate::scheduler::Config::default(),
+    };
     let inert = loaded.inert_kinds();
     let mut steps = Vec::new();
     if !loaded.manifests.is_empty() {
@@ -139,8 +146,13 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     }
     steps.sort_by_key(|s| s.at);
     let end = args.length.or(scenario_length).map_or(End::Quiet, End::After);
-    let options =
-        Options { seed: args.seed, start, shuffle_ties: args.shuffle_ties, ..Options::default() };
+    let options = Options {
+        seed: args.seed,
+        start,
+        scheduler,
+        shuffle_ties: args.shuffle_ties,
+        ..Options::default()
+    };
     let nodes = Some(snapshot.nodes()).filter(|n| *n > 0).unwrap_or(cluster.nodes.len());
     let Cluster { nodes: workers, storage } = cluster;
     let plan = Plan { options, snapshot, nodes: workers, storage, steps, end };

@@ -10,6 +10,7 @@ mod floats;
 mod input;
 mod logs;
 mod run;
+mod scheduler_config;
 mod ui;
 mod wall;
 

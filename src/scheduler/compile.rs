@@ -129,7 +129,8 @@ impl PodTerms {
 }
 
 impl Spread {
-    fn compile(c: &wire::core::TopologySpreadConstraint) -> Self {
+    /// Compiles a constraint.
+    pub fn compile(c: &wire::core::TopologySpreadConstraint) -> Self {
         Self {
             max_skew: c.max_skew,
             topology_key: (&c.topology_key).into(),

@@ -235,8 +235,14 @@ impl Scheduler {
 
     /// Says what a pod waits for, where that is new.
     fn say_waiting(&mut self, pod: &PodInfo, on: Str, cause: FactId, cx: &mut Cx<'_>) {
+        if self.feed.waiting(pod.uid()).is_some() {
+            self.tell_waiting(pod, on, cause, cx);
+        }
+    }
+
+    fn tell_waiting(&mut self, pod: &PodInfo, on: Str, cause: FactId, cx: &mut Cx<'_>) {
         let uid = pod.uid();
-        if self.feed.waiting(uid).is_none() || self.said.get(&uid) == Some(&on) {
+        if self.said.get(&uid) == Some(&on) {
             return;
         }
         self.said.insert(uid, on.clone());

@@ -43,8 +43,8 @@ impl Feed {
     /// Nothing is known yet.
     pub fn new(config: Config) -> Self {
         let delays = Backoff { first: config.initial_backoff, limit: config.max_backoff };
-        let profile = config.profiles.first();
-        let gates = profile.map(|p| p.pre_enqueue.clone()).unwrap_or_default();
+        let gates = config.profiles.iter();
+        let gates = gates.map(|p| (p.scheduler_name.clone(), p.pre_enqueue.clone())).collect();
         Self {
             queue: Queue::new(delays, gates, PluginId::ALL.iter().copied()),
             config,

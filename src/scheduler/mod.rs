@@ -15,6 +15,7 @@
 pub mod compile;
 pub mod component;
 pub mod config;
+pub mod config_file;
 pub mod corpus;
 pub mod cycle;
 pub mod feed;

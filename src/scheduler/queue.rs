@@ -15,7 +15,7 @@ use super::plugins::{PluginId, PluginSet};
 use super::pod::PodInfo;
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
-use crate::base::{Map, Set};
+use crate::base::{Map, Set, Str};
 use crate::model::Uid;
 use crate::trace::FactId;
 
@@ -74,16 +74,17 @@ pub struct Queue {
     in_flight: Option<(Uid, Vec<News>)>,
     preempting: Set<Uid>,
     delays: Backoff,
-    gates: Vec<PluginId>,
+    gates: Vec<(Str, Vec<PluginId>)>,
     interests: Vec<Interest>,
     next_seq: u64,
 }
 
 impl Queue {
-    /// An empty queue. `gates` are the plugins of PreEnqueue, `plugins` all that may refuse a pod.
+    /// An empty queue. `gates` are the plugins of PreEnqueue by scheduler name, `plugins` all that may
+    /// refuse a pod.
     pub fn new(
         delays: Backoff,
-        gates: Vec<PluginId>,
+        gates: Vec<(Str, Vec<PluginId>)>,
         plugins: impl Iterator<Item = PluginId>,
     ) -> Self {
         Self {
@@ -430,7 +431,10 @@ impl Queue {
             PluginId::DefaultPreemption => self.preempting.contains(&queued.info.uid()),
             _ => false,
         };
-        queued.gated_by = self.gates.iter().copied().find(|p| holds(*p));
+        let serves =
+            |(name, _): &&(Str, Vec<PluginId>)| *name == queued.info.template.scheduler_name;
+        let gates = self.gates.iter().find(serves).map(|(_, gates)| &gates[..]).unwrap_or_default();
+        queued.gated_by = gates.iter().copied().find(|p| holds(*p));
         if let Some(plugin) = queued.gated_by {
             queued.rejected_by.insert(plugin);
         }

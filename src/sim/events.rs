@@ -27,12 +27,11 @@ const SPAM_INTERVAL: Duration = Duration::from_secs(300);
 const SERIES_END: Duration = Duration::from_secs(360);
 /// Entries kept of each cache (`maxLruCacheEntries`).
 const CACHE: usize = 4096;
-/// Signs events by the newer API.
-const SCHEDULER: &str = "default-scheduler";
-
 /// The event recorders of all components.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recorder {
+    /// Who signs events by the newer API: the scheduler's profiles.
+    schedulers: Vec<Str>,
     counts: BTreeMap<Arc<EventRecord>, (u32, SimTime)>,
     similar: BTreeMap<SimilarKey, Similar>,
     spam: BTreeMap<(Str, Str, Uid, EventType), (u32, SimTime)>,
@@ -49,6 +48,12 @@ struct Similar {
 }
 
 impl Recorder {
+    /// Recorders that have recorded nothing yet.
+    pub(super) fn new(scheduler: &crate::scheduler::Config) -> Self {
+        let schedulers = scheduler.profiles.iter().map(|p| p.scheduler_name.clone()).collect();
+        Self { schedulers, ..Self::default() }
+    }
+
     /// Records an event as its component's recorder would write it, if it would.
     pub(super) fn record(
         &mut self,
@@ -58,7 +63,7 @@ impl Recorder {
         facts: &mut Facts,
     ) {
         self.bound();
-        if record.component == SCHEDULER {
+        if self.schedulers.contains(&record.component) {
             return self.record_series(now, cause, record, facts);
         }
         let record = self.aggregate(now, record);
@@ -179,7 +184,8 @@ mod tests {
     }
 
     fn recorded(component: &str, times: u64) -> Vec<u32> {
-        let (mut recorder, mut facts) = (Recorder::default(), Facts::default());
+        let (mut recorder, mut facts) =
+            (Recorder::new(&crate::scheduler::Config::default()), Facts::default());
         for i in 0..times {
             let now = SimTime::from_secs(1000 + i);
             recorder.record(now, FactId::NONE, event(component, "again"), &mut facts);
@@ -200,12 +206,13 @@ mod tests {
 
     #[test]
     fn the_schedulers_series_is_written_twice() {
-        assert_eq!(recorded(SCHEDULER, 9), [1, 2]);
+        assert_eq!(recorded("default-scheduler", 9), [1, 2]);
     }
 
     #[test]
     fn many_similar_events_are_combined() {
-        let (mut recorder, mut facts) = (Recorder::default(), Facts::default());
+        let (mut recorder, mut facts) =
+            (Recorder::new(&crate::scheduler::Config::default()), Facts::default());
         for i in 0..12 {
             let record = event("kubelet", &format!("attempt {i}"));
             recorder.record(SimTime::from_secs(1000), FactId::NONE, record, &mut facts);

@@ -12,6 +12,8 @@ pub struct Options {
     pub start: Start,
     /// How long things take.
     pub latency: Latency,
+    /// The scheduler's profiles.
+    pub scheduler: crate::scheduler::Config,
     /// Draws the order of simultaneous events from that seed instead of taking them in turn.
     pub shuffle_ties: Option<u64>,
     /// Whether the cluster stands in a cloud that gives addresses to Services of type LoadBalancer, and
@@ -39,6 +41,7 @@ impl Default for Options {
             seed: 1,
             start: Start::default(),
             latency: Latency::default(),
+            scheduler: crate::scheduler::Config::default(),
             shuffle_ties: None,
             cloud: true,
         }

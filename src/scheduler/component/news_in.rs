@@ -38,6 +38,15 @@ impl Scheduler {
         self.feed.set_object(&entry.object, gone, cx.now);
     }
 
+    /// A pod that asks for a scheduler that is not there stays as it is; nobody in the cluster says so.
+    fn say_unserved(&mut self, pod: &PodInfo, fact: FactId, cx: &mut Cx<'_>) {
+        let names: Vec<&str> =
+            self.feed.config.profiles.iter().map(|p| p.scheduler_name.as_str()).collect();
+        let asked = &pod.template.scheduler_name;
+        let on = format!("no scheduler is called {asked}; there is {}", names.join(", "));
+        self.tell_waiting(pod, on.into(), fact, cx);
+    }
+
     fn take_pod(&mut self, pod: &Arc<Pod>, gone: bool, fact: FactId, cx: &mut Cx<'_>) {
         let uid = pod.meta.uid;
         if gone || pod.meta.is_terminating() {
@@ -57,7 +66,9 @@ impl Scheduler {
         };
         let gates = !info.template.gates.is_empty();
         let waits = self.feed.set_pod(info.clone(), fact, cx.now);
-        if !waits {
+        if info.pod.node.is_none() && self.feed.profile(&info).is_none() {
+            self.say_unserved(&info, fact, cx);
+        } else if !waits {
             self.said.remove(&uid);
         } else if gates {
             self.say_waiting(&info, scheduling_gates::reason(&info).into(), fact, cx);
