@@ -319,3 +319,114 @@ fn a_wrong_declaration_is_refused_with_what_was_perhaps_meant() {
         &["unknown field \"spec.runAs\"", "did you mean \"runsAs\"?", "spec.podTemplate is needed"],
     );
 }
+
+const SMALL_CLUSTER: &str = "apiVersion: wavetank.dev/v1alpha1
+kind: Cluster
+nodes:
+- {name: small, capacity: {cpu: '1', memory: 2Gi, pods: '10'}}
+- {name: tainted, capacity: {cpu: '8', memory: 16Gi, pods: '10'}, taints: ['dedicated=db:NoSchedule']}
+";
+
+fn pod_asking_for(name: &str, cpu: &str, more: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  {more}
+  containers: [{{name: c, image: nginx, resources: {{requests: {{cpu: {cpu}}}}}}}]
+---
+"
+    )
+}
+
+/// Explains a pod of a small cluster.
+fn explain(
+    test: &str,
+    target: &str,
+    manifests: &str,
+    more: &[&str],
+) -> (Option<i32>, String, String) {
+    let pods = file(&format!("explain-{test}.yaml"), manifests.as_bytes());
+    let cluster = file("explain-cluster.yaml", SMALL_CLUSTER.as_bytes());
+    let (pods, cluster) = (pods.display().to_string(), cluster.display().to_string());
+    let mut args = vec!["explain", target, &pods, "--cluster", &cluster];
+    args.extend(more);
+    let out = wavetank(&args);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+#[test]
+fn an_explanation_of_a_placed_pod_is_that_of_its_time() {
+    let manifests = pod_asking_for("first", "600m", "") + &pod_asking_for("second", "600m", "");
+    let (code, said, _) = explain("placed", "pod/first", &manifests, &[]);
+    assert_eq!(code, Some(OK));
+    for word in ["placed on small: the only node that can take it", "had untolerated taint(s)"] {
+        assert!(said.contains(word), "no {word:?} in:\n{said}");
+    }
+    assert!(!said.contains("Insufficient"), "{said}");
+}
+
+#[test]
+fn an_explanation_of_a_waiting_pod_tells_what_would_help() {
+    let manifests = pod_asking_for("first", "600m", "") + &pod_asking_for("second", "600m", "");
+    let (code, said, _) = explain("waiting", "second", &manifests, &["--at", "30s"]);
+    assert_eq!(code, Some(OK));
+    for word in [
+        "no node can take it: 0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s).",
+        "free 200m cpu on small",
+        "tolerate dedicated=db:NoSchedule",
+        "lower the pod's request of cpu to 400m",
+        "in the place of first",
+    ] {
+        assert!(said.contains(word), "no {word:?} in:\n{said}");
+    }
+    let (_, said, _) = explain("waiting", "second", &manifests, &["-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["outcome"], "unschedulable");
+    let kinds: Vec<&str> =
+        json["changes"].as_array().unwrap().iter().map(|c| c["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["tolerate", "free", "askLess", "untaint", "priority", "addNode"]);
+}
+
+#[test]
+fn an_explanation_of_an_unknown_pod_lists_the_pods_there_were() {
+    let (code, said, told) =
+        explain("unknown", "pod/frist", &pod_asking_for("first", "600m", ""), &[]);
+    assert_eq!((code, said.as_str()), (Some(FAILED), ""));
+    for word in ["there was no pod \"frist\"", "did you mean first?", "pod/first"] {
+        assert!(told.contains(word), "no {word:?} in:\n{told}");
+    }
+}
+
+#[test]
+fn profiles_come_from_a_file_and_a_pod_without_one_waits_for_ever() {
+    let settings = "apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+- schedulerName: default-scheduler
+- schedulerName: careless
+  plugins: {filter: {disabled: [{name: TaintToleration}]}}
+";
+    let settings = file("scheduler-settings.yaml", settings.as_bytes()).display().to_string();
+    let manifests = pod_asking_for("bold", "6", "schedulerName: careless")
+        + &pod_asking_for("lost", "1", "schedulerName: nobody");
+    let with = ["--scheduler-config", &settings];
+    let (_, said, _) = explain("profiles", "pod/bold", &manifests, &with);
+    assert!(said.contains("careless") && said.contains("placed on tainted"), "{said}");
+    let (_, said, _) = explain("profiles", "pod/lost", &manifests, &with);
+    let why = "no scheduler is called nobody; there is default-scheduler, careless";
+    assert!(said.contains(why), "{said}");
+    let pods = file("explain-profiles.yaml", manifests.as_bytes()).display().to_string();
+    let out = wavetank(&["run", &pods, "-q", "--scheduler-config", &settings]);
+    assert!(String::from_utf8_lossy(&out.stdout).contains(why));
+    let wrong = file("scheduler-wrong.yaml", b"kind: KubeSchedulerConfiguration\napiVersion: kubescheduler.config.k8s.io/v1\nprofils: []\n");
+    let out = wavetank(&["run", &pods, "--scheduler-config", &wrong.display().to_string()]);
+    assert_eq!(out.status.code(), Some(BAD_INPUT));
+    let told = String::from_utf8_lossy(&out.stderr);
+    assert!(
+        told.contains("scheduler-wrong.yaml:3:1") && told.contains("did you mean \"profiles\"?"),
+        "{told}"
+    );
+}

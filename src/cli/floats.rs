@@ -127,7 +127,7 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     };
     let scheduler = match &args.scheduler_config {
         Some(file) => scheduler_config::read(file, quiet).map_err(Refused::Input)?,
-        None => crate::scheduler::Config::default(),
+        None => Options::default().scheduler,
     };
     let inert = loaded.inert_kinds();
     let mut steps = Vec::new();

@@ -6,6 +6,7 @@ mod cluster_file;
 mod conform;
 mod convert;
 pub mod exit_code;
+mod explain;
 mod floats;
 mod input;
 mod logs;
@@ -29,6 +30,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Args>),
+    Explain(Box<explain::Args>),
     Check(check::Args),
     Convert(convert::Args),
     Logs(Box<logs::Args>),
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
     };
     let code = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Logs(args) => logs::run(&args),

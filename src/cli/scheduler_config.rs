@@ -7,7 +7,7 @@ use std::path::Path;
 use super::ui;
 use crate::api::diagnostic::{Code, Diagnostic, render};
 use crate::api::source::Source;
-use crate::scheduler::{Config, config_file};
+use crate::sim::scheduling::{Config, config_file};
 
 /// No file of settings is larger.
 const MAX_BYTES: u64 = 1 << 20;

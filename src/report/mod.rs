@@ -3,6 +3,7 @@
 //! Nothing here reaches into a component. A report takes facts as they come and is asked for its
 //! result at the end.
 
+pub mod explain;
 pub mod printers;
 mod record;
 pub mod summary;

@@ -18,8 +18,10 @@ use smol_str::format_smolstr;
 
 use self::eviction::Preemptions;
 use self::prebind::Waits;
+use super::compile::Template;
 use super::config::Config;
 use super::cycle::{self, Cluster, Decision, Outcome, Scratch};
+use super::explain::Kept;
 use super::feed::Feed;
 use super::plugins::{View, volume_binding};
 use super::pod::PodInfo;
@@ -29,7 +31,7 @@ use super::storage::Reservation;
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
 use crate::engine::{Answer, Component, Cx, Token, WakeReason};
-use crate::model::{Kind, Ref, Uid};
+use crate::model::{Key, Kind, Pod, Ref, Uid};
 use crate::store::{Reply, Request};
 use crate::trace::{EventRecord, EventType, FactId, FactKind, Regarding, Waiting};
 
@@ -51,6 +53,9 @@ pub struct Scheduler {
     preemptions: Preemptions,
     waits: Waits,
     next_token: u64,
+    /// The pod whose last decision is kept, to be explained.
+    watched: Option<Key>,
+    kept: Option<Box<Kept>>,
 }
 
 #[derive(Debug)]
@@ -104,6 +109,36 @@ impl Scheduler {
             preemptions: Preemptions::default(),
             waits: Waits::default(),
             next_token: 0,
+            watched: None,
+            kept: None,
+        }
+    }
+
+    /// Keeps what is known at each decision about a pod; it changes nothing else.
+    pub fn watch(&mut self, pod: Key) {
+        self.watched = Some(pod);
+    }
+
+    /// The last decision about a pod, if it is the watched one and was tried; otherwise what is known
+    /// now, with no attempt.
+    pub fn kept(&self, pod: &Arc<Pod>, now: SimTime) -> Kept {
+        match self.kept.as_deref() {
+            Some(kept) if kept.pod.uid() == pod.meta.uid => kept.clone(),
+            _ => {
+                let template = Arc::new(Template::compile(&pod.spec));
+                self.keep(&Arc::new(PodInfo::new(pod.clone(), template)), 0, now)
+            }
+        }
+    }
+
+    fn keep(&self, pod: &Arc<PodInfo>, attempt: u32, at: SimTime) -> Kept {
+        Kept {
+            at,
+            pod: pod.clone(),
+            attempt,
+            cluster: self.feed.cluster.clone(),
+            config: self.feed.config.clone(),
+            offset: 0,
         }
     }
 
@@ -150,10 +185,14 @@ impl Scheduler {
 
     fn cycle(&mut self, queued: Queued, cx: &mut Cx<'_>) {
         let pod = queued.info.clone();
-        let Some(profile) = self.feed.config.profile(&pod.template.scheduler_name) else {
+        if self.feed.profile(&pod).is_none() {
             self.feed.queue.done(pod.uid());
             return;
-        };
+        }
+        if self.watched.as_ref().is_some_and(|w| *w == pod.pod.meta.key()) {
+            self.kept = Some(Box::new(self.keep(&pod, queued.attempts, cx.now)));
+        }
+        let Some(profile) = self.feed.config.profile(&pod.template.scheduler_name) else { return };
         let (cluster, scratch) = (&mut self.feed.cluster, &mut self.scratch);
         let config = &self.feed.config;
         let decision = cycle::schedule(cluster, config, profile, &pod, scratch, None);
@@ -169,7 +208,14 @@ impl Scheduler {
             }
             Outcome::Unfit(diagnosis) => {
                 let rng = cx.rng;
-                let offset = |nodes: usize| draw(rng, &pod, queued.attempts, nodes);
+                let kept = self.kept.as_mut().filter(|k| k.pod.uid() == pod.uid());
+                let offset = |nodes: usize| {
+                    let drawn = draw(rng, &pod, queued.attempts, nodes);
+                    if let Some(kept) = kept {
+                        kept.offset = drawn as u64;
+                    }
+                    drawn
+                };
                 let post = (diagnosis.nodes > 0).then(|| {
                     preemption::post_filter(cluster, profile, &pod, state, diagnosis, offset, None)
                 });

@@ -18,6 +18,9 @@ pub mod config;
 pub mod config_file;
 pub mod corpus;
 pub mod cycle;
+pub mod explain;
+#[cfg(test)]
+mod fast_paths;
 pub mod feed;
 pub mod index;
 pub mod news;

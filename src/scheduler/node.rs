@@ -65,6 +65,10 @@ pub struct NodeInfo {
     pub has_hard_taints: bool,
     /// Whether it has a taint with the effect PreferNoSchedule.
     pub has_soft_taints: bool,
+    /// Whether it is cordoned.
+    pub is_cordoned: bool,
+    /// Grows with every change of the node or of a pod on it; no two changes of a cluster share one.
+    pub generation: u64,
     /// Its place in [`super::snapshot::Snapshot::nodes`].
     pub slot: u32,
     /// The object; `None` while only pods name it.
@@ -90,6 +94,8 @@ impl NodeInfo {
             load: Load::default(),
             has_hard_taints: false,
             has_soft_taints: false,
+            is_cordoned: false,
+            generation: 0,
             slot,
             node: None,
             name,
@@ -115,6 +121,7 @@ impl NodeInfo {
     /// Takes on a new object, or none.
     pub fn set_node(&mut self, node: Option<Arc<Node>>) {
         self.node = node;
+        self.is_cordoned = self.node.as_ref().is_some_and(|n| n.unschedulable);
         let any = |effect: &[TaintEffect]| self.taints().iter().any(|t| effect.contains(&t.effect));
         let hard = any(&[TaintEffect::NoSchedule, TaintEffect::NoExecute]);
         let soft = any(&[TaintEffect::PreferNoSchedule]);

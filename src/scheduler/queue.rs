@@ -5,7 +5,7 @@
 //! out for a cycle, not yet back. News that comes meanwhile is kept for it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub struct Queue {
     active: BTreeSet<(Reverse<i32>, SimTime, u64, Uid)>,
     backoff: BTreeSet<(SimTime, Reverse<i32>, SimTime, u64, Uid)>,
     error_backoff: BTreeSet<(SimTime, u64, Uid)>,
+    /// The unschedulable pods by what refused and what holds them: news concerns whole groups.
+    groups: BTreeMap<Group, BTreeSet<Uid>>,
     /// Pods held back come last.
     unschedulable: BTreeSet<(bool, SimTime, u64, Uid)>,
     in_flight: Option<(Uid, Vec<News>)>,
@@ -92,6 +94,7 @@ impl Queue {
             active: BTreeSet::new(),
             backoff: BTreeSet::new(),
             error_backoff: BTreeSet::new(),
+            groups: BTreeMap::new(),
             unschedulable: BTreeSet::new(),
             in_flight: None,
             preempting: Set::default(),
@@ -250,13 +253,13 @@ impl Queue {
         if !anything && !self.interests.iter().any(|i| news.concerns(*i)) {
             return;
         }
-        if !self.unschedulable.is_empty() {
-            let waiting: Vec<Uid> = self.unschedulable.iter().map(|k| k.3).collect();
-            for uid in waiting {
-                let Some(queued) = self.pods.get(&uid) else { continue };
-                if only(&queued.info) && !is_held(queued, news) && is_worth(queued, news, hints) {
-                    self.requeue_waiting(uid, true, now);
-                }
+        let concerned = |(group, pods)| concerns_group(group, news).then_some(pods);
+        let waiting: Vec<Uid> =
+            self.groups.iter().filter_map(concerned).flatten().copied().collect();
+        for uid in waiting {
+            let Some(queued) = self.pods.get(&uid) else { continue };
+            if only(&queued.info) && !is_held(queued, news) && is_worth(queued, news, hints) {
+                self.requeue_waiting(uid, true, now);
             }
         }
         if let Some((_, seen)) = &mut self.in_flight {
@@ -392,6 +395,13 @@ impl Queue {
             Place::Unschedulable => {
                 let held = queued.gated_by.is_some();
                 self.unschedulable.remove(&(held, queued.since, queued.seq, uid));
+                let group = group_of(&queued);
+                if let Some(pods) = self.groups.get_mut(&group) {
+                    pods.remove(&uid);
+                    if pods.is_empty() {
+                        self.groups.remove(&group);
+                    }
+                }
             }
             Place::InFlight => {}
         }
@@ -418,6 +428,7 @@ impl Queue {
             Place::Unschedulable => {
                 let held = queued.gated_by.is_some();
                 self.unschedulable.insert((held, queued.since, queued.seq, uid));
+                self.groups.entry(group_of(&queued)).or_default().insert(uid);
             }
             Place::InFlight => {}
         }
@@ -491,6 +502,23 @@ fn next_beat(started: SimTime, at: SimTime) -> SimTime {
     let passed = at.since(started).as_nanos() / FLUSH_PERIOD.as_nanos();
     let beats = u32::try_from(passed + 1).unwrap_or(u32::MAX);
     started + FLUSH_PERIOD * beats
+}
+
+/// What refused a pod, and what holds it back.
+type Group = (PluginSet, Option<PluginId>);
+
+fn group_of(queued: &Queued) -> Group {
+    (queued.rejected_by, queued.gated_by)
+}
+
+/// Whether news may move any pod of a group. What it says no to, [`is_held`] and [`is_worth`] do too.
+fn concerns_group((refused_by, gate): &Group, news: &News) -> bool {
+    let hears = |p: PluginId| p.plugin().interests().iter().any(|i| news.concerns(*i));
+    let taints = |p: PluginId| hears_of_taints(p.plugin().interests(), news);
+    gate.is_none_or(hears)
+        && (refused_by.is_empty()
+            || matches!(news.subject, Subject::Anything(_))
+            || refused_by.iter().any(|p| hears(p) || taints(p)))
 }
 
 /// Whether a pod is held back by a plugin that does not care for such news.

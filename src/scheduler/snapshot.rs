@@ -31,6 +31,9 @@ pub struct Snapshot {
     images: BTreeMap<Str, (i64, BTreeSet<u32>)>,
     pods: Map<Uid, u32>,
     with_soft_taints: usize,
+    with_hard_taints: usize,
+    cordoned: usize,
+    generations: u64,
 }
 
 impl Snapshot {
@@ -75,6 +78,36 @@ impl Snapshot {
         self.with_soft_taints > 0
     }
 
+    /// Whether any node has a taint with the effect NoSchedule or NoExecute.
+    pub fn has_hard_taints(&self) -> bool {
+        self.with_hard_taints > 0
+    }
+
+    /// Whether any node is cordoned.
+    pub fn has_cordoned(&self) -> bool {
+        self.cordoned > 0
+    }
+
+    /// Whether any node lists an image.
+    pub fn has_images(&self) -> bool {
+        !self.images.is_empty()
+    }
+
+    /// Sets a node's object, or takes it away, and keeps the counts of nodes up.
+    fn set_object(&mut self, i: usize, node: Option<Arc<Node>>) {
+        let count = |s: &mut Self, up: bool| {
+            let n = &s.nodes[i];
+            let has = [n.has_soft_taints, n.has_hard_taints, n.is_cordoned].map(usize::from);
+            let sums = [&mut s.with_soft_taints, &mut s.with_hard_taints, &mut s.cordoned];
+            for (sum, has) in sums.into_iter().zip(has) {
+                *sum = if up { *sum + has } else { *sum - has };
+            }
+        };
+        count(self, false);
+        self.nodes[i].set_node(node);
+        count(self, true);
+    }
+
     /// A node has come or has changed.
     pub fn set_node(&mut self, node: Arc<Node>) {
         let slot = self.slot_of(&node.meta.name);
@@ -97,9 +130,7 @@ impl Snapshot {
                 known.or_insert_with(|| (size, BTreeSet::new())).1.insert(slot);
             }
         }
-        self.with_soft_taints -= usize::from(self.nodes[i].has_soft_taints);
-        self.nodes[i].set_node(Some(node));
-        self.with_soft_taints += usize::from(self.nodes[i].has_soft_taints);
+        self.set_object(i, Some(node));
         self.mark(slot);
     }
 
@@ -112,8 +143,7 @@ impl Snapshot {
         }
         self.tree.remove(&self.zones[i], slot);
         self.drop_images(slot);
-        self.with_soft_taints -= usize::from(self.nodes[i].has_soft_taints);
-        self.nodes[i].set_node(None);
+        self.set_object(i, None);
         self.mark(slot);
     }
 
@@ -232,6 +262,8 @@ impl Snapshot {
     }
 
     fn mark(&mut self, slot: u32) {
+        self.generations += 1;
+        self.nodes[slot as usize].generation = self.generations;
         if !std::mem::replace(&mut self.is_dirty[slot as usize], true) {
             self.dirty.push(slot);
         }

@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use super::plugins::{
-    PluginId, PluginSet, inter_pod_affinity, pod_topology_spread, volume_binding,
-    volume_restrictions, volume_zone,
+    PluginId, PluginSet, allocation_scores, inter_pod_affinity, pod_topology_spread,
+    volume_binding, volume_restrictions, volume_zone,
 };
 use crate::base::Str;
 
@@ -15,6 +15,10 @@ pub struct CycleState {
     pub skip_filter: PluginSet,
     /// Plugins that have nothing to score for this pod.
     pub skip_score: PluginSet,
+    /// What NodeResourcesFit has scored.
+    pub fit_scores: allocation_scores::Remembered,
+    /// What NodeResourcesBalancedAllocation has scored.
+    pub balanced_scores: allocation_scores::Remembered,
     /// Claims that only one pod may use.
     pub restrictions: volume_restrictions::Filtering,
     /// The claims, bound and to be bound.

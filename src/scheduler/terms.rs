@@ -120,7 +120,8 @@ impl NodeTerm {
 }
 
 impl NodeRequirement {
-    fn matches(&self, labels: &Labels) -> bool {
+    /// Whether labels meet it.
+    pub fn matches(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);
         let number = || value.and_then(|v| v.parse::<i64>().ok());
         match &self.op {

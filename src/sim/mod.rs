@@ -19,5 +19,14 @@ mod options;
 mod run;
 
 pub use faults::{Concerns, FaultRule, Verdict};
+/// The scheduler's settings and explanations, for those who set the one and tell the other.
+pub mod scheduling {
+    pub use crate::scheduler::Config;
+    pub use crate::scheduler::config_file;
+    pub use crate::scheduler::explain::{
+        Change, Explanation, NodeRow, NodeState, Preempting, Score, Verdict, explain,
+    };
+}
+
 pub use options::{Options, Start};
 pub use run::{Outcome, Sim, Stats};

@@ -14,6 +14,8 @@ pub struct Options {
     pub latency: Latency,
     /// The scheduler's profiles.
     pub scheduler: crate::scheduler::Config,
+    /// The pod whose scheduling is to be explained.
+    pub explained: Option<crate::model::Key>,
     /// Draws the order of simultaneous events from that seed instead of taking them in turn.
     pub shuffle_ties: Option<u64>,
     /// Whether the cluster stands in a cloud that gives addresses to Services of type LoadBalancer, and
@@ -42,6 +44,7 @@ impl Default for Options {
             start: Start::default(),
             latency: Latency::default(),
             scheduler: crate::scheduler::Config::default(),
+            explained: None,
             shuffle_ties: None,
             cloud: true,
         }

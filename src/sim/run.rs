@@ -91,13 +91,18 @@ impl Sim {
     /// A cluster without nodes, at its first instant.
     pub fn new(options: Options) -> Self {
         let rng = Rng::new(options.seed);
+        let recorder = Recorder::new(&options.scheduler);
+        let mut scheduler = Scheduler::new(options.scheduler);
+        if let Some(pod) = options.explained {
+            scheduler.watch(pod);
+        }
         Self {
             now: options.start.0,
             queue: Queue::new(options.shuffle_ties),
             api: ApiServer::new(rng),
             controllers: Controllers::new(options.cloud),
-            recorder: Recorder::new(&options.scheduler),
-            scheduler: Scheduler::new(options.scheduler),
+            recorder,
+            scheduler,
             kubelets: Kubelets::default(),
             agenda: Agenda::default(),
             out: Out::default(),
@@ -115,6 +120,15 @@ impl Sim {
     /// The virtual time.
     pub fn now(&self) -> SimTime {
         self.now
+    }
+
+    /// Why a pod went where it went, or goes nowhere; of its last attempt, where it is the pod that
+    /// the options name.
+    pub fn explain(
+        &self,
+        pod: &std::sync::Arc<crate::model::Pod>,
+    ) -> super::scheduling::Explanation {
+        super::scheduling::explain(&self.scheduler.kept(pod, self.now))
     }
 
     /// The store, to be looked at.

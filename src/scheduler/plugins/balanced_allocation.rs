@@ -20,25 +20,41 @@ impl Plugin for BalancedAllocation {
     }
 
     /// Pods that ask for none of the resources are not balanced: they would all go to one node.
-    fn pre_score(&self, prep: &mut Prep<'_>, _: &mut CycleState, _: &[u32]) -> Result<bool, Str> {
+    fn pre_score(
+        &self,
+        prep: &mut Prep<'_>,
+        state: &mut CycleState,
+        feasible: &[u32],
+    ) -> Result<bool, Str> {
         let asked = &prep.pod.usage().requested;
-        Ok(prep.args.balanced.iter().any(|r| amount(r, asked) != 0))
+        if !prep.args.balanced.iter().any(|r| amount(r, asked) != 0) {
+            return Ok(false);
+        }
+        if is_default(&prep.args.balanced) {
+            let (cpu, memory) = (asked.cpu_milli, asked.memory);
+            let score = |node: &NodeInfo| of_two(&node.load, cpu, memory);
+            state.balanced_scores.prepare((cpu, memory), prep.snapshot, feasible, score);
+        }
+        Ok(true)
     }
 
-    fn score(&self, view: &View<'_>, _: &CycleState, feasible: &[u32], scores: &mut [i64]) {
+    fn score(&self, view: &View<'_>, state: &CycleState, feasible: &[u32], scores: &mut [i64]) {
         let asked = &view.pod.usage().requested;
         let resources = &view.args.balanced;
-        let nodes = feasible.iter().map(|slot| view.snapshot.node(*slot));
-        if matches!(&resources[..], [a, b] if a.name == "cpu" && b.name == "memory") {
-            for (node, score) in nodes.zip(scores) {
-                *score = of_two(&node.load, asked.cpu_milli, asked.memory);
-            }
+        if is_default(resources) {
+            scores.copy_from_slice(state.balanced_scores.current());
             return;
         }
+        let nodes = feasible.iter().map(|slot| view.snapshot.node(*slot));
         for (node, score) in nodes.zip(scores) {
             *score = of_many(resources, asked, node);
         }
     }
+}
+
+/// Whether CPU and memory are balanced, as by default.
+fn is_default(resources: &[ResourceWeight]) -> bool {
+    matches!(resources, [a, b] if a.name == "cpu" && b.name == "memory")
 }
 
 /// From the values with and without the pod, both 50 to 100.

@@ -22,6 +22,10 @@ impl Plugin for ImageLocality {
     }
 
     fn score(&self, view: &View<'_>, _: &CycleState, feasible: &[u32], scores: &mut [i64]) {
+        if !view.snapshot.has_images() {
+            scores.fill(0);
+            return;
+        }
         let template = &view.pod.template;
         let nodes = view.snapshot.order().len();
         let high = HIGH.saturating_mul(template.containers);

@@ -6,6 +6,7 @@
 //!
 //! Left out: GangScheduling and the other plugins of pod groups (off in v1.36).
 
+pub mod allocation_scores;
 pub mod balanced_allocation;
 pub mod default_preemption;
 pub mod dynamic_resources;
@@ -290,7 +291,7 @@ impl PluginId {
 }
 
 /// A set of plugins, sorted by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct PluginSet(u32);
 
 impl PluginSet {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{MAX_SCORE, Plugin, PluginId, View, Window};
+use super::{MAX_SCORE, Plugin, PluginId, Prep, View, Window};
 use crate::base::Str;
 use crate::model::{Node, Resources};
 use crate::scheduler::config::{FitArgs, ResourceWeight, ShapePoint, Strategy};
@@ -65,16 +65,29 @@ impl Plugin for NodeResourcesFit {
         }
     }
 
-    fn score(&self, view: &View<'_>, _: &CycleState, feasible: &[u32], scores: &mut [i64]) {
+    fn pre_score(
+        &self,
+        prep: &mut Prep<'_>,
+        state: &mut CycleState,
+        feasible: &[u32],
+    ) -> Result<bool, Str> {
+        if prep.args.fit.is_default() {
+            let asked = &prep.pod.template.requests.with_defaults;
+            let (cpu, memory) = (asked.cpu_milli, asked.memory);
+            let score = |node: &NodeInfo| least_allocated(&node.load, cpu, memory);
+            state.fit_scores.prepare((cpu, memory), prep.snapshot, feasible, score);
+        }
+        Ok(true)
+    }
+
+    fn score(&self, view: &View<'_>, state: &CycleState, feasible: &[u32], scores: &mut [i64]) {
         let asked = &view.pod.template.requests.with_defaults;
         let fit = &view.args.fit;
-        let nodes = feasible.iter().map(|slot| view.snapshot.node(*slot));
         if fit.is_default() {
-            for (node, score) in nodes.zip(scores) {
-                *score = least_allocated(&node.load, asked.cpu_milli, asked.memory);
-            }
+            scores.copy_from_slice(state.fit_scores.current());
             return;
         }
+        let nodes = feasible.iter().map(|slot| view.snapshot.node(*slot));
         for (node, score) in nodes.zip(scores) {
             *score = weighted(fit, asked, node);
         }

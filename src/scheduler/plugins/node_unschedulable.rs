@@ -24,15 +24,18 @@ impl Plugin for NodeUnschedulable {
     }
 
     fn filter(&self, view: &View<'_>, _: &CycleState, node: &NodeInfo) -> Result<(), Refusal> {
-        if !is_cordoned(node) || tolerates(&view.pod.template.tolerations) {
+        if !node.is_cordoned || tolerates(&view.pod.template.tolerations) {
             return Ok(());
         }
         Err(Refusal::unresolvable(Str::new_static(REASON)))
     }
 
     fn filter_window(&self, view: &View<'_>, _: &CycleState, window: Window<'_>, mask: u64) -> u64 {
+        if !view.snapshot.has_cordoned() {
+            return mask;
+        }
         window.retain(mask, |slot| {
-            !is_cordoned(view.snapshot.node(slot)) || tolerates(&view.pod.template.tolerations)
+            !view.snapshot.node(slot).is_cordoned || tolerates(&view.pod.template.tolerations)
         })
     }
 
@@ -59,8 +62,4 @@ pub fn tolerates(tolerations: &[Toleration]) -> bool {
         added: None,
     };
     tolerations.iter().any(|t| t.tolerates(&taint))
-}
-
-fn is_cordoned(node: &NodeInfo) -> bool {
-    node.node.as_ref().is_some_and(|n| n.unschedulable)
 }

@@ -28,6 +28,9 @@ impl Plugin for TaintToleration {
     }
 
     fn filter_window(&self, view: &View<'_>, _: &CycleState, window: Window<'_>, mask: u64) -> u64 {
+        if !view.snapshot.has_hard_taints() {
+            return mask;
+        }
         window.retain(mask, |slot| {
             tolerates_all(&view.pod.template.tolerations, view.snapshot.node(slot))
         })
