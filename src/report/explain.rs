@@ -240,7 +240,7 @@ fn changes(e: &Explanation, out: &mut String) {
     };
     columns(&e.changes.iter().map(line).collect::<Vec<_>>(), out);
     if e.more_changes > 0 {
-        let _ = writeln!(out, "  and more of the same kinds");
+        let _ = writeln!(out, "  more of the same kinds were not tried");
     }
 }
 

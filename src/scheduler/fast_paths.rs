@@ -84,6 +84,7 @@ fn object(manifest: &Value) -> Object {
 }
 
 fn node(i: usize, cordoned: bool, taint: u8) -> Value {
+    let cpu = ["1", "2", "4"][i % 3];
     let effect = ["", "NoSchedule", "PreferNoSchedule", "NoExecute"][usize::from(taint)];
     let taints =
         if effect.is_empty() { json!([]) } else { json!([{"key": "k", "effect": effect}]) };
@@ -91,7 +92,7 @@ fn node(i: usize, cordoned: bool, taint: u8) -> Value {
         "metadata": {"name": format!("n{i}"),
             "labels": {"kubernetes.io/hostname": format!("n{i}"), "zone": format!("z{}", i % 3)}},
         "spec": {"unschedulable": cordoned, "taints": taints},
-        "status": {"allocatable": {"cpu": ["1", "2", "4"][i % 3], "memory": "4Gi", "pods": "6"}}})
+        "status": {"allocatable": {"cpu": cpu, "memory": "4Gi", "pods": "6"}}})
 }
 
 /// The objects that are there, in the order in which they came.

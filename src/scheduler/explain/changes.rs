@@ -91,10 +91,22 @@ pub(super) enum Act {
     Tolerate(Taint),
     Untaint(u32, Taint),
     Label(u32, Str, Option<Str>),
-    Room { slot: u32, cpu: i64, memory: i64, storage: i64, pods: i64, extended: Vec<(Str, i64)> },
-    AskLess { cpu: i64, memory: i64 },
+    Room {
+        slot: u32,
+        cpu: i64,
+        memory: i64,
+        storage: i64,
+        pods: i64,
+        extended: Vec<(Str, i64)>,
+    },
+    AskLess {
+        cpu: i64,
+        memory: i64,
+    },
     Remove(Uid),
     Pod(Box<Template>),
+    /// The spread constraint's place, and the skew.
+    Skew(usize, i32),
     Priority(i32),
     LikeNode(u32),
 }
@@ -111,7 +123,7 @@ pub(super) fn count(n: i64, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-/// Changes that help, and how many more were found to help than are told.
+/// Changes that help, and how many more of the same kinds were not tried.
 pub(super) fn find(kept: &Kept, profile: &Profile, diagnosis: &Diagnosis) -> (Vec<Change>, usize) {
     let mut trials = Vec::new();
     let snapshot = &kept.cluster.snapshot;
@@ -125,7 +137,16 @@ pub(super) fn find(kept: &Kept, profile: &Profile, diagnosis: &Diagnosis) -> (Ve
     trials.sort_by(|a, b| (a.kind, a.size, &a.text).cmp(&(b.kind, b.size, &b.text)));
     trials.dedup_by(|a, b| a.text == b.text);
     let (mut told, mut more, mut tried): (Vec<Change>, usize, usize) = (Vec::new(), 0, 0);
+    let mut raised = Vec::new();
     for trial in trials {
+        // Of several degrees of one change the least that helps is told.
+        let degree = match &trial.act {
+            Act::Skew(i, _) => Some(*i),
+            _ => None,
+        };
+        if degree.is_some_and(|i| raised.contains(&i)) {
+            continue;
+        }
         let same = told.iter().filter(|c| c.kind == trial.kind).count();
         if same >= TOLD_OF_A_KIND {
             more += 1;
@@ -137,6 +158,7 @@ pub(super) fn find(kept: &Kept, profile: &Profile, diagnosis: &Diagnosis) -> (Ve
         tried += 1;
         if let Some((node, victims)) = helps(kept, profile, &trial.act) {
             told.push(Change { kind: trial.kind, text: trial.text, node, victims });
+            raised.extend(degree);
         }
     }
     (told, more)
@@ -165,10 +187,6 @@ fn of_the_pod(kept: &Kept, diagnosis: &Diagnosis) -> Vec<Trial> {
     if refused_by(PluginId::PodTopologySpread) {
         for (i, c) in template.spread.iter().flatten().enumerate().filter(|(_, c)| c.hard) {
             let key = &c.topology_key;
-            for skew in (c.max_skew + 1..SKEW_MAX).take(8) {
-                let text = format!("raise maxSkew of {key} to {skew}");
-                loosen(text, skew.into(), &|t| set_spread(t, i, |c| c.max_skew = skew));
-            }
             let text =
                 format!("make the spread over {key} soft (whenUnsatisfiable: ScheduleAnyway)");
             loosen(text, 200, &|t| set_spread(t, i, |c| c.hard = false));
@@ -184,11 +202,20 @@ fn of_the_pod(kept: &Kept, diagnosis: &Diagnosis) -> Vec<Trial> {
             loosen(text, 4, &|t| t.pods.required_anti.clear());
         }
     }
+    if refused_by(PluginId::PodTopologySpread) {
+        for (i, c) in template.spread.iter().flatten().enumerate().filter(|(_, c)| c.hard) {
+            out.extend((c.max_skew + 1..SKEW_MAX).take(8).map(|skew| Trial {
+                kind: Kind::Loosen,
+                text: format!("raise maxSkew of {} to {skew}", c.topology_key),
+                size: skew.into(),
+                act: Act::Skew(i, skew),
+            }));
+        }
+    }
     out.extend(higher_priority(kept));
-    if let Some(slot) = kept.cluster.snapshot.order().first() {
-        let name = &kept.cluster.snapshot.node(*slot).name;
-        let text = format!("add a node like {name}");
-        out.push(Trial { kind: Kind::AddNode, text, size: 9, act: Act::LikeNode(*slot) });
+    if let Some(node) = kept.cluster.snapshot.nodes().iter().find(|n| n.node.is_some()) {
+        let text = format!("add a node like {}", node.name);
+        out.push(Trial { kind: Kind::AddNode, text, size: 9, act: Act::LikeNode(node.slot) });
     }
     out
 }
@@ -294,6 +321,7 @@ fn apply(cluster: &mut Cluster, pod: &Arc<PodInfo>, act: &Act) -> Option<Arc<Pod
             template.requests.usage.requested.cpu_milli -= cpu;
             template.requests.usage.requested.memory -= memory;
         }
+        Act::Skew(i, skew) => set_spread(&mut template, *i, |c| c.max_skew = *skew),
         Act::Pod(loose) => template = (**loose).clone(),
         Act::Priority(priority) => template.priority = *priority,
     }

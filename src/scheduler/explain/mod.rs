@@ -60,7 +60,7 @@ pub struct Explanation {
     pub preemption: Option<Preempting>,
     /// Changes that would have helped, smallest first.
     pub changes: Vec<Change>,
-    /// How many more there are of each kind.
+    /// How many more of the kinds that are told were not tried.
     pub more_changes: usize,
 }
 
