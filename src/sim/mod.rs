@@ -19,6 +19,7 @@ mod options;
 mod run;
 
 pub use faults::{Concerns, FaultRule, Verdict};
+
 /// The scheduler's settings and explanations, for those who set the one and tell the other.
 pub mod scheduling {
     pub use crate::scheduler::Config;
