@@ -141,7 +141,8 @@ fn only_the_edges_touch_the_machine() {
     let mut wrong = Vec::new();
     for (path, text) in sources() {
         let name = path.to_string_lossy().into_owned();
-        if EDGES.iter().any(|edge| name.starts_with(edge)) {
+        // Tests may look at the machine, to see that nothing has come of a script.
+        if EDGES.iter().any(|edge| name.starts_with(edge)) || name.ends_with("tests.rs") {
             continue;
         }
         for (number, line) in without_tests(&text).lines().enumerate() {

@@ -76,7 +76,7 @@ struct Failure(u8, String);
 pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     let options = match options::read(call) {
         Ok(options) => options,
-        Err(begun) => return begun,
+        Err(begun) => return *begun,
     };
     if options.urls.is_empty() {
         call.sys.err("curl: try 'curl --help' or 'curl --manual' for more information\n");

@@ -105,13 +105,13 @@ pub(super) fn timeout(call: &mut Call<'_, '_, '_>) -> Begun {
     let failure = if gnu { 125 } else { 1 };
     let told = match read_timeout(call, failure) {
         Ok(told) => told,
-        Err(begun) => return begun,
+        Err(begun) => return *begun,
     };
     let argv = &call.args[told.from..];
     if gnu { under_parent(call, argv, &told) } else { under_watch(call, argv, &told) }
 }
 
-fn read_timeout(call: &mut Call<'_, '_, '_>, failure: u8) -> Result<Told, Begun> {
+fn read_timeout(call: &mut Call<'_, '_, '_>, failure: u8) -> Result<Told, Box<Begun>> {
     let mut told = Told {
         signal: Signal::TERM,
         after: Duration::ZERO,
@@ -153,23 +153,23 @@ fn read_timeout(call: &mut Call<'_, '_, '_>, failure: u8) -> Result<Told, Begun>
                 if fine.is_none() {
                     let what = if name == 's' { "bad signal name" } else { "invalid number" };
                     call.err(&format!("{what} '{value}'"));
-                    return Err(Begun::Exit(failure));
+                    return Err(Box::new(Begun::Exit(failure)));
                 }
             }
-            other => return Err(call.bad_option(other, TIMEOUT, failure)),
+            other => return Err(Box::new(call.bad_option(other, TIMEOUT, failure))),
         }
     }
-    let Some(length) = args.get(at) else { return Err(call.usage(TIMEOUT, failure)) };
+    let Some(length) = args.get(at) else { return Err(Box::new(call.usage(TIMEOUT, failure))) };
     match durations::one(length) {
         Some(length) => told.after = length,
         None => {
             call.err(&format!("invalid number '{length}'"));
-            return Err(Begun::Exit(failure));
+            return Err(Box::new(Begun::Exit(failure)));
         }
     }
     told.from = at + 1;
     if args.len() == told.from {
-        return Err(call.usage(TIMEOUT, failure));
+        return Err(Box::new(call.usage(TIMEOUT, failure)));
     }
     Ok(told)
 }

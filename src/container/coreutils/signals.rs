@@ -20,7 +20,7 @@ fn named(word: &str) -> Option<Option<Signal>> {
 fn chosen<'a>(
     call: &mut Call<'_, '_, '_>,
     args: &'a [Str],
-) -> Result<(Option<Signal>, &'a [Str]), Begun> {
+) -> Result<(Option<Signal>, &'a [Str]), Box<Begun>> {
     let (word, rest) = match args.first().map(Str::as_str) {
         Some("-s") => match args.get(1) {
             Some(word) => (word.as_str(), &args[2..]),
@@ -35,7 +35,7 @@ fn chosen<'a>(
         Some(signal) => Ok((signal, rest)),
         None => {
             call.err(&format!("bad signal name '{word}'"));
-            Err(Begun::Exit(1))
+            Err(Box::new(Begun::Exit(1)))
         }
     }
 }
@@ -75,7 +75,7 @@ pub(super) fn kill(call: &mut Call<'_, '_, '_>) -> Begun {
     }
     let (signal, mut rest) = match chosen(call, call.args) {
         Ok(chosen) => chosen,
-        Err(begun) => return begun,
+        Err(begun) => return *begun,
     };
     if rest.first().is_some_and(|a| a == "--") {
         rest = &rest[1..];
@@ -144,7 +144,7 @@ pub(super) fn killall(call: &mut Call<'_, '_, '_>) -> Begun {
     let args: Vec<Str> = call.args.iter().filter(plain).cloned().collect();
     let (signal, rest) = match chosen(call, &args) {
         Ok(chosen) => chosen,
-        Err(begun) => return begun,
+        Err(begun) => return *begun,
     };
     if rest.is_empty() {
         call.err("you need to specify whom to kill");
@@ -231,11 +231,11 @@ struct Search {
 pub(super) fn pgrep(call: &mut Call<'_, '_, '_>) -> Begun {
     let search = match read_search(call) {
         Ok(search) => search,
-        Err(begun) => return begun,
+        Err(begun) => return *begun,
     };
     let found = match find(call, &search) {
         Ok(found) => found,
-        Err(begun) => return begun,
+        Err(begun) => return *begun,
     };
     let mut out = String::new();
     if search.count {
@@ -257,11 +257,11 @@ pub(super) fn pgrep(call: &mut Call<'_, '_, '_>) -> Begun {
 pub(super) fn pkill(call: &mut Call<'_, '_, '_>) -> Begun {
     let search = match read_search(call) {
         Ok(search) => search,
-        Err(begun) => return begun,
+        Err(begun) => return *begun,
     };
     let found = match find(call, &search) {
         Ok(found) => found,
-        Err(begun) => return begun,
+        Err(begun) => return *begun,
     };
     let signal = search.signal.unwrap_or(Some(Signal::TERM));
     for (pid, _) in &found {
@@ -273,7 +273,7 @@ pub(super) fn pkill(call: &mut Call<'_, '_, '_>) -> Begun {
 
 const SEARCH: &str = "[-flnovx] [-s SID|-P PPID|PATTERN]";
 
-fn read_search(call: &mut Call<'_, '_, '_>) -> Result<Search, Begun> {
+fn read_search(call: &mut Call<'_, '_, '_>) -> Result<Search, Box<Begun>> {
     let mut search = Search::default();
     let mut args = call.args.iter();
     while let Some(arg) = args.next() {
@@ -315,12 +315,12 @@ fn read_search(call: &mut Call<'_, '_, '_>) -> Result<Search, Begun> {
                     }
                     break;
                 }
-                other => return Err(call.bad_option(other, SEARCH, 1)),
+                other => return Err(Box::new(call.bad_option(other, SEARCH, 1))),
             }
         }
     }
     if search.pattern.is_none() && search.parent.is_none() && search.user.is_none() {
-        return Err(call.usage(SEARCH, 1));
+        return Err(Box::new(call.usage(SEARCH, 1)));
     }
     Ok(search)
 }
@@ -329,13 +329,13 @@ fn shown(argv: &[Str], full: bool) -> String {
     if full { argv.join(" ") } else { command(argv).to_owned() }
 }
 
-fn find(call: &mut Call<'_, '_, '_>, search: &Search) -> Result<Vec<(Pid, Vec<Str>)>, Begun> {
+fn find(call: &mut Call<'_, '_, '_>, search: &Search) -> Result<Vec<(Pid, Vec<Str>)>, Box<Begun>> {
     let pattern = match search.pattern.as_deref().map(|p| Regex::extended(p, false)) {
         None => None,
         Some(Ok(regex)) => Some(regex),
         Some(Err(e)) => {
             call.err(e.0);
-            return Err(Begun::Exit(1));
+            return Err(Box::new(Begun::Exit(1)));
         }
     };
     let me = call.sys.pid;

@@ -82,10 +82,10 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
                 None => (long, None),
             };
             if let Err(begun) = long_option(call, &mut options, name, value, &mut args) {
-                return begun;
+                return *begun;
             }
         } else if let Err(begun) = short_options(call, &mut options, &arg[1..], &mut args) {
-            return begun;
+            return *begun;
         }
     }
     if urls.is_empty() {
@@ -102,7 +102,7 @@ fn short_options(
     options: &mut Options,
     letters: &str,
     more: &mut More<'_>,
-) -> Result<(), Begun> {
+) -> Result<(), Box<Begun>> {
     for (at, letter) in letters.char_indices() {
         match letter {
             'q' => options.quiet = true,
@@ -117,7 +117,7 @@ fn short_options(
                 };
                 let Some(value) = value else {
                     call.err(&format!("option requires an argument -- '{letter}'"));
-                    return Err(call.usage(USAGE, 1));
+                    return Err(Box::new(call.usage(USAGE, 1)));
                 };
                 match letter {
                     'O' => options.output = Some(value),
@@ -128,18 +128,22 @@ fn short_options(
                 }
                 return Ok(());
             }
-            other => return Err(call.bad_option(other, USAGE, 1)),
+            other => return Err(Box::new(call.bad_option(other, USAGE, 1))),
         }
     }
     Ok(())
 }
 
-fn patience(call: &mut Call<'_, '_, '_>, options: &mut Options, value: &str) -> Result<(), Begun> {
+fn patience(
+    call: &mut Call<'_, '_, '_>,
+    options: &mut Options,
+    value: &str,
+) -> Result<(), Box<Begun>> {
     match durations::one(value).filter(|_| value.bytes().all(|b| b.is_ascii_digit())) {
         Some(length) => options.patience = length,
         None => {
             call.err(&format!("invalid number '{value}'"));
-            return Err(Begun::Exit(1));
+            return Err(Box::new(Begun::Exit(1)));
         }
     }
     Ok(())
@@ -151,7 +155,7 @@ fn long_option(
     name: &str,
     value: Option<Str>,
     more: &mut More<'_>,
-) -> Result<(), Begun> {
+) -> Result<(), Box<Begun>> {
     match name {
         "quiet" => options.quiet = true,
         "spider" => options.spider = true,
@@ -162,7 +166,7 @@ fn long_option(
         | "user-agent" | "timeout" | "tries" | "proxy" | "output-file" => {
             let Some(value) = value.or_else(|| more.next().cloned()) else {
                 call.err(&format!("option '--{name}' requires an argument"));
-                return Err(call.usage(USAGE, 1));
+                return Err(Box::new(call.usage(USAGE, 1)));
             };
             match name {
                 "header" => options.headers.push(value),
@@ -171,7 +175,7 @@ fn long_option(
                     Ok(body) => options.post = Some(body),
                     Err(e) => {
                         call.err(&format!("can't open '{value}': {e}"));
-                        return Err(Begun::Exit(1));
+                        return Err(Box::new(Begun::Exit(1)));
                     }
                 },
                 "output-document" => options.output = Some(value),
@@ -183,7 +187,7 @@ fn long_option(
         }
         _ => {
             call.err(&format!("unrecognized option '--{name}'"));
-            return Err(call.usage(USAGE, 1));
+            return Err(Box::new(call.usage(USAGE, 1)));
         }
     }
     Ok(())

@@ -40,14 +40,6 @@ pub(crate) fn parse_word(text: &str, grammar: Grammar<'_>) -> Result<Word> {
     if text.is_empty() { Ok(Word::default()) } else { lexer.word() }
 }
 
-/// Reads a text as the inside of double quotes (prompts, arithmetic from variables).
-pub(crate) fn parse_quoted(text: &str, grammar: Grammar<'_>) -> Result<Word> {
-    let source = Source::new(text);
-    let mut lexer = Lexer::new(&source, grammar);
-    let parts = lexer.here_parts()?;
-    Ok(Word { parts: vec![super::ast::Part::Double(parts)], raw: text.into() })
-}
-
 /// Reads a text as an arithmetic expression.
 pub(crate) fn parse_arith(text: &str, grammar: Grammar<'_>) -> Result<Word> {
     let source = Source::new(text);

@@ -103,7 +103,7 @@ const KNOWN: &[(&str, char, bool)] = &[
 ];
 
 /// Reads the command line.
-pub(super) fn read(call: &mut Call<'_, '_, '_>) -> Result<Options, Begun> {
+pub(super) fn read(call: &mut Call<'_, '_, '_>) -> Result<Options, Box<Begun>> {
     let mut options = Options::default();
     let args = call.args;
     let mut at = 0;
@@ -118,11 +118,11 @@ pub(super) fn read(call: &mut Call<'_, '_, '_>) -> Result<Options, Begun> {
         } else if let Some(long) = name.strip_prefix("--") {
             let plain = long.strip_prefix("no-").filter(|l| *l != "progress-meter").unwrap_or(long);
             let Some(&(known, _, valued)) = KNOWN.iter().find(|(n, ..)| *n == plain) else {
-                return Err(unknown(call, name));
+                return Err(Box::new(unknown(call, name)));
             };
             let mut value = Str::default();
             if valued {
-                let Some(next) = args.get(at) else { return Err(lacking(call, name)) };
+                let Some(next) = args.get(at) else { return Err(Box::new(lacking(call, name))) };
                 value = next.clone();
                 at += 1;
             }
@@ -131,7 +131,7 @@ pub(super) fn read(call: &mut Call<'_, '_, '_>) -> Result<Options, Begun> {
             let letters = &name[1..];
             for (place, letter) in letters.char_indices() {
                 let Some(&(known, _, valued)) = KNOWN.iter().find(|(_, l, _)| *l == letter) else {
-                    return Err(unknown(call, name));
+                    return Err(Box::new(unknown(call, name)));
                 };
                 if !valued {
                     set(call, &mut options, known, "")?;
@@ -139,7 +139,9 @@ pub(super) fn read(call: &mut Call<'_, '_, '_>) -> Result<Options, Begun> {
                 }
                 let rest = &letters[place + letter.len_utf8()..];
                 let value = if rest.is_empty() {
-                    let Some(next) = args.get(at) else { return Err(lacking(call, name)) };
+                    let Some(next) = args.get(at) else {
+                        return Err(Box::new(lacking(call, name)));
+                    };
                     at += 1;
                     next.clone()
                 } else {
@@ -167,13 +169,13 @@ fn lacking(call: &mut Call<'_, '_, '_>, name: &str) -> Begun {
     Begun::Exit(2)
 }
 
-fn seconds(call: &mut Call<'_, '_, '_>, name: &str, value: &str) -> Result<Duration, Begun> {
+fn seconds(call: &mut Call<'_, '_, '_>, name: &str, value: &str) -> Result<Duration, Box<Begun>> {
     let plain = value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     durations::one(value).filter(|_| plain).ok_or_else(|| {
         call.sys.err(&format!(
             "curl: option --{name}: expected a proper numerical parameter\ncurl: try 'curl --help' or 'curl --manual' for more information\n"
         ));
-        Begun::Exit(2)
+        Box::new(Begun::Exit(2))
     })
 }
 
@@ -182,7 +184,7 @@ fn set(
     options: &mut Options,
     name: &str,
     value: &str,
-) -> Result<(), Begun> {
+) -> Result<(), Box<Begun>> {
     let text = || Str::from(value);
     match name {
         "silent" | "no-progress-meter" => options.silent |= name == "silent",
@@ -227,7 +229,7 @@ fn set(
         "upload-file" => {
             let body = file(call.sys, value);
             options.upload = true;
-            options.body = Some(body.ok_or_else(|| no_file(call, value, 26))?);
+            options.body = Some(body.ok_or_else(|| Box::new(no_file(call, value, 26)))?);
         }
         _ if name.starts_with("data") => data(call, options, name, value)?,
         _ => {}
@@ -240,10 +242,11 @@ fn data(
     options: &mut Options,
     name: &str,
     value: &str,
-) -> Result<(), Begun> {
+) -> Result<(), Box<Begun>> {
     let bytes = match value.strip_prefix('@').filter(|_| name != "data-raw") {
         Some(path) => {
-            let mut bytes = file(call.sys, path).ok_or_else(|| no_file(call, path, 26))?;
+            let mut bytes =
+                file(call.sys, path).ok_or_else(|| Box::new(no_file(call, path, 26)))?;
             if name != "data-binary" {
                 bytes.retain(|b| !matches!(b, b'\r' | b'\n'));
             }
