@@ -46,6 +46,7 @@ pub(crate) mod per_line;
 pub(crate) mod printf;
 pub(crate) mod ready;
 pub(crate) mod running;
+pub(crate) mod sed;
 pub(crate) mod seq;
 pub(crate) mod signals;
 pub(crate) mod sleep;
@@ -144,6 +145,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("rev", per_line::rev),
     applet("rm", making::rm),
     applet("rmdir", making::rmdir),
+    applet("sed", sed::start),
     applet("seq", seq::seq),
     applet("setsid", running::setsid),
     applet("sleep", sleep::start),
@@ -331,6 +333,7 @@ filters! {
     Head(head::Head),
     Nl(lines::ByLine<per_line::Nl>),
     Rev(lines::ByLine<per_line::Rev>),
+    Sed(Box<sed::Sed>),
     Tabs(lines::ByLine<per_line::Tabs>),
     Tee(tee::Tee),
     Tr(tr::Tr),
