@@ -17,6 +17,7 @@
 //! A panic is a bug; bad arguments are answered with busybox' words and status. Usage texts are one
 //! line `BusyBox v1.36.1 ...` and `Usage: ...` on standard error by [`Call::usage`].
 
+pub(crate) mod awk;
 pub(crate) mod cat;
 pub(crate) mod copying;
 pub(crate) mod curl;
@@ -28,6 +29,7 @@ pub(crate) mod echo;
 pub(crate) mod env;
 pub(crate) mod exchange;
 pub(crate) mod expr;
+pub(crate) mod find;
 pub(crate) mod grep;
 pub(crate) mod head;
 pub(crate) mod httpd;
@@ -44,6 +46,7 @@ pub(crate) mod owners;
 pub(crate) mod paths;
 pub(crate) mod per_line;
 pub(crate) mod printf;
+pub(crate) mod processes;
 pub(crate) mod ready;
 pub(crate) mod running;
 pub(crate) mod sed;
@@ -59,6 +62,7 @@ pub(crate) mod trivial;
 pub(crate) mod uniq;
 pub(crate) mod wc;
 pub(crate) mod wget;
+pub(crate) mod xargs;
 
 use std::collections::VecDeque;
 
@@ -90,6 +94,7 @@ const fn applet(name: &'static str, start: fn(&mut Call<'_, '_, '_>) -> Begun) -
 pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("[", test::start),
     applet("[[", test::start),
+    applet("awk", awk::start),
     applet("basename", paths::basename),
     applet("cat", cat::start),
     applet("chgrp", owners::chown),
@@ -109,6 +114,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("expr", expr::start),
     applet("false", trivial::fails),
     applet("fgrep", grep::start),
+    applet("find", find::start),
     applet("flock", running::flock),
     applet("fold", per_line::fold),
     program("getent", lookup::getent),
@@ -169,6 +175,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("wc", wc::start),
     applet("wget", wget::start),
     applet("which", paths::which),
+    applet("xargs", xargs::start),
     applet("yes", seq::yes),
 ];
 
@@ -346,6 +353,11 @@ filters! {
 pub(crate) enum Waiting {
     /// `sleep`, and whatever else only takes time; then this status.
     Until(SimTime, u8),
+    /// It never ends by itself.
+    Forever,
+    Awk(Box<awk::Awk>),
+    Find(Box<find::Find>),
+    Xargs(Box<xargs::Xargs>),
     Seq(Box<seq::Seq>),
     Tail(Box<tail::Tail>),
     Yes(Box<seq::Yes>),
@@ -385,6 +397,10 @@ impl Waiting {
                     Step::Block(Wait::Until(*at))
                 }
             }
+            Self::Forever => Step::Block(Wait::Forever),
+            Self::Awk(awk) => awk.resume(sys),
+            Self::Find(find) => find.resume(sys),
+            Self::Xargs(xargs) => xargs.resume(sys),
             Self::Seq(seq) => seq.resume(sys),
             Self::Tail(tail) => tail.resume(sys),
             Self::Yes(yes) => yes.resume(sys),
