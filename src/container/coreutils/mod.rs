@@ -18,12 +18,16 @@
 //! line `BusyBox v1.36.1 ...` and `Usage: ...` on standard error by [`Call::usage`].
 
 pub(crate) mod awk;
+pub(crate) mod base64;
 pub(crate) mod cat;
+pub(crate) mod comparing;
+pub(crate) mod copies;
 pub(crate) mod copying;
 pub(crate) mod curl;
 pub(crate) mod cut;
 pub(crate) mod date;
 pub(crate) mod dialling;
+pub(crate) mod dumps;
 pub(crate) mod durations;
 pub(crate) mod echo;
 pub(crate) mod env;
@@ -33,9 +37,11 @@ pub(crate) mod find;
 pub(crate) mod grep;
 pub(crate) mod head;
 pub(crate) mod httpd;
+pub(crate) mod identity;
 pub(crate) mod lines;
 pub(crate) mod lookup;
 pub(crate) mod ls;
+pub(crate) mod machine;
 pub(crate) mod making;
 pub(crate) mod modes;
 pub(crate) mod nc;
@@ -52,8 +58,10 @@ pub(crate) mod running;
 pub(crate) mod sed;
 pub(crate) mod seq;
 pub(crate) mod signals;
+pub(crate) mod sizes;
 pub(crate) mod sleep;
 pub(crate) mod sort;
+pub(crate) mod sums;
 pub(crate) mod tail;
 pub(crate) mod tee;
 pub(crate) mod test;
@@ -94,22 +102,34 @@ const fn applet(name: &'static str, start: fn(&mut Call<'_, '_, '_>) -> Begun) -
 pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("[", test::start),
     applet("[[", test::start),
+    applet("arch", identity::arch),
     applet("awk", awk::start),
+    applet("base32", base64::start),
+    applet("base64", base64::start),
     applet("basename", paths::basename),
     applet("cat", cat::start),
     applet("chgrp", owners::chown),
     applet("chmod", owners::chmod),
     applet("chown", owners::chown),
+    applet("cksum", sums::cksum),
+    applet("clear", machine::clear),
+    applet("cmp", comparing::cmp),
     applet("comm", per_line::comm),
     applet("cp", copying::cp),
+    applet("crc32", sums::cksum),
     program("curl", curl::start),
     applet("cut", cut::start),
     applet("date", date::start),
+    applet("dd", copies::dd),
+    applet("df", sizes::df),
+    applet("diff", comparing::diff),
     program("dig", lookup::dig),
     applet("dirname", paths::dirname),
+    applet("du", sizes::du),
     applet("echo", echo::start),
     applet("egrep", grep::start),
     applet("env", env::start),
+    program("envsubst", copies::envsubst),
     applet("expand", per_line::expand),
     applet("expr", expr::start),
     applet("false", trivial::fails),
@@ -117,15 +137,26 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("find", find::start),
     applet("flock", running::flock),
     applet("fold", per_line::fold),
+    applet("free", machine::free),
+    applet("fsync", machine::sync),
     program("getent", lookup::getent),
     applet("grep", grep::start),
+    applet("groups", identity::groups),
+    applet("hd", dumps::hexdump),
     applet("head", head::start),
+    applet("hexdump", dumps::hexdump),
     program("host", lookup::host),
+    applet("hostid", identity::hostid),
+    applet("hostname", identity::hostname),
     applet("httpd", httpd::start),
+    applet("id", identity::id),
+    applet("install", copies::install),
     applet("kill", signals::kill),
     applet("killall", signals::killall),
     applet("ln", making::ln),
+    applet("logname", identity::whoami),
     applet("ls", ls::start),
+    applet("md5sum", sums::digest),
     applet("mkdir", making::mkdir),
     applet("mkfifo", making::mkfifo),
     applet("mktemp", making::mktemp),
@@ -135,7 +166,9 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("nice", running::nice),
     applet("nl", per_line::nl),
     applet("nohup", running::nohup),
+    applet("nproc", identity::nproc),
     applet("nslookup", nslookup::start),
+    applet("od", dumps::od),
     applet("paste", per_line::paste),
     program("pg_isready", ready::pg_isready),
     applet("pgrep", signals::pgrep),
@@ -144,6 +177,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("pkill", signals::pkill),
     applet("printenv", env::printenv),
     applet("printf", printf::start),
+    applet("ps", machine::ps),
     applet("pwd", paths::pwd),
     applet("readlink", paths::readlink),
     applet("realpath", paths::realpath),
@@ -154,8 +188,17 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("sed", sed::start),
     applet("seq", seq::seq),
     applet("setsid", running::setsid),
+    applet("sha1sum", sums::digest),
+    applet("sha256sum", sums::digest),
+    applet("sha512sum", sums::digest),
+    applet("shuf", copies::shuf),
     applet("sleep", sleep::start),
     applet("sort", sort::start),
+    applet("split", copies::split),
+    applet("stat", sizes::stat),
+    applet("strings", copies::strings),
+    applet("sum", sums::sum),
+    applet("sync", machine::sync),
     applet("tac", per_line::tac),
     applet("tail", tail::start),
     applet("tee", tee::start),
@@ -167,15 +210,20 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("tr", tr::start),
     applet("true", trivial::succeeds),
     applet("truncate", making::truncate),
+    applet("tty", identity::tty),
+    applet("uname", identity::uname),
     applet("unexpand", per_line::expand),
     applet("uniq", uniq::start),
     applet("unlink", making::unlink),
+    applet("uptime", machine::uptime),
     applet("usleep", running::usleep),
     applet("watch", running::watch),
     applet("wc", wc::start),
     applet("wget", wget::start),
     applet("which", paths::which),
+    applet("whoami", identity::whoami),
     applet("xargs", xargs::start),
+    applet("xxd", dumps::xxd),
     applet("yes", seq::yes),
 ];
 

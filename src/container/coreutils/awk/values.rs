@@ -192,6 +192,6 @@ mod tests {
             array.set(key.into(), Value::Unset);
         }
         let keys: Vec<String> = array.keys().iter().map(ToString::to_string).collect();
-        assert_eq!(keys, ["1", "2", "a", "b", "c"]);
+        assert_eq!(keys, ["a", "b", "c", "1", "2"]);
     }
 }
