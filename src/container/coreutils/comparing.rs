@@ -55,8 +55,7 @@ fn compare(tool: &mut Gathered, sys: &mut Sys<'_, '_>) -> u8 {
                 continue;
             }
             if !silent {
-                let text =
-                    format!("{} {} differ: char {}, line {line}\n", a.name, b.name, i + 1);
+                let text = format!("{} {} differ: char {}, line {line}\n", a.name, b.name, i + 1);
                 sys.out(&encode(&text));
             }
             return 1;
@@ -199,11 +198,7 @@ impl Walk<'_> {
 }
 
 /// What two files differ in, as text.
-fn difference(
-    options: &Options,
-    (a, x): (&str, &[u8]),
-    (b, y): (&str, &[u8]),
-) -> (Vec<u8>, bool) {
+fn difference(options: &Options, (a, x): (&str, &[u8]), (b, y): (&str, &[u8])) -> (Vec<u8>, bool) {
     let binary = |bytes: &[u8]| bytes.iter().take(1024).any(|b| *b == 0);
     let lines = |bytes: &[u8]| -> Vec<Vec<u8>> {
         split_lines(bytes).iter().map(|l| key(options, l)).collect()
@@ -220,7 +215,11 @@ fn difference(
         changed = !edits.iter().filter(|e| e.kind != ' ').all(|e| blank(&e));
     }
     if !changed {
-        let text = if options.has('s') { format!("Files {a} and {b} are identical\n") } else { String::new() };
+        let text = if options.has('s') {
+            format!("Files {a} and {b} are identical\n")
+        } else {
+            String::new()
+        };
         return (encode(&text), false);
     }
     if options.has('q') {
@@ -242,7 +241,8 @@ fn key(options: &Options, line: &[u8]) -> Vec<u8> {
     } else if options.has('b') {
         let words: Vec<&[u8]> =
             line.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).collect();
-        let mut text = if line.first().is_some_and(u8::is_ascii_whitespace) { vec![b' '] } else { Vec::new() };
+        let mut text =
+            if line.first().is_some_and(u8::is_ascii_whitespace) { vec![b' '] } else { Vec::new() };
         text.extend(words.join(&b' '));
         text
     } else {
@@ -268,7 +268,8 @@ const MAX_PAIRS: usize = 4_000_000;
 
 fn edits(a: &[Vec<u8>], b: &[Vec<u8>]) -> Vec<Edit> {
     let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let tail = a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(x, y)| x == y).count();
+    let tail =
+        a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(x, y)| x == y).count();
     let (x, y) = (&a[head..a.len() - tail], &b[head..b.len() - tail]);
     let mut out: Vec<Edit> = (0..head).map(|i| Edit { kind: ' ', a: i, b: i }).collect();
     let (mut i, mut j) = (0, 0);
@@ -300,11 +301,7 @@ fn edits(a: &[Vec<u8>], b: &[Vec<u8>]) -> Vec<Edit> {
     }
     out.extend((i..x.len()).map(|p| Edit { kind: '-', a: head + p, b: head + j }));
     out.extend((j..y.len()).map(|q| Edit { kind: '+', a: head + x.len(), b: head + q }));
-    out.extend((0..tail).map(|t| Edit {
-        kind: ' ',
-        a: a.len() - tail + t,
-        b: b.len() - tail + t,
-    }));
+    out.extend((0..tail).map(|t| Edit { kind: ' ', a: a.len() - tail + t, b: b.len() - tail + t }));
     out
 }
 

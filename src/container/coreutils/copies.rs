@@ -104,9 +104,8 @@ pub(super) fn dd(call: &mut Call<'_, '_, '_>) -> Begun {
 
 /// `2x512`, `1M`
 fn product(text: &str) -> Option<usize> {
-    text.split('x').try_fold(1usize, |all, n| {
-        all.checked_mul(usize::try_from(numbers::size(n)?).ok()?)
-    })
+    text.split('x')
+        .try_fold(1usize, |all, n| all.checked_mul(usize::try_from(numbers::size(n)?).ok()?))
 }
 
 fn begin_copy(call: &mut Call<'_, '_, '_>, copy: &Copy) -> Begun {
@@ -206,7 +205,10 @@ fn copied(tool: &mut Gathered, sys: &mut Sys<'_, '_>) -> u8 {
             let n = bytes.len();
             let human = super::ls::human(n as u64);
             let unit = if n < 1024 { "B" } else { "" };
-            push(&mut text, format_args!("{n} bytes ({human}{unit}) copied, 0.000000 seconds, 0B/s\n"));
+            push(
+                &mut text,
+                format_args!("{n} bytes ({human}{unit}) copied, 0.000000 seconds, 0B/s\n"),
+            );
         }
         sys.err(&text);
     }
@@ -226,7 +228,9 @@ pub(super) fn split(call: &mut Call<'_, '_, '_>) -> Begun {
         Err(begun) => return begun,
     };
     for letter in ['l', 'b', 'a'] {
-        if let Some(text) = options.value(letter).filter(|t| !numbers::size(t).is_some_and(|n| n > 0)) {
+        if let Some(text) =
+            options.value(letter).filter(|t| !numbers::size(t).is_some_and(|n| n > 0))
+        {
             return call.bad_number(text, 1);
         }
     }
@@ -356,7 +360,8 @@ pub(super) fn install(call: &mut Call<'_, '_, '_>) -> Begun {
     };
     if options.has('d') {
         for dir in &words {
-            let made = parents(call, dir).and_then(|()| call.sys.change(dir, true, Change::Mode(mode)));
+            let made =
+                parents(call, dir).and_then(|()| call.sys.change(dir, true, Change::Mode(mode)));
             if let Err(e) = made {
                 fail(call, dir, e);
             }

@@ -462,10 +462,22 @@ fn one(part: &Part, chunk: &[u8], at: usize, last: bool) -> String {
     let Some(percent) = text.find('%') else { return text.to_owned() };
     let spec = &text[percent + 1..];
     let len = spec.find(|c: char| c.is_ascii_alphabetic() || c == '_').unwrap_or(spec.len());
-    let width: usize =
-        spec[..len].trim_start_matches(['0', '-', '.']).split('.').next().unwrap_or("").parse().unwrap_or(0);
+    let width: usize = spec[..len]
+        .trim_start_matches(['0', '-', '.'])
+        .split('.')
+        .next()
+        .unwrap_or("")
+        .parse()
+        .unwrap_or(0);
     let zero = spec.starts_with('0') || spec[..len].contains('.');
-    let tail_at = len + if spec[len..].starts_with("_a") { 3 } else if spec[len..].starts_with('_') { 2 } else { 1 };
+    let tail_at = len
+        + if spec[len..].starts_with("_a") {
+            3
+        } else if spec[len..].starts_with('_') {
+            2
+        } else {
+            1
+        };
     let tail = spec.get(tail_at..).unwrap_or("");
     let value = chunk.iter().rev().fold(0u64, |v, b| v << 8 | u64::from(*b));
     let body = match spec[len..].as_bytes() {
@@ -571,7 +583,9 @@ fn undumped(dump: &[u8], plain: bool) -> Vec<u8> {
             text.as_ref()
         } else {
             match text.split_once(':') {
-                Some((_, rest)) => rest.strip_prefix(' ').unwrap_or(rest).split("  ").next().unwrap_or(""),
+                Some((_, rest)) => {
+                    rest.strip_prefix(' ').unwrap_or(rest).split("  ").next().unwrap_or("")
+                }
                 None => continue,
             }
         };

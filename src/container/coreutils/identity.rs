@@ -7,13 +7,7 @@ use super::{Begun, Call};
 
 const ID: Syntax = Syntax {
     short: "ugGnr",
-    long: &[
-        ("group", 'g'),
-        ("groups", 'G'),
-        ("name", 'n'),
-        ("real", 'r'),
-        ("user", 'u'),
-    ],
+    long: &[("group", 'g'), ("groups", 'G'), ("name", 'n'), ("real", 'r'), ("user", 'u')],
     usage: "[-ugGnr] [USER]",
     status: 1,
 };
@@ -157,7 +151,8 @@ pub(super) fn arch(call: &mut Call<'_, '_, '_>) -> Begun {
 
 /// `hostname`
 pub(super) fn hostname(call: &mut Call<'_, '_, '_>) -> Begun {
-    let syntax = Syntax { short: "dfisF:I", long: &[], usage: "[-sidf] [HOSTNAME | -F FILE]", status: 1 };
+    let syntax =
+        Syntax { short: "dfisF:I", long: &[], usage: "[-sidf] [HOSTNAME | -F FILE]", status: 1 };
     let options = match call.options(syntax) {
         Ok(options) => options,
         Err(begun) => return begun,

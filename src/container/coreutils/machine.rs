@@ -113,11 +113,8 @@ pub(super) fn free(call: &mut Call<'_, '_, '_>) -> Begun {
 /// `uptime`
 pub(super) fn uptime(call: &mut Call<'_, '_, '_>) -> Begun {
     let text = call.sys.content("/proc/uptime").unwrap_or_default();
-    let seconds: u64 = String::from_utf8_lossy(&text)
-        .split('.')
-        .next()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0);
+    let seconds: u64 =
+        String::from_utf8_lossy(&text).split('.').next().and_then(|n| n.parse().ok()).unwrap_or(0);
     let (minutes, hours, days) = (seconds / 60 % 60, seconds / 3600 % 24, seconds / 86_400);
     let mut out = format!(" {} up ", super::date::at("%H:%M:%S", call.sys.now()));
     if days > 0 {

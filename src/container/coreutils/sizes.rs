@@ -35,7 +35,8 @@ pub(super) fn stat(call: &mut Call<'_, '_, '_>) -> Begun {
         let stat = match found {
             Ok(stat) => stat,
             Err(e) => {
-                let what = if options.has('f') { "read file system information for" } else { "stat" };
+                let what =
+                    if options.has('f') { "read file system information for" } else { "stat" };
                 call.err(&format!("can't {what} '{file}': {e}"));
                 status = 1;
                 continue;
@@ -44,12 +45,10 @@ pub(super) fn stat(call: &mut Call<'_, '_, '_>) -> Begun {
         let text = match (options.value('c'), options.has('f'), options.has('t')) {
             (Some(format), true, _) => format!("{}\n", of_system(format, file)),
             (Some(format), false, _) => format!("{}\n", formatted(call, format, file, &stat)),
-            (None, true, _) => {
-                of_system(
-                    "  File: \"%n\"\n    ID: %i Namelen: %l     Type: %T\nBlock size: %s      \nBlocks: Total: %b   Free: %f   Available: %a\nInodes: Total: %c   Free: %d\n",
-                    file,
-                )
-            }
+            (None, true, _) => of_system(
+                "  File: \"%n\"\n    ID: %i Namelen: %l     Type: %T\nBlock size: %s      \nBlocks: Total: %b   Free: %f   Available: %a\nInodes: Total: %c   Free: %d\n",
+                file,
+            ),
             (None, false, true) => {
                 formatted(call, "%n %s %b %f %u %g %D %i %h %t %T %X %Y %Z %o\n", file, &stat)
             }
@@ -211,11 +210,8 @@ pub(super) fn du(call: &mut Call<'_, '_, '_>) -> Begun {
     if roots.is_empty() {
         roots.push(".".into());
     }
-    let limit = if options.has('s') {
-        Some(0)
-    } else {
-        options.value('d').and_then(|d| d.parse().ok())
-    };
+    let limit =
+        if options.has('s') { Some(0) } else { options.value('d').and_then(|d| d.parse().ok()) };
     let unit = options.given.iter().rev().map(|(c, _)| *c).find(|c| "hmkb".contains(*c));
     let mut sum = Sum {
         all: options.has('a'),
@@ -347,10 +343,7 @@ pub(super) fn df(call: &mut Call<'_, '_, '_>) -> Begun {
         if options.has('i') { ("6000000".to_owned(), 8) } else { (size(DISK_KIB / 2), 50) };
     push(
         &mut out,
-        format_args!(
-            "{:<20} {kind}{total:>9} {used:>9} {free:>9} {percent:3}% /\n",
-            "overlay"
-        ),
+        format_args!("{:<20} {kind}{total:>9} {used:>9} {free:>9} {percent:3}% /\n", "overlay"),
     );
     call.out(&out);
     Begun::Exit(status)

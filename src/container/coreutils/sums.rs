@@ -134,7 +134,8 @@ fn named(name: &Str, unnamed: bool) -> String {
 fn crc(bytes: &[u8], posix: bool) -> u32 {
     if !posix {
         return !bytes.iter().fold(!0u32, |crc, &b| {
-            (0..8).fold(crc ^ u32::from(b), |c, _| c >> 1 ^ if c & 1 == 1 { 0xedb8_8320 } else { 0 })
+            (0..8)
+                .fold(crc ^ u32::from(b), |c, _| c >> 1 ^ if c & 1 == 1 { 0xedb8_8320 } else { 0 })
         });
     }
     let step = |crc: u32, b: u8| {
@@ -169,9 +170,10 @@ pub(super) fn sum(call: &mut Call<'_, '_, '_>) -> Begun {
                 let sum = (folded & 0xffff) + (folded >> 16);
                 push(&mut out, format_args!("{sum} {}{name}\n", input.bytes.len().div_ceil(512)));
             } else {
-                let sum = input.bytes.iter().fold(0u32, |s, &b| {
-                    ((s >> 1) + ((s & 1) << 15) + u32::from(b)) & 0xffff
-                });
+                let sum = input
+                    .bytes
+                    .iter()
+                    .fold(0u32, |s, &b| ((s >> 1) + ((s & 1) << 15) + u32::from(b)) & 0xffff);
                 let blocks = input.bytes.len().div_ceil(1024);
                 push(&mut out, format_args!("{sum:05} {blocks:5}{name}\n"));
             }
