@@ -168,6 +168,13 @@ fn corpus_file(known: &Corpus, file: &Path, args: &Args, tally: &mut Tally) {
     let mark = if agreement.agreed == agreement.cases { "pass" } else { "FAIL" };
     let (agreed, cases) = (agreement.agreed, agreement.cases);
     ui::out(&format!("{mark} {agreed} of {cases} {}  {}\n", known.name, known.what));
+    if !agreement.levels.is_empty() {
+        let level = |(name, (agreed, cases)): (&String, &(usize, usize))| {
+            format!("{name} {agreed} of {cases}")
+        };
+        let levels: Vec<String> = agreement.levels.iter().map(level).collect();
+        ui::out(&format!("  by level: {}\n", levels.join(", ")));
+    }
     for d in &agreement.examples {
         let id = d.id.as_deref().unwrap_or("?");
         ui::out(&format!("  line {} {id}: {}\n", d.line, d.difference));

@@ -125,6 +125,9 @@ fn build(family: Family, extra: &[&str]) -> Tree {
             add(&mut tree, &format!("/bin/{}", tool.name), Kind::Program(tool.name.into()), 0o755);
         }
     }
+    for name in coreutils::UNMODELLED.iter().filter(|n| !coreutils::is_applet(n)) {
+        add(&mut tree, &format!("/bin/{name}"), Kind::Program((*name).into()), 0o755);
+    }
     for shell in ["sh", "ash", "busybox"] {
         add(&mut tree, &format!("/bin/{shell}"), Kind::Program(shell.into()), 0o755);
     }
@@ -191,6 +194,7 @@ pub(crate) fn image(name: &str) -> &'static Image {
         "/bin/bash",
         "/usr/bin/curl",
         "/usr/bin/dig",
+        "/usr/bin/envsubst",
         "/usr/bin/getent",
         "/usr/bin/host",
         "/usr/bin/mysqladmin",

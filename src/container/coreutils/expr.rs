@@ -180,9 +180,7 @@ impl Parser<'_> {
 
     fn operand(&mut self) -> Parsed {
         let word = self.word()?;
-        // A last word is never a keyword.
-        let keyword = if self.at < self.words.len() { word.as_str() } else { "" };
-        Ok(match keyword {
+        Ok(match word.as_str() {
             "quote" => Value::Text(self.word()?.to_string()),
             "length" => {
                 let text = self.keyword()?.text();
@@ -210,7 +208,6 @@ impl Parser<'_> {
                 value
             }
             ")" => return Err("syntax error".to_owned()),
-            _ if word == "(" || word == ")" => return Err("syntax error".to_owned()),
             _ => Value::Text(word.to_string()),
         })
     }

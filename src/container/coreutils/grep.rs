@@ -377,7 +377,10 @@ impl LineTool for Grep {
         sys.work(line.len() / 8);
         let text = bytewise(line);
         let full = self.most.is_some_and(|m| self.matches >= m);
-        let hit = !full && self.find(&text, 0).is_some() != self.inverted;
+        let hit = self.find(&text, 0).is_some() != self.inverted;
+        if full && hit {
+            return Next::NextInput;
+        }
         let at = self.at;
         self.at += line.len() + 1;
         if !hit {

@@ -1,10 +1,10 @@
 //! `seq`, and `yes`, which writes for ever.
 
 use super::options::Syntax;
-use super::{Begun, Call, Waiting};
+use super::{Begun, Call, Waiting, numbers};
 use crate::container::os::Sys;
 use crate::container::process::Step;
-use crate::container::text::{encode, push};
+use crate::container::text::encode;
 
 const SYNTAX: Syntax = Syntax {
     short: "+ws:",
@@ -13,60 +13,27 @@ const SYNTAX: Syntax = Syntax {
     status: 1,
 };
 
-/// A decimal number: its digits as one whole number, and how many of them are behind the point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Decimal {
-    digits: i128,
-    places: u32,
-}
+/// The most digits behind the point.
+const MAX_PLACES: usize = 100;
 
-/// The most digits behind the point, and the largest exponent.
-const MAX_PLACES: u32 = 15;
-
-impl Decimal {
-    fn read(text: &str) -> Option<Self> {
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((m, e)) => (m, e.parse::<i32>().ok()?),
-            None => (text, 0),
-        };
-        let (negative, digits) = match mantissa.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
-        };
-        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-        let all = format!("{whole}{part}");
-        if all.is_empty() || all.len() > 18 || !all.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        let mut value: i128 = all.parse().ok()?;
-        let mut places = u32::try_from(part.len()).ok()?;
-        if exponent > 0 {
-            value = value.checked_mul(10i128.checked_pow(exponent.unsigned_abs().min(18))?)?;
-        } else {
-            places += exponent.unsigned_abs();
-        }
-        (places <= MAX_PLACES)
-            .then_some(Self { digits: if negative { -value } else { value }, places })
-    }
-
-    /// The same number in units of 10^-places.
-    const fn scaled(self, places: u32) -> i128 {
-        self.digits * 10i128.pow(places - self.places)
-    }
+/// A number as `strtod` reads it, all of it.
+fn number(text: &str) -> Option<f64> {
+    numbers::leading_float(text.as_bytes()).filter(|(_, len)| *len == text.len()).map(|(n, _)| n)
 }
 
 /// `seq` under way.
+///
+/// The numbers are computed as the C program computes them, each from the first, so that the same
+/// rounding decides about the last one.
 #[derive(Clone, Debug)]
 pub(crate) struct Seq {
-    next: i128,
-    last: i128,
-    step: i128,
-    places: u32,
-    /// Digits behind the point that are printed.
-    shown: u32,
+    first: f64,
+    last: f64,
+    step: f64,
+    count: u32,
+    places: usize,
     width: usize,
     separator: Vec<u8>,
-    any: bool,
 }
 
 /// `seq`
@@ -76,69 +43,48 @@ pub(super) fn seq(call: &mut Call<'_, '_, '_>) -> Begun {
         Err(begun) => return begun,
     };
     let words = &options.operands;
-    let numbers: Option<Vec<Decimal>> = words.iter().map(|w| Decimal::read(w)).collect();
-    let one = Decimal { digits: 1, places: 0 };
+    let numbers: Option<Vec<f64>> = words.iter().map(|w| number(w)).collect();
     let (first, step, last) = match numbers.as_deref() {
-        Some(&[last]) => (one, one, last),
-        Some(&[first, last]) => (first, one, last),
+        Some(&[last]) => (1.0, 1.0, last),
+        Some(&[first, last]) => (first, 1.0, last),
         Some(&[first, step, last]) => (first, step, last),
         _ => return call.usage(SYNTAX.usage, 1),
     };
-    let places = first.places.max(step.places).max(last.places);
-    let shown = first.places.max(step.places);
-    let whole = words.iter().map(|w| w.split('.').next().unwrap_or("").len()).max().unwrap_or(0);
+    let whole = words.iter().map(|w| w.find('.').unwrap_or(w.len())).max().unwrap_or(0);
+    let behind = |w: &str| w.find('.').map_or(0, |dot| w.len() - dot - 1);
+    let places = words.iter().rev().skip(1).map(|w| behind(w)).max().unwrap_or(0).min(MAX_PLACES);
     let width = match options.has('w') {
-        true if shown > 0 => whole + 1 + usize::try_from(shown).unwrap_or(0),
+        true if places > 0 => whole + 1 + places,
         true => whole,
         false => 0,
     };
-    let seq = Seq {
-        next: first.scaled(places),
-        last: last.scaled(places),
-        step: step.scaled(places),
-        places,
-        shown,
-        width,
-        separator: options.value('s').map_or_else(|| b"\n".to_vec(), |s| encode(s)),
-        any: false,
-    };
+    let separator = options.value('s').map_or_else(|| b"\n".to_vec(), |s| encode(s));
+    let seq = Seq { first, last, step, count: 0, places, width, separator };
     Begun::Wait(Waiting::Seq(Box::new(seq)))
 }
 
 impl Seq {
     pub(super) fn resume(&mut self, sys: &mut Sys<'_, '_>) -> Step {
-        while if self.step >= 0 { self.next <= self.last } else { self.next >= self.last } {
+        loop {
+            let value = self.first + f64::from(self.count) * self.step;
+            let goes_on = if self.step >= 0.0 { value <= self.last } else { value >= self.last };
+            if !goes_on {
+                break;
+            }
             if sys.must_stop() || !sys.tick() {
                 return Step::Yield;
             }
-            if self.any {
+            if self.count > 0 {
                 sys.out(&self.separator);
             }
-            self.any = true;
-            let text = self.text();
+            let text = format!("{value:0width$.places$}", width = self.width, places = self.places);
             sys.out(text.as_bytes());
-            self.next += self.step;
+            self.count = self.count.wrapping_add(1);
         }
-        if self.any {
+        if self.count > 0 {
             sys.out(b"\n");
         }
         Step::Exit(0)
-    }
-
-    fn text(&self) -> String {
-        let unit = 10i128.pow(self.places - self.shown);
-        let value = self.next / unit;
-        let mut digits = value.unsigned_abs().to_string();
-        let shown = usize::try_from(self.shown).unwrap_or(0);
-        if shown > 0 {
-            digits = format!("{digits:0>width$}", width = shown + 1);
-            digits.insert(digits.len() - shown, '.');
-        }
-        let sign = if self.next < 0 { "-" } else { "" };
-        let width = self.width.saturating_sub(sign.len());
-        let mut out = String::from(sign);
-        push(&mut out, format_args!("{digits:0>width$}"));
-        out
     }
 }
 
@@ -179,29 +125,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_decimal() {
-        assert_eq!(Decimal::read("1.50"), Some(Decimal { digits: 150, places: 2 }));
-        assert_eq!(Decimal::read("-.5"), Some(Decimal { digits: -5, places: 1 }));
-        assert_eq!(Decimal::read("1e2"), Some(Decimal { digits: 100, places: 0 }));
-        assert_eq!(Decimal::read("x"), None);
-        assert_eq!(Decimal::read(""), None);
-    }
-
-    #[test]
-    fn numbers_are_padded_to_one_width() {
-        let seq = |next, places, shown, width| Seq {
-            next,
-            last: 0,
-            step: 1,
-            places,
-            shown,
-            width,
-            separator: Vec::new(),
-            any: false,
-        };
-        assert_eq!(seq(5, 0, 0, 3).text(), "005");
-        assert_eq!(seq(-5, 0, 0, 3).text(), "-05");
-        assert_eq!(seq(5, 1, 1, 0).text(), "0.5");
-        assert_eq!(seq(-105, 2, 2, 0).text(), "-1.05");
+    fn numbers_are_read_whole_or_not_at_all() {
+        assert_eq!(number("1.50"), Some(1.5));
+        assert_eq!(number("-.5"), Some(-0.5));
+        assert_eq!(number("1e2"), Some(100.0));
+        assert_eq!(number("1x"), None);
+        assert_eq!(number(""), None);
     }
 }

@@ -1,7 +1,7 @@
 //! `sort`
 //!
 //! Keys, flags and the comparison of equal keys as busybox has them: a key's own flags replace the
-//! global ones; lines whose keys are equal are compared as a whole unless `-s` or `-u` is given.
+//! global ones; lines whose keys are equal are compared as a whole unless `-s` is given.
 
 use std::cmp::Ordering;
 
@@ -139,7 +139,7 @@ fn order(options: &Options) -> Result<Order, String> {
     if keys.is_empty() {
         keys.push(Key { range: [1, 0, 0, 0], flags: None });
     }
-    let whole = !options.has('s') && !options.has('u');
+    let whole = !options.has('s');
     Ok(Order { keys, flags, separator, whole })
 }
 

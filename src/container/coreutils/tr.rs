@@ -30,7 +30,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     let (delete, squeeze) = (options.has('d'), options.has('s'));
     let (first, second) = match &options.operands[..] {
         [first, second] => (set(&encode(first)), Some(set(&encode(second)))),
-        [first] if delete || squeeze => (set(&encode(first)), None),
+        [first] => (set(&encode(first)), None),
         _ => return call.usage(SYNTAX.usage, 1),
     };
     let first = if options.has('c') || options.has('C') {

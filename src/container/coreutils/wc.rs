@@ -75,7 +75,7 @@ impl Wc {
         let mut out = String::new();
         for (i, number) in shown.iter().enumerate() {
             let gap = if i > 0 { " " } else { "" };
-            if shown.len() == 1 {
+            if shown.len() == 1 && !self.several {
                 push(&mut out, number);
             } else {
                 push(&mut out, format_args!("{gap}{number:9}"));

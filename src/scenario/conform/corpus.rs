@@ -6,6 +6,7 @@
 //! that panics are disagreements like any other: one bad case must not hide the rest. A check is a
 //! plain function over a borrowed value, so that a panic leaves nothing half-changed behind.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -162,6 +163,8 @@ pub struct Agreement {
     pub cases: usize,
     /// In how many of them we agree.
     pub agreed: usize,
+    /// Of a corpus whose cases have a level: how many agreed and how many there are of each.
+    pub levels: BTreeMap<String, (usize, usize)>,
     /// How many checks panicked; they count as disagreements.
     pub panicked: usize,
     /// The first disagreements.
@@ -210,6 +213,7 @@ pub fn check_file(
         path: path.to_owned(),
         cases: 0,
         agreed: 0,
+        levels: BTreeMap::new(),
         panicked: 0,
         examples: Vec::new(),
     };
@@ -260,6 +264,11 @@ impl Agreement {
         let case: Value = serde_json::from_slice(line).map_err(|e| (None, e.to_string()))?;
         let id = || Some(shown(case.get("id")));
         let checked = catch_unwind(AssertUnwindSafe(|| (corpus.check)(&case)));
+        if let Some(level) = case["level"].as_str() {
+            let (agreed, cases) = self.levels.entry(level.to_owned()).or_default();
+            *agreed += usize::from(matches!(checked, Ok(Ok(()))));
+            *cases += 1;
+        }
         checked
             .unwrap_or_else(|panic| {
                 self.panicked += 1;
@@ -308,6 +317,7 @@ mod tests {
             path: PathBuf::new(),
             cases: 0,
             agreed: 0,
+            levels: BTreeMap::new(),
             panicked: 0,
             examples: Vec::new(),
         };
