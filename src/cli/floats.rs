@@ -11,6 +11,7 @@ use crate::api::diagnostic::{Diagnostic, render as diagnostics};
 use crate::api::load::{self, Loaded};
 use crate::base::time::SimTime;
 use crate::scenario::recorded;
+use crate::scenario::kubectl::Files;
 use crate::scenario::runner::{End, Plan, StepAction, TimedStep};
 use crate::scenario::snapshot::{self, Snapshot};
 use crate::sim::{Options, Start};
@@ -193,6 +194,8 @@ fn first_step(args: &Floats, loaded: Loaded) -> TimedStep {
         written: "0s".to_owned(),
         action: StepAction::Apply { source: paths.join(" -f "), documents },
         expect_error: false,
+        files: Files::default(),
+        namespace_given: false,
     }
 }
 
@@ -208,5 +211,7 @@ fn kubectl_step(text: &str) -> Result<TimedStep, String> {
         written: at.to_owned(),
         action: StepAction::Kubectl(command.to_owned()),
         expect_error: false,
+        files: Files::default(),
+        namespace_given: false,
     })
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::cluster::{self, Storage};
-use super::kubectl::{Invocation, Look, Next};
+use super::kubectl;
+use super::kubectl::{Command, Ended as CommandEnded, Files, History, Invocation, Look, Next, Session};
 use super::snapshot::Snapshot;
 use crate::base::time::SimTime;
 use crate::engine::Token;
+use crate::kubelet::CommandEnd;
 use crate::model::{Kind, Object};
 use crate::sim::{Options, Outcome, Sim};
 use crate::store::ApiError;
@@ -62,6 +64,10 @@ pub struct TimedStep {
     pub action: StepAction,
     /// Whether it is meant to be refused.
     pub expect_error: bool,
+    /// The files that it may name.
+    pub files: Files,
+    /// Whether the namespace counts as given with `--namespace`, as in recorded scenarios.
+    pub namespace_given: bool,
 }
 
 /// What a step does.
@@ -101,6 +107,7 @@ pub struct Runner {
     steps: Vec<TimedStep>,
     next_step: usize,
     nodes: u32,
+    history: History,
 }
 
 /// How a run ended.
@@ -128,7 +135,10 @@ impl Runner {
         let mut sim = Sim::new(plan.options);
         plan.snapshot.restore(&mut sim, &plan.nodes, plan.storage, f)?;
         let nodes = u32::try_from(sim.store().len(Kind::Node)).unwrap_or(u32::MAX);
-        Ok(Self { sim, start, limit, end: plan.end, steps: plan.steps, next_step: 0, nodes })
+        let asked = |s: &TimedStep| matches!(&s.action, StepAction::Kubectl(line) if kubectl::asks_history(line));
+        let history = History::new(plan.steps.iter().any(asked));
+        let (end, steps) = (plan.end, plan.steps);
+        Ok(Self { sim, start, limit, end, steps, next_step: 0, nodes, history })
     }
 
     /// The simulation, to be looked at.
@@ -143,37 +153,44 @@ impl Runner {
 
     /// Runs to the end.
     pub fn run(&mut self, f: &mut dyn FnMut(&Fact)) -> Ended {
+        let mut history = std::mem::take(&mut self.history);
+        let ended = self.run_heard(&mut Ear { f, history: &mut history });
+        self.history = history;
+        ended
+    }
+
+    fn run_heard(&mut self, ear: &mut Ear<'_>) -> Ended {
         while let Some(step) = self.steps.get(self.next_step).cloned() {
             let due = (self.start + step.at).min(self.limit);
-            self.run_to(due, f);
+            self.run_to(due, ear);
             if self.start + step.at > self.limit {
                 return Ended::Limit;
             }
-            self.step(&step, f);
+            self.step(&step, ear);
             self.next_step += 1;
         }
         match self.end {
             End::After(_) => {
-                self.run_to(self.limit, f);
+                self.run_to(self.limit, ear);
                 Ended::Limit
             }
-            End::Quiet => self.run_until_quiet(f),
+            End::Quiet => self.run_until_quiet(ear),
         }
     }
 
-    fn run_to(&mut self, at: SimTime, f: &mut dyn FnMut(&Fact)) {
-        while self.sim.run_until(at, f) == Outcome::Replied {
+    fn run_to(&mut self, at: SimTime, ear: &mut Ear<'_>) {
+        while self.sim.run_until(at, &mut |fact| ear.hear(fact)) == Outcome::Replied {
             self.sim.take_replies();
         }
         self.sim.advance_to(at);
     }
 
-    fn run_until_quiet(&mut self, f: &mut dyn FnMut(&Fact)) -> Ended {
+    fn run_until_quiet(&mut self, ear: &mut Ear<'_>) -> Ended {
         let mut patient_until = self.start;
         loop {
             let settled = self.sim.last_change().max(patient_until) + SETTLED;
             let limit = settled.min(self.limit);
-            match self.sim.run_until(limit, f) {
+            match self.sim.run_until(limit, &mut |fact| ear.hear(fact)) {
                 Outcome::Quiet => return Ended::Quiet,
                 Outcome::Replied => {
                     self.sim.take_replies();
@@ -197,7 +214,7 @@ impl Runner {
     }
 
     /// Carries out one step, running the cluster while kubectl waits.
-    fn step(&mut self, step: &TimedStep, f: &mut dyn FnMut(&Fact)) {
+    fn step(&mut self, step: &TimedStep, ear: &mut Ear<'_>) {
         let began = self.sim.now();
         let (action, arg) = match &step.action {
             StepAction::Apply { source, .. } | StepAction::Refused { source, .. } => {
@@ -209,7 +226,7 @@ impl Runner {
             StepAction::AddNode(node) => ("add-node", node),
         };
         let begun = FactKind::StepBegun { action, arg: arg.into() };
-        self.sim.record(FactId::NONE, begun, f);
+        self.sim.record(FactId::NONE, begun, &mut |fact| ear.hear(fact));
         let mut done = StepDone {
             index: u32::try_from(self.next_step).unwrap_or(u32::MAX),
             at: step.written.clone(),
@@ -221,64 +238,153 @@ impl Runner {
             expect_error: step.expect_error,
             began,
         };
+        let session = Session {
+            namespace: NAMESPACE,
+            namespace_given: step.namespace_given,
+            files: &step.files,
+        };
         match &step.action {
-            StepAction::Apply { source, documents } => {
-                let run = Invocation::apply(documents.clone(), source, NAMESPACE);
-                self.kubectl(run, &mut done, f);
-            }
             StepAction::Refused { why, .. } => {
                 done.exit_code = 1;
                 done.stderr = format!("{why}\n");
             }
-            StepAction::Kubectl(line) => {
-                let start = self.sim.now() + self.sim.latency().kubectl_start;
-                self.run_to(start.min(self.limit), f);
-                let look = Look { store: self.sim.store(), now: self.sim.now() };
-                let run = Invocation::parse(line, NAMESPACE, &look);
-                self.kubectl(run, &mut done, f);
+            StepAction::Apply { .. } | StepAction::Kubectl(_) => {
+                self.run_to((began + self.sim.latency().kubectl_start).min(self.limit), ear);
+                let look = self.look(ear.history);
+                let run = match &step.action {
+                    StepAction::Apply { source, documents } => {
+                        Invocation::apply(documents.clone(), source, &look, &session)
+                    }
+                    _ => Invocation::parse(arg, &look, &session),
+                };
+                self.kubectl(run, &mut done, ear);
             }
-            StepAction::StopNode(node) => self.sim.stop_node(node, f),
-            StepAction::StartNode(node) => self.sim.start_node(node, f),
-            StepAction::AddNode(node) => {
-                self.nodes += 1;
-                let document = cluster::NodeSpec::worker(node.as_str());
-                let object = document.object(self.nodes - 1, self.sim.now());
-                let object = cluster::registering(object);
-                done.exit_code = i32::from(cluster::join(&mut self.sim, &object, f).is_err());
+            StepAction::StopNode(node) | StepAction::StartNode(node) | StepAction::AddNode(node) => {
+                if let Err(why) = self.machine(&step.action, node, ear) {
+                    done.exit_code = 1;
+                    done.stderr = format!("error: {why}\n");
+                }
             }
         }
-        self.sim.record(FactId::NONE, FactKind::Step(done.into()), f);
+        self.sim.record(FactId::NONE, FactKind::Step(done.into()), &mut |fact| ear.hear(fact));
     }
 
-    fn kubectl(&mut self, mut run: Invocation, done: &mut StepDone, f: &mut dyn FnMut(&Fact)) {
-        if self.sim.now() == done.began {
-            self.run_to((done.began + self.sim.latency().kubectl_start).min(self.limit), f);
+    /// Does something to a machine of the world's.
+    fn machine(&mut self, action: &StepAction, node: &str, ear: &mut Ear<'_>) -> Result<(), String> {
+        let f = &mut |fact: &Fact| ear.hear(fact);
+        match action {
+            StepAction::AddNode(_) => {
+                self.nodes += 1;
+                let document = cluster::NodeSpec::worker(node);
+                let object = document.object(self.nodes - 1, self.sim.now());
+                let object = cluster::registering(object);
+                cluster::join(&mut self.sim, &object, f).map_err(|e| e.to_string())
+            }
+            StepAction::StartNode(_) if self.sim.has_machine(node) => {
+                self.sim.start_node(node, f);
+                Ok(())
+            }
+            _ if self.sim.has_machine(node) => {
+                self.sim.stop_node(node, f);
+                Ok(())
+            }
+            _ => Err(format!("there is no node {node:?} to be stopped or started")),
         }
-        loop {
-            let look = Look { store: self.sim.store(), now: self.sim.now() };
-            match run.next(&look) {
-                Next::Exit(code) => {
-                    done.exit_code = code;
-                    break;
-                }
+    }
+
+    fn look<'a>(&'a self, history: &'a History) -> Look<'a> {
+        Look { store: self.sim.store(), now: self.sim.now(), history }
+    }
+
+    fn kubectl(&mut self, mut run: Invocation, done: &mut StepDone, ear: &mut Ear<'_>) {
+        let ended = loop {
+            let next = run.next(&self.look(ear.history));
+            match next {
+                Next::Exit(code) => break Some(code),
                 Next::At(at) => {
-                    self.run_to(at.min(self.limit), f);
+                    self.run_to(at.min(self.limit), ear);
                     if at >= self.limit {
-                        break;
+                        break None;
                     }
                 }
                 Next::Send(request) => {
                     self.sim.send(self.sim.now(), Token(0), FactId::NONE, *request);
-                    if self.sim.run_until(self.limit, f) != Outcome::Replied {
-                        break;
+                    if self.sim.run_until(self.limit, &mut |fact| ear.hear(fact)) != Outcome::Replied {
+                        break None;
                     }
                     for answer in self.sim.take_replies() {
                         run.reply(answer.reply);
                     }
                 }
+                Next::Run(command) => match self.command(&command, ear) {
+                    Ok(ended) => run.ended(ended),
+                    Err(Unfinished) => break None,
+                },
             }
+        };
+        let (stdout, stderr) = run.printed();
+        done.stdout = stdout;
+        done.stderr = stderr;
+        done.exit_code = ended.unwrap_or(1);
+        if ended.is_none() {
+            done.stderr.push_str("error: kubectl was still waiting when the run ended\n");
         }
-        done.stdout = run.stdout;
-        done.stderr = run.stderr;
+    }
+
+    /// Runs a command in a container to its end; nothing where the container does not run.
+    fn command(
+        &mut self,
+        command: &Command,
+        ear: &mut Ear<'_>,
+    ) -> Result<Option<CommandEnded>, Unfinished> {
+        let end = |end: CommandEnd| CommandEnded {
+            code: end.code,
+            stdout: end.stdout,
+            stderr: end.stderr,
+        };
+        let node = match self.sim.store().find(&command.pod) {
+            Some(Object::Pod(pod)) if pod.meta.uid == command.uid => pod.node.clone(),
+            _ => None,
+        };
+        let Some(node) = node else { return Ok(None) };
+        let (pod, container) = (command.uid, command.container.as_str());
+        let started =
+            self.sim.exec(&node, pod, container, &command.words, &mut |fact| ear.hear(fact));
+        let execution = match started {
+            None => return Ok(None),
+            Some(Err(ended)) => return Ok(Some(end(ended))),
+            Some(Ok(execution)) => execution,
+        };
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(ended) = self.sim.exec_end(&execution) {
+                return Ok(Some(end(ended)));
+            }
+            let at = self.sim.now() + pause;
+            if at >= self.limit {
+                return Err(Unfinished);
+            }
+            self.run_to(at, ear);
+            pause = (pause * 2).min(LOOK);
+        }
+    }
+}
+
+/// A command in a container is looked at so often.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The run is over before a command is.
+struct Unfinished;
+
+/// Who hears of facts: the caller, and what kubectl can ask about the past.
+struct Ear<'e> {
+    f: &'e mut dyn FnMut(&Fact),
+    history: &'e mut History,
+}
+
+impl Ear<'_> {
+    fn hear(&mut self, fact: &Fact) {
+        self.history.observe(fact);
+        (self.f)(fact);
     }
 }

@@ -5,14 +5,15 @@ use super::nudges::{Agenda, watchers};
 use super::options::Options;
 use crate::apiserver::ApiServer;
 use crate::base::digest::Digest;
+use crate::base::Str;
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
 use crate::controllers::Controllers;
 use crate::engine::{
     Answer, Call, Component, ComponentId, Cx, Event, Latency, Out, Queue, Token, WakeReason,
 };
-use crate::kubelet::Kubelets;
-use crate::model::{Kind, Object};
+use crate::kubelet::{CommandEnd, Execution, Kubelets};
+use crate::model::{Kind, Object, Uid};
 use crate::scheduler::Scheduler;
 use crate::store::{Reply, Request, Store};
 use crate::trace::{Fact, FactId, FactKind};
@@ -191,6 +192,33 @@ impl Sim {
     /// The node boots.
     pub fn start_node(&mut self, node: &str, f: &mut dyn FnMut(&Fact)) {
         self.machine(node, f, |kubelets, id, cx| kubelets.start_node(id, cx));
+    }
+
+    /// Whether there is a machine behind a node of that name.
+    pub fn has_machine(&self, node: &str) -> bool {
+        self.agenda.kubelet(node).is_some()
+    }
+
+    /// Starts a command in a container of a pod on `node`. `None` where the container does not run; the end at once where
+    /// it has no such program.
+    pub fn exec(
+        &mut self,
+        node: &str,
+        pod: Uid,
+        container: &str,
+        words: &[Str],
+        f: &mut dyn FnMut(&Fact),
+    ) -> Option<Result<Execution, CommandEnd>> {
+        let mut started = None;
+        self.machine(node, f, |kubelets, id, cx| {
+            started = kubelets.exec(id, pod, container, words, cx);
+        });
+        started
+    }
+
+    /// How a command in a container ended, once it has.
+    pub fn exec_end(&mut self, command: &Execution) -> Option<CommandEnd> {
+        self.kubelets.exec_end(command)
     }
 
     /// The replies to the world's requests since the last call.
