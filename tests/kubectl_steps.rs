@@ -22,10 +22,12 @@ fn comparable(text: &str) -> Vec<String> {
     if text.contains("evicting pod") || text.contains("when evicting") {
         lines.sort();
     }
+    lines.dedup();
     lines
 }
 
 fn steps(lines: impl Iterator<Item = String>) -> Vec<Value> {
+    lines.dedup();
     lines
         .filter(|l| l.contains("\"STEP\""))
         .filter_map(|l| serde_json::from_str::<Value>(&l).ok())
