@@ -27,7 +27,6 @@ fn comparable(text: &str) -> Vec<String> {
 }
 
 fn steps(lines: impl Iterator<Item = String>) -> Vec<Value> {
-    lines.dedup();
     lines
         .filter(|l| l.contains("\"STEP\""))
         .filter_map(|l| serde_json::from_str::<Value>(&l).ok())
@@ -49,9 +48,7 @@ fn read(trace: &Path) -> String {
 fn differences(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for scenario in find_scenarios([folder]).unwrap() {
-        let recorded = steps(
-            read(&scenario.trace).lines().map(str::to_owned),
-        );
+        let recorded = steps(read(&scenario.trace).lines().map(str::to_owned));
         let ours = steps(replay(&scenario, 1).unwrap().lines.into_iter());
         assert_eq!(recorded.len(), ours.len(), "{}", scenario.name);
         for (theirs, ours) in recorded.iter().zip(&ours) {
@@ -59,7 +56,10 @@ fn differences(folder: &Path) -> Vec<String> {
             let mut differ = |what: &str, theirs: String, ours: String| {
                 if theirs != ours {
                     let arg = text(&recorded[0], "scenario");
-                    found.push(format!("{}{arg}: {what}\n  theirs {theirs}\n  ours   {ours}", scenario.name));
+                    found.push(format!(
+                        "{}{arg}: {what}\n  theirs {theirs}\n  ours   {ours}",
+                        scenario.name
+                    ));
                 }
             };
             let arg = text(theirs, "arg");

@@ -185,7 +185,10 @@ fn whole_path(text: &str) -> Result<Path, JsonPathError> {
     let mut left = text;
     let path = path(&mut left, 0)?;
     if !left.is_empty() {
-        return Err(wrong(format!("unrecognized character in action: {:?}", left.chars().next().unwrap_or(' '))));
+        return Err(wrong(format!(
+            "unrecognized character in action: {:?}",
+            left.chars().next().unwrap_or(' ')
+        )));
     }
     Ok(path)
 }
@@ -259,7 +262,8 @@ fn literal(left: &mut &str) -> Result<Step, JsonPathError> {
         let inner = quoted(&text[..end + 2]).unwrap_or_default();
         return Ok(Step::Literal(inner.into()));
     }
-    let end = text.find(|c: char| !(c.is_alphanumeric() || "+-._".contains(c))).unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !(c.is_alphanumeric() || "+-._".contains(c))).unwrap_or(text.len());
     let word = &text[..end];
     let value = match word {
         "true" => Value::Bool(true),
@@ -465,7 +469,10 @@ pub fn sorted(value: &Value) -> Value {
         Value::Object(fields) => {
             let mut keys: Vec<&String> = fields.keys().collect();
             keys.sort();
-            keys.into_iter().map(|k| (k.clone(), sorted(&fields[k]))).collect::<serde_json::Map<_, _>>().into()
+            keys.into_iter()
+                .map(|k| (k.clone(), sorted(&fields[k])))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
         other => other.clone(),

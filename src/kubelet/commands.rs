@@ -54,13 +54,15 @@ impl Kubelets {
         self.with(node, cx, |agent, shared, cx| {
             started = agent.exec(pod, container, words, shared, cx);
         });
-        started.map(|s| s.map(|(container, run, exec)| Execution { node, pod, container, run, exec }))
+        started
+            .map(|s| s.map(|(container, run, exec)| Execution { node, pod, container, run, exec }))
     }
 
     /// How a command ended, once it has.
     pub fn exec_end(&mut self, command: &Execution) -> Option<CommandEnd> {
         let killed = CommandEnd { code: KILLED, stdout: String::new(), stderr: String::new() };
-        let Some(worker) = self.agent_mut(command.node).and_then(|a| a.worker_mut(command.pod)) else {
+        let Some(worker) = self.agent_mut(command.node).and_then(|a| a.worker_mut(command.pod))
+        else {
             return Some(killed);
         };
         let current = |r: &Run| r.id == command.run;

@@ -1,17 +1,20 @@
 //! Running a scenario: the steps at their times, the cluster in between, until its end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cluster::{self, Storage};
 use super::kubectl;
-use super::kubectl::{Command, Ended as CommandEnded, Files, History, Invocation, Look, Next, Session};
+use super::kubectl::{
+    Command, Ended as CommandEnded, Files, History, Invocation, Look, Next, Session,
+};
 use super::snapshot::Snapshot;
 use crate::base::time::SimTime;
 use crate::engine::Token;
 use crate::kubelet::CommandEnd;
-use crate::model::{Kind, Object};
+use crate::model::{Kind, Object, Ref};
 use crate::sim::{Options, Outcome, Sim};
 use crate::store::ApiError;
 use crate::trace::{Fact, FactId, FactKind, StepDone};
@@ -106,7 +109,8 @@ pub struct Runner {
     end: End,
     steps: Vec<TimedStep>,
     next_step: usize,
-    nodes: u32,
+    /// The machines of the world, by the names of their nodes, as they register.
+    machines: BTreeMap<String, Value>,
     history: History,
 }
 
@@ -134,11 +138,11 @@ impl Runner {
         };
         let mut sim = Sim::new(plan.options);
         plan.snapshot.restore(&mut sim, &plan.nodes, plan.storage, f)?;
-        let nodes = u32::try_from(sim.store().len(Kind::Node)).unwrap_or(u32::MAX);
+        let machines = sim.store().list(Kind::Node).map(machine).collect();
         let asked = |s: &TimedStep| matches!(&s.action, StepAction::Kubectl(line) if kubectl::asks_history(line));
         let history = History::new(plan.steps.iter().any(asked));
         let (end, steps) = (plan.end, plan.steps);
-        Ok(Self { sim, start, limit, end, steps, next_step: 0, nodes, history })
+        Ok(Self { sim, start, limit, end, steps, next_step: 0, machines, history })
     }
 
     /// The simulation, to be looked at.
@@ -259,7 +263,9 @@ impl Runner {
                 };
                 self.kubectl(run, &mut done, ear);
             }
-            StepAction::StopNode(node) | StepAction::StartNode(node) | StepAction::AddNode(node) => {
+            StepAction::StopNode(node)
+            | StepAction::StartNode(node)
+            | StepAction::AddNode(node) => {
                 if let Err(why) = self.machine(&step.action, node, ear) {
                     done.exit_code = 1;
                     done.stderr = format!("error: {why}\n");
@@ -270,26 +276,42 @@ impl Runner {
     }
 
     /// Does something to a machine of the world's.
-    fn machine(&mut self, action: &StepAction, node: &str, ear: &mut Ear<'_>) -> Result<(), String> {
-        let f = &mut |fact: &Fact| ear.hear(fact);
+    fn machine(
+        &mut self,
+        action: &StepAction,
+        node: &str,
+        ear: &mut Ear<'_>,
+    ) -> Result<(), String> {
+        let known = self.machines.contains_key(node);
         match action {
             StepAction::AddNode(_) => {
-                self.nodes += 1;
-                let document = cluster::NodeSpec::worker(node);
-                let object = document.object(self.nodes - 1, self.sim.now());
-                let object = cluster::registering(object);
-                cluster::join(&mut self.sim, &object, f).map_err(|e| e.to_string())
+                let index = u32::try_from(self.machines.len()).unwrap_or(u32::MAX);
+                let document = cluster::NodeSpec::worker(node).object(index, self.sim.now());
+                self.machines.insert(node.to_owned(), document);
+                self.register(node, ear)
             }
-            StepAction::StartNode(_) if self.sim.has_machine(node) => {
-                self.sim.start_node(node, f);
+            StepAction::StartNode(_) if known => {
+                if self.sim.store().find(&Ref::new(Kind::Node, "", node)).is_none() {
+                    // Its node was deleted: it registers anew, once its agent has started.
+                    self.run_to((self.sim.now() + AGENT_START).min(self.limit), ear);
+                    return self.register(node, ear);
+                }
+                self.sim.start_node(node, &mut |fact| ear.hear(fact));
                 Ok(())
             }
-            _ if self.sim.has_machine(node) => {
-                self.sim.stop_node(node, f);
+            _ if known => {
+                self.sim.stop_node(node, &mut |fact| ear.hear(fact));
                 Ok(())
             }
-            _ => Err(format!("there is no node {node:?} to be stopped or started")),
+            _ => Err(format!("there is no machine {node:?}")),
         }
+    }
+
+    /// The node of a machine registers.
+    fn register(&mut self, node: &str, ear: &mut Ear<'_>) -> Result<(), String> {
+        let Some(document) = self.machines.get(node) else { return Ok(()) };
+        let object = cluster::registering(document.clone());
+        cluster::join(&mut self.sim, &object, &mut |fact| ear.hear(fact)).map_err(|e| e.to_string())
     }
 
     fn look<'a>(&'a self, history: &'a History) -> Look<'a> {
@@ -309,7 +331,9 @@ impl Runner {
                 }
                 Next::Send(request) => {
                     self.sim.send(self.sim.now(), Token(0), FactId::NONE, *request);
-                    if self.sim.run_until(self.limit, &mut |fact| ear.hear(fact)) != Outcome::Replied {
+                    if self.sim.run_until(self.limit, &mut |fact| ear.hear(fact))
+                        != Outcome::Replied
+                    {
                         break None;
                     }
                     for answer in self.sim.take_replies() {
@@ -368,6 +392,21 @@ impl Runner {
             pause = (pause * 2).min(LOOK);
         }
     }
+}
+
+/// From power-on until a node's agent registers.
+const AGENT_START: Duration = Duration::from_millis(850);
+
+/// What a machine registers with: its node as it was found, without what happened to it.
+fn machine(node: &Object) -> (String, Value) {
+    let whole = crate::api::convert::to_wire(node).to_value();
+    let metadata =
+        json!({"name": whole["metadata"]["name"], "labels": whole["metadata"]["labels"]});
+    let spec = json!({"podCIDR": whole["spec"]["podCIDR"], "podCIDRs": whole["spec"]["podCIDRs"],
+        "taints": whole["spec"]["taints"].as_array().cloned().unwrap_or_default()});
+    let document = json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec,
+        "status": whole["status"]});
+    (node.meta().name.to_string(), document)
 }
 
 /// A command in a container is looked at so often.

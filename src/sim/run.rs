@@ -4,8 +4,8 @@ use super::events::Recorder;
 use super::nudges::{Agenda, watchers};
 use super::options::Options;
 use crate::apiserver::ApiServer;
-use crate::base::digest::Digest;
 use crate::base::Str;
+use crate::base::digest::Digest;
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
 use crate::controllers::Controllers;
@@ -192,11 +192,6 @@ impl Sim {
     /// The node boots.
     pub fn start_node(&mut self, node: &str, f: &mut dyn FnMut(&Fact)) {
         self.machine(node, f, |kubelets, id, cx| kubelets.start_node(id, cx));
-    }
-
-    /// Whether there is a machine behind a node of that name.
-    pub fn has_machine(&self, node: &str) -> bool {
-        self.agenda.kubelet(node).is_some()
     }
 
     /// Starts a command in a container of a pod on `node`. `None` where the container does not run; the end at once where

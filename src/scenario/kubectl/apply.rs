@@ -165,7 +165,8 @@ impl Apply {
         } else {
             self.warn_of_note(&live, out);
             let before = live["metadata"]["annotations"][LAST_APPLIED].as_str();
-            let before: Value = before.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+            let before: Value =
+                before.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
             three_way(&before, &live, &wanted)
         };
         if patch.as_object().is_some_and(serde_json::Map::is_empty) {
@@ -173,7 +174,8 @@ impl Apply {
             return Poll::Done;
         }
         if self.dry_run == DryRun::Client {
-            let patched = super::patch::locally(kind, &live, &patch).unwrap_or_else(|_| live.clone());
+            let patched =
+                super::patch::locally(kind, &live, &patch).unwrap_or_else(|_| live.clone());
             self.say("configured", &patched, out);
             return Poll::Done;
         }
@@ -226,13 +228,21 @@ impl Apply {
         match reply {
             Ok(object) => {
                 let object = object.as_ref().map(resource::to_value).unwrap_or_default();
-                self.say(if matches!(sent, Sent::Create) { "created" } else { "configured" }, &object, out);
+                self.say(
+                    if matches!(sent, Sent::Create) { "created" } else { "configured" },
+                    &object,
+                    out,
+                );
             }
             Err(error) => {
                 let doing = match sent {
                     Sent::Create => "creating".to_owned(),
                     Sent::Patch(patch) => {
-                        format!("applying patch:\n{}\nto:\n{}\nfor:", sorted(patch), self.described())
+                        format!(
+                            "applying patch:\n{}\nto:\n{}\nfor:",
+                            sorted(patch),
+                            self.described()
+                        )
                     }
                 };
                 out.failures.push(Failure::from(error).with_source(&doing, &self.info.source));

@@ -113,7 +113,9 @@ impl Args {
             };
             usage(verb, &format!("invalid argument {value:?} for {name:?} flag: {why}"))
         };
-        let bad = |function: &str, why: &str| wrong(format!("strconv.{function}: parsing {value:?}: {why}"));
+        let bad = |function: &str, why: &str| {
+            wrong(format!("strconv.{function}: parsing {value:?}: {why}"))
+        };
         match flag.takes {
             Takes::Switch if go::parse_bool(&value).is_none() => {
                 return Err(bad("ParseBool", "invalid syntax"));
@@ -282,11 +284,15 @@ mod tests {
         check("scale deploy/web --replicas", &format!("flag needs an argument: --replicas{see}"));
         check(
             "scale deploy/web --replicas=x",
-            &format!("invalid argument \"x\" for \"--replicas\" flag: strconv.ParseInt: parsing \"x\": invalid syntax{see}"),
+            &format!(
+                "invalid argument \"x\" for \"--replicas\" flag: strconv.ParseInt: parsing \"x\": invalid syntax{see}"
+            ),
         );
         check(
             "scale deploy/web --replicas=1 --timeout=5",
-            &format!("invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"{see}"),
+            &format!(
+                "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"{see}"
+            ),
         );
     }
 }

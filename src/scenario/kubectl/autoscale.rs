@@ -45,7 +45,10 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         return Err(format!("--max=MAXPODS is required and must be at least 1, max: {most}").into());
     }
     if most < least {
-        return Err(format!("--max=MAXPODS must be larger or equal to --min=MINPODS, max: {most}, min: {least}").into());
+        return Err(format!(
+            "--max=MAXPODS must be larger or equal to --min=MINPODS, max: {most}, min: {least}"
+        )
+        .into());
     }
     let metrics = metrics(args)?;
     let printer = Printer::of(args, "autoscaled")?;

@@ -8,7 +8,9 @@ use super::apply::with_note;
 use super::args::Args;
 use super::output::{DryRun, Printer};
 use super::resource::{self, Info, Resource};
-use super::table::{DRY_RUN, FILES, MANAGER, PRINT, RECORD, SAVE, SELECTOR, Treatment, VALIDATE, Verb, switch, text};
+use super::table::{
+    DRY_RUN, FILES, MANAGER, PRINT, RECORD, SAVE, SELECTOR, Treatment, VALIDATE, Verb, switch, text,
+};
 use super::{Cx, Done, Failure, OnError, Send, Task, Tasks, files, kept};
 use crate::api::selectors::LabelSelector;
 use crate::store::{Request, WireVerb};
@@ -47,7 +49,8 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         return Err(Failure::usage("create", &text));
     }
     let printer = Printer::of(args, "created")?;
-    let selector = LabelSelector::parse(args.text("selector")).map_err(|e| Failure::Plain(e.to_string()))?;
+    let selector =
+        LabelSelector::parse(args.text("selector")).map_err(|e| Failure::Plain(e.to_string()))?;
     let mut tasks = Tasks::new();
     for (document, source) in files::documents(args, cx)? {
         if !selector.matches_json(document["metadata"]["labels"].as_object()) {
@@ -106,7 +109,8 @@ pub(super) fn generated(
     if resource.namespaced && !printed {
         document["metadata"]["namespace"] = namespace.clone().into();
     }
-    let info = Info { resource, namespace, name, object: None, document: None, source: String::new() };
+    let info =
+        Info { resource, namespace, name, object: None, document: None, source: String::new() };
     let printer = Printer::of(args, "created")?;
     let on_error = match what {
         "" => OnError::Say,

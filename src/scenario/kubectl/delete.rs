@@ -123,7 +123,9 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     match args.text("output") {
         "" | "name" => {}
         other => {
-            return Err(format!("unexpected -o output mode: {other}. We only support '-o name'").into());
+            return Err(
+                format!("unexpected -o output mode: {other}. We only support '-o name'").into()
+            );
         }
     }
     if args.on("all") && args.given("selector") {
@@ -144,7 +146,8 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         ..DeleteOptions::default()
     };
     let by_selector = args.on("all") || args.given("selector") || args.given("field-selector");
-    let ignore = if args.given("ignore-not-found") { args.on("ignore-not-found") } else { by_selector };
+    let ignore =
+        if args.given("ignore-not-found") { args.on("ignore-not-found") } else { by_selector };
     let (infos, failures) = found.split();
     if infos.is_empty() && failures.is_empty() {
         return Ok(vec![Task::Say("No resources found\n".to_owned())]);

@@ -18,7 +18,9 @@ use super::{Cx, Done, Failure, Look, OnError, Output, Poll, Send, Task, Tasks, k
 use crate::api::selectors::LabelSelector;
 use crate::base::time::SimTime;
 use crate::model::{Kind, Object, Pod, Ref, Uid};
-use crate::store::{ApiError, DeleteOptions, ErrorReason, PatchType, Reply, Request, Store, WireVerb};
+use crate::store::{
+    ApiError, DeleteOptions, ErrorReason, PatchType, Reply, Request, Store, WireVerb,
+};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -75,13 +77,20 @@ fn nodes(args: &Args, cx: &Cx<'_>) -> Result<Found, Failure> {
         return Err(Failure::usage(name, &format!("USAGE: {name} NODE [flags]")));
     }
     if !args.words.is_empty() && args.given("selector") {
-        return Err(Failure::usage(name, "error: cannot specify both a node name and a --selector option"));
+        return Err(Failure::usage(
+            name,
+            "error: cannot specify both a node name and a --selector option",
+        ));
     }
     let pods = args.text("pod-selector");
     if !pods.is_empty() && LabelSelector::parse(pods).is_err() {
         return Err("--pod-selector=<pod_selector> must be a valid label selector".into());
     }
-    let found = resource::find(args, cx, Ways { only: Some(Kind::Node), single_type: true, ..Ways::default() })?;
+    let found = resource::find(
+        args,
+        cx,
+        Ways { only: Some(Kind::Node), single_type: true, ..Ways::default() },
+    )?;
     // The first that is not there ends the command.
     if let Some(Err(failure)) = found.infos.iter().find(|i| i.is_err()) {
         return Err(failure.clone());
@@ -255,7 +264,8 @@ impl Drain {
         if self.dry_run == DryRun::Client {
             for (pod, _) in &pods {
                 let key = &pod.key;
-                out.stdout.push_str(&format!("evicting pod {}/{} (dry run)\n", key.namespace, key.name));
+                out.stdout
+                    .push_str(&format!("evicting pod {}/{} (dry run)\n", key.namespace, key.name));
             }
             out.stdout.push_str(&format!("node/{node} drained (dry run)\n"));
             return false;
@@ -270,7 +280,9 @@ impl Drain {
 
     fn give_up(&mut self, node: &str, errors: &[String], out: &mut Output) {
         let text = aggregate(errors);
-        out.stderr.push_str(&format!("error: unable to drain node {node:?} due to error: {text}, continuing command...\n"));
+        out.stderr.push_str(&format!(
+            "error: unable to drain node {node:?} due to error: {text}, continuing command...\n"
+        ));
         self.fatal.extend(match errors {
             // One error in a list of errors is printed without a prefix.
             [one] => vec![Failure::Exit(1, one.clone())],
@@ -316,7 +328,8 @@ impl Drain {
             let tried = if self.dry_run == DryRun::Server { " (server dry run)" } else { "" };
             out.stdout.push_str(&format!("evicting pod {}/{}{tried}\n", key.namespace, key.name));
             if look.now >= self.deadline() {
-                let timeout = self.timeout.map_or(0, |t| i64::try_from(t.as_nanos()).unwrap_or(i64::MAX));
+                let timeout =
+                    self.timeout.map_or(0, |t| i64::try_from(t.as_nanos()).unwrap_or(i64::MAX));
                 self.pods[i].step = Step::Done(Some(format!(
                     "error when evicting pods/{:?} -n {:?}: global timeout reached: {}",
                     key.name.as_str(),
@@ -351,7 +364,9 @@ impl Drain {
                     ErrorReason::TooManyRequests => format!("pods/{name:?} -n {namespace:?}"),
                     _ => format!("pod {name:?} from terminating namespace {namespace:?}"),
                 };
-                out.stderr.push_str(&format!("error when evicting {what} (will retry after 5s): {error}\n"));
+                out.stderr.push_str(&format!(
+                    "error when evicting {what} (will retry after 5s): {error}\n"
+                ));
                 Step::Ask(look.now.saturating_add(RETRY))
             }
             Err(error) if self.evict => Step::Done(Some(format!(
@@ -377,7 +392,13 @@ impl Drain {
                 } else if look.now >= deadline {
                     let namespace = pod.pod.key.namespace.as_str();
                     Step::Done(Some(match self.evict {
-                        true => format!("error when waiting for pod {name:?} in namespace {namespace:?} to terminate: global timeout reached: {}", go::duration(self.timeout.map_or(0, |t| i64::try_from(t.as_nanos()).unwrap_or(i64::MAX)))),
+                        true => format!(
+                            "error when waiting for pod {name:?} in namespace {namespace:?} to terminate: global timeout reached: {}",
+                            go::duration(
+                                self.timeout
+                                    .map_or(0, |t| i64::try_from(t.as_nanos()).unwrap_or(i64::MAX))
+                            )
+                        ),
                         false => "context deadline exceeded".to_owned(),
                     }))
                 } else {
@@ -448,9 +469,13 @@ impl Rules {
             .list(Kind::Pod)
             .filter_map(|o| if let Object::Pod(p) = o { Some(&**p) } else { None })
             .filter(|p| p.node.as_deref() == Some(node))
-            .filter(|p| self.selector.matches(|k| p.meta.labels.get(k).map(smol_str::SmolStr::as_str)))
+            .filter(|p| {
+                self.selector.matches(|k| p.meta.labels.get(k).map(smol_str::SmolStr::as_str))
+            })
             .collect();
-        pods.sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
+        pods.sort_by(|a, b| {
+            (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name))
+        });
         let (mut going, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for pod in pods {
             let title = format!("{}/{}", pod.meta.namespace, pod.meta.name);
@@ -470,7 +495,9 @@ impl Rules {
             }
         }
         let told = |list: Vec<(String, Vec<String>)>, lead: &str| {
-            list.into_iter().map(|(why, pods)| format!("{lead}{why}: {}", pods.join(", "))).collect()
+            list.into_iter()
+                .map(|(why, pods)| format!("{lead}{why}: {}", pods.join(", ")))
+                .collect()
         };
         (going, told(warnings, ""), told(errors, "cannot delete "))
     }

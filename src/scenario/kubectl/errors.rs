@@ -37,11 +37,7 @@ impl From<&ApiError> for Status {
             name: name.to_string(),
             causes: error.causes.clone(),
         });
-        Self {
-            reason: error.reason.as_str().to_owned(),
-            message: error.message.clone(),
-            details,
-        }
+        Self { reason: error.reason.as_str().to_owned(), message: error.message.clone(), details }
     }
 }
 
@@ -222,7 +218,8 @@ pub(in crate::scenario) fn check_case(case: &Value) -> Result<(), String> {
                 .collect(),
         }
     });
-    let status = Status { reason: text(&status["reason"]), message: text(&status["message"]), details };
+    let status =
+        Status { reason: text(&status["reason"]), message: text(&status["message"]), details };
     let failure = Failure::Status(Box::new(status))
         .with_source(&text(&given["verb"]), &text(&given["source"]));
     let (ours, code) = check(&[failure]);

@@ -21,7 +21,9 @@ pub(super) const VERBS: &[Verb] = &[Verb {
         switch("quiet").letter('q'),
         time("pod-running-timeout", "1m0s").ignored("only pods that run are looked for"),
     ]],
-    treatment: Treatment::Simplified("standard input is empty; a command that the container's shell does not know is refused"),
+    treatment: Treatment::Simplified(
+        "standard input is empty; a command that the container's shell does not know is refused",
+    ),
     plan,
 }];
 
@@ -35,7 +37,10 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let command: Vec<String> = match args.dash {
         Some(at) => args.words[at..].to_vec(),
         None if args.words.len() > 1 => {
-            return Err(Failure::usage("exec", "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead"));
+            return Err(Failure::usage(
+                "exec",
+                "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead",
+            ));
         }
         None => Vec::new(),
     };
@@ -66,7 +71,9 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let (container, note) = logs::container_of(&whole, args.text("container"))?;
     tasks.extend(note.filter(|_| !quiet).map(Task::Warn));
     if args.on("stdin") && args.on("tty") && !quiet {
-        tasks.push(Task::Warn("Unable to use a TTY - input is not a terminal or the right kind of file\n".to_owned()));
+        tasks.push(Task::Warn(
+            "Unable to use a TTY - input is not a terminal or the right kind of file\n".to_owned(),
+        ));
     }
     let command = Command {
         pod: pod.reference(),

@@ -9,9 +9,7 @@ use super::create::store;
 use super::generators::number_or_text;
 use super::output::Printer;
 use super::resource::{self, Info, Resource, Ways};
-use super::table::{
-    DRY_RUN, FILES, MANAGER, PRINT, RECORD, SAVE, Treatment, Verb, text,
-};
+use super::table::{DRY_RUN, FILES, MANAGER, PRINT, RECORD, SAVE, Treatment, Verb, text};
 use super::{Cx, Failure, OnError, Task, Tasks};
 use crate::model::Kind;
 
@@ -65,11 +63,16 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
 fn one(info: &Info, args: &Args, cx: &Cx<'_>, printer: &Printer) -> Result<Task, Failure> {
     let exposable = matches!(
         info.resource.model,
-        Kind::Pod | Kind::Service | Kind::ReplicationController | Kind::Deployment | Kind::ReplicaSet
+        Kind::Pod
+            | Kind::Service
+            | Kind::ReplicationController
+            | Kind::Deployment
+            | Kind::ReplicaSet
     );
     let r = &info.resource;
     if !exposable {
-        let kind = if r.group.is_empty() { r.kind.clone() } else { format!("{}.{}", r.kind, r.group) };
+        let kind =
+            if r.group.is_empty() { r.kind.clone() } else { format!("{}.{}", r.kind, r.group) };
         return Err(format!("cannot expose a {kind}").into());
     }
     let whole = info.wire();
@@ -177,7 +180,12 @@ fn own_ports(info: &Info, whole: &Value) -> Vec<(String, String)> {
     let spec = match info.resource.model {
         Kind::Pod => &whole["spec"],
         Kind::Service => {
-            return whole["spec"]["ports"].as_array().into_iter().flatten().map(|p| pair(p, "port")).collect();
+            return whole["spec"]["ports"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|p| pair(p, "port"))
+                .collect();
         }
         _ => &whole["spec"]["template"]["spec"],
     };

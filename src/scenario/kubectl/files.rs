@@ -38,7 +38,11 @@ impl Files {
         let path = Path::new(path);
         let leaves = path.is_absolute() || path.components().any(|c| c == Component::ParentDir);
         if self.confined && leaves {
-            return Err(format!("{} is not read: a step reads files of its scenario's folder alone", path.display()).into());
+            return Err(format!(
+                "{} is not read: a step reads files of its scenario's folder alone",
+                path.display()
+            )
+            .into());
         }
         Ok(self.root.join(path))
     }
@@ -46,10 +50,14 @@ impl Files {
     /// The bytes of a file of data.
     pub(super) fn data(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let file = self.resolve(path)?;
-        let failed = |error: &std::io::Error| Failure::Plain(match error.kind() {
-            std::io::ErrorKind::NotFound => format!("error reading {path}: no such file or directory"),
-            _ => format!("error reading {path}: {error}"),
-        });
+        let failed = |error: &std::io::Error| {
+            Failure::Plain(match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("error reading {path}: no such file or directory")
+                }
+                _ => format!("error reading {path}: {error}"),
+            })
+        };
         let mut bytes = Vec::new();
         let open = fs::File::open(&file).map_err(|e| failed(&e))?;
         open.take(MAX_DATA + 1).read_to_end(&mut bytes).map_err(|e| failed(&e))?;
@@ -67,7 +75,8 @@ impl Files {
         if !folder.is_dir() {
             return Ok(None);
         }
-        let failed = |e: std::io::Error| Failure::Plain(format!("error listing files in {path}: {e}"));
+        let failed =
+            |e: std::io::Error| Failure::Plain(format!("error listing files in {path}: {e}"));
         let mut names = Vec::new();
         for entry in fs::read_dir(&folder).map_err(failed)?.take(MAX_ENTRIES) {
             let entry = entry.map_err(failed)?;

@@ -17,10 +17,10 @@ use super::table::{
 };
 use super::{Cx, Failure, Tasks};
 
-pub(super) use access::subjects;
 use crate::api::names;
 use crate::api::selectors::LabelSelector;
 use crate::base::quantity::Quantity;
+pub(super) use access::subjects;
 
 const fn verb(
     path: &'static str,
@@ -80,7 +80,12 @@ pub(super) const VERBS: &[Verb] = &[
         &[PRINT, DRY_RUN, MANAGER, VALIDATE, SAVE],
         |args, cx| {
             let name = name(args)?;
-            one(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}), "", args, cx)
+            one(
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+                "",
+                args,
+                cx,
+            )
         },
     ),
     verb(
@@ -91,7 +96,8 @@ pub(super) const VERBS: &[Verb] = &[
         &[PRINT, DRY_RUN, MANAGER, VALIDATE, SAVE],
         |args, cx| {
             let name = name(args)?;
-            let document = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
+            let document =
+                json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
             one(document, "serviceaccount:", args, cx)
         },
     ),
@@ -197,8 +203,10 @@ fn container_name(image: &str) -> String {
     let bare = last.split(':').next().unwrap_or(last);
     let bare = bare.split('@').next().unwrap_or(bare);
     let lower = bare.to_ascii_lowercase();
-    let kept: String =
-        lower.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    let kept: String = lower
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' })
+        .collect();
     kept.trim_matches('-').to_owned()
 }
 
@@ -261,7 +269,8 @@ fn job(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
 /// A Job as the CronJob would make it.
 fn job_from(name: &str, from: &str, args: &Args, cx: &Cx<'_>) -> Result<Value, Failure> {
     let line = args.with_words(vec![from.to_owned()]);
-    let (infos, failures) = resource::find(&line, cx, Ways { no_files: true, ..Ways::default() })?.split();
+    let (infos, failures) =
+        resource::find(&line, cx, Ways { no_files: true, ..Ways::default() })?.split();
     if let Some(failure) = failures.into_iter().next() {
         return Err(failure);
     }
@@ -304,7 +313,9 @@ pub(super) fn resource_list(text: &str) -> Result<Value, Failure> {
     let mut all = json!({});
     for part in text.split(',').filter(|_| !text.is_empty()) {
         let Some((name, amount)) = part.split_once('=').filter(|(_, a)| !a.contains('=')) else {
-            return Err(format!("Invalid argument syntax {part}, expected <resource>=<value>").into());
+            return Err(
+                format!("Invalid argument syntax {part}, expected <resource>=<value>").into()
+            );
         };
         let quantity: Quantity = amount.parse().map_err(|e| Failure::Plain(format!("{e}")))?;
         all[name] = quantity.canonical().into();
@@ -352,9 +363,13 @@ fn budget(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         ("", _) => return Err("invalid format specified for max-unavailable".into()),
         _ => return Err("min-available and max-unavailable cannot be both specified".into()),
     };
-    let selector = LabelSelector::parse(args.text("selector"))
-        .and_then(|s| s.to_meta())
-        .map_err(|e| Failure::Plain(format!("couldn't parse the selector string \"{}\": {e}", args.text("selector"))))?;
+    let selector =
+        LabelSelector::parse(args.text("selector")).and_then(|s| s.to_meta()).map_err(|e| {
+            Failure::Plain(format!(
+                "couldn't parse the selector string \"{}\": {e}",
+                args.text("selector")
+            ))
+        })?;
     let document = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
         "metadata": {"name": name}, "spec": {field: number_or_text(value), "selector": selector}});
     one(document, "poddisruptionbudgets:", args, cx)

@@ -25,7 +25,9 @@ const GET: &[Flag] = &[
     switch("show-kind"),
     list("label-columns").letter('L'),
     text("sort-by").refused("objects are listed by namespace and name"),
-    switch("watch").letter('w').refused("a step ends at once: use kubectl wait or kubectl rollout status"),
+    switch("watch")
+        .letter('w')
+        .refused("a step ends at once: use kubectl wait or kubectl rollout status"),
     switch("watch-only").refused("a step ends at once: use kubectl wait"),
     switch("output-watch-events").refused("nothing is watched"),
     text("raw").refused("name the objects"),
@@ -41,7 +43,9 @@ pub(super) const VERBS: &[Verb] = &[
         usage: "get [(-o|--output=)json|yaml|name|jsonpath|jsonpath-as-json|wide] (TYPE[.VERSION][.GROUP] [NAME | -l label] | TYPE[.VERSION][.GROUP]/NAME ...) [flags] [options]",
         about: "Display one or many resources.",
         flags: &[GET, FILES, PRINT, SELECTOR],
-        treatment: Treatment::Simplified("the table shows name and age; go-template and custom-columns are not there"),
+        treatment: Treatment::Simplified(
+            "the table shows name and age; go-template and custom-columns are not there",
+        ),
         plan,
     },
     Verb {
@@ -60,7 +64,9 @@ pub(super) const VERBS: &[Verb] = &[
                 number("chunk-size", "500").ignored("lists come whole"),
             ],
         ],
-        treatment: Treatment::Simplified("events are told by the run, and are not objects: -o prints what is known of them"),
+        treatment: Treatment::Simplified(
+            "events are told by the run, and are not objects: -o prints what is known of them",
+        ),
         plan: |args, cx| events(args, cx, args.text("for"), true),
     },
 ];
@@ -126,9 +132,11 @@ fn rows(infos: &[Info], args: &Args, now: SimTime) -> String {
         let mut head: Vec<String> = Vec::new();
         head.extend(spaces.then(|| "NAMESPACE".to_owned()));
         head.extend(["NAME", "AGE"].map(str::to_owned));
-        head.extend(args.list("label-columns").iter().map(|l| {
-            l.rsplit('/').next().unwrap_or(l).to_uppercase()
-        }));
+        head.extend(
+            args.list("label-columns")
+                .iter()
+                .map(|l| l.rsplit('/').next().unwrap_or(l).to_uppercase()),
+        );
         head.extend(args.on("show-labels").then(|| "LABELS".to_owned()));
         if !args.on("no-headers") {
             table.push(head);
@@ -140,10 +148,12 @@ fn rows(infos: &[Info], args: &Args, now: SimTime) -> String {
             row.extend(spaces.then(|| info.namespace.clone()));
             row.push(if titled { info.title() } else { info.name.clone() });
             row.push(age(now.since(meta.created)));
-            let label = |key: &String| meta.labels.get(key).map_or(String::new(), ToString::to_string);
+            let label =
+                |key: &String| meta.labels.get(key).map_or(String::new(), ToString::to_string);
             row.extend(args.list("label-columns").iter().map(label));
             if args.on("show-labels") {
-                let all: Vec<String> = meta.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                let all: Vec<String> =
+                    meta.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 row.push(if all.is_empty() { "<none>".to_owned() } else { all.join(",") });
             }
             table.push(row);
@@ -197,18 +207,26 @@ pub(super) fn age(length: Duration) -> String {
 /// The events that concern an object (`TYPE/NAME`), or all of the namespace.
 fn events(args: &Args, cx: &Cx<'_>, about: &str, own_verb: bool) -> Result<Tasks, Failure> {
     let about = match about.split_once('/') {
-        Some((of, name)) => Some(resource::resource(of, cx.look.store)?.reference(&cx.namespace, name)),
+        Some((of, name)) => {
+            Some(resource::resource(of, cx.look.store)?.reference(&cx.namespace, name))
+        }
         None if about.is_empty() => None,
         None => return Err("--for must be in resource/name form".into()),
     };
-    if let Some(wrong) = args.list("types").iter().find(|t| !matches!(t.to_lowercase().as_str(), "normal" | "warning")) {
+    if let Some(wrong) = args
+        .list("types")
+        .iter()
+        .find(|t| !matches!(t.to_lowercase().as_str(), "normal" | "warning"))
+    {
         return Err(format!("valid --types are Normal or Warning; {wrong:?} is neither").into());
     }
     let types: Vec<String> = args.list("types").iter().map(|t| t.to_lowercase()).collect();
     let everywhere = args.on("all-namespaces");
     let wanted = |r: &EventRecord| {
         let object = &r.regarding.object;
-        let here = everywhere || object.key.namespace == cx.namespace || (object.key.namespace.is_empty() && cx.namespace == "default");
+        let here = everywhere
+            || object.key.namespace == cx.namespace
+            || (object.key.namespace.is_empty() && cx.namespace == "default");
         here && about.as_ref().is_none_or(|a| a == object)
             && (types.is_empty() || types.contains(&r.event_type.as_str().to_lowercase()))
     };

@@ -82,7 +82,9 @@ pub(super) const VERBS: &[Verb] = &[
         flags: &[&[number("chunk-size", "500").ignored("lists come whole")]],
         treatment: Treatment::Simplified("the cluster has no address outside of the simulation"),
         plan: |_, _| {
-            Ok(vec![Task::Say("Kubernetes control plane is running in the simulation\n".to_owned())])
+            Ok(vec![Task::Say(
+                "Kubernetes control plane is running in the simulation\n".to_owned(),
+            )])
         },
     },
 ];
@@ -129,7 +131,9 @@ fn api_resources(args: &Args, _: &Cx<'_>) -> Result<Tasks, Failure> {
     }
     let mut table: Vec<Vec<String>> = Vec::new();
     if !args.on("no-headers") {
-        table.push(["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"].map(str::to_owned).into());
+        table.push(
+            ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"].map(str::to_owned).into(),
+        );
     }
     table.extend(infos.iter().map(|k| {
         vec![
@@ -151,10 +155,19 @@ fn can_i(args: &Args, _: &Cx<'_>) -> Result<Tasks, Failure> {
     let of = args.words[1].split('/').next().unwrap_or_default();
     if of != "*" && !args.words[1].starts_with('/') {
         match kinds::resolve(of) {
-            Err(_) => tasks.push(Task::Warn(format!("Warning: the server doesn't have a resource type '{of}'\n\n"))),
+            Err(_) => tasks.push(Task::Warn(format!(
+                "Warning: the server doesn't have a resource type '{of}'\n\n"
+            ))),
             Ok(info) if !info.namespaced => {
-                let place = if info.group.is_empty() { String::new() } else { format!(" in group '{}'", info.group) };
-                tasks.push(Task::Warn(format!("Warning: resource '{}' is not namespace scoped{place}\n\n", info.plural)));
+                let place = if info.group.is_empty() {
+                    String::new()
+                } else {
+                    format!(" in group '{}'", info.group)
+                };
+                tasks.push(Task::Warn(format!(
+                    "Warning: resource '{}' is not namespace scoped{place}\n\n",
+                    info.plural
+                )));
             }
             Ok(_) => {}
         }

@@ -66,13 +66,14 @@ struct Changes {
 
 /// Words that name objects, and words that are changes (`GetResourcesAndPairs`).
 pub(super) fn pairs(words: &[String], what: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let is_change = |w: &String| {
-        (w.contains('=') && !w.starts_with('=')) || (w.ends_with('-') && w != "-")
-    };
+    let is_change =
+        |w: &String| (w.contains('=') && !w.starts_with('=')) || (w.ends_with('-') && w != "-");
     let first = words.iter().position(is_change).unwrap_or(words.len());
     let (objects, changes) = words.split_at(first);
     match changes.iter().find(|w| !is_change(w)) {
-        Some(w) => Err(format!("all resources must be specified before {what} changes: {w}").into()),
+        Some(w) => {
+            Err(format!("all resources must be specified before {what} changes: {w}").into())
+        }
         None => Ok((objects.to_vec(), changes.to_vec())),
     }
 }
@@ -81,7 +82,11 @@ fn plan(args: &Args, cx: &Cx<'_>, sort: &Sort) -> Result<Tasks, Failure> {
     let (objects, changes) = pairs(&args.words, sort.one)?;
     let changes = read(&changes, sort)?;
     check(args, &objects, &changes, sort)?;
-    let found = resource::find(&args.with_words(objects), cx, Ways { bare_type: args.on("all"), ..Ways::default() })?;
+    let found = resource::find(
+        &args.with_words(objects),
+        cx,
+        Ways { bare_type: args.on("all"), ..Ways::default() },
+    )?;
     let single = found.single;
     if !single && args.given("resource-version") {
         return Err("--resource-version may only be used with a single resource".into());
@@ -107,7 +112,10 @@ fn check(args: &Args, objects: &[String], changes: &Changes, sort: &Sort) -> Res
         return Err("cannot set --all and --field-selector at the same time".into());
     }
     if objects.is_empty() && args.list("filename").is_empty() {
-        return Err("one or more resources must be specified as <resource> <name> or <resource>/<name>".into());
+        return Err(
+            "one or more resources must be specified as <resource> <name> or <resource>/<name>"
+                .into(),
+        );
     }
     if changes.set.is_empty() && changes.remove.is_empty() && !args.on("list") {
         return Err(format!("at least one {} update is required", sort.one).into());
@@ -126,7 +134,9 @@ fn read(words: &[String], sort: &Sort) -> Result<Changes, Failure> {
                     }
                     let wrong = names::label_value(value);
                     if !wrong.is_empty() {
-                        return Err(format!("invalid label value: {word:?}: {}", wrong.join(";")).into());
+                        return Err(
+                            format!("invalid label value: {word:?}: {}", wrong.join(";")).into()
+                        );
                     }
                 }
                 changes.set.insert(key.to_owned(), value.to_owned());
@@ -205,7 +215,10 @@ fn refuse_overwrites(
     }
     let text = |k: &&String| match sort.checked {
         true => format!("'{k}' already has a value ({}), and --overwrite is false", old(k)),
-        false => format!("--overwrite is false but found the following declared annotation(s): '{k}' already has a value ({})", old(k)),
+        false => format!(
+            "--overwrite is false but found the following declared annotation(s): '{k}' already has a value ({})",
+            old(k)
+        ),
     };
     match taken.as_slice() {
         [one] => Err(text(one).into()),
@@ -215,7 +228,10 @@ fn refuse_overwrites(
         several => {
             let each = several.iter().map(|k| format!("'{k}' already has a value ({})", old(k)));
             let all = each.collect::<Vec<_>>().join("; ");
-            Err(format!("--overwrite is false but found the following declared annotation(s): {all}").into())
+            Err(format!(
+                "--overwrite is false but found the following declared annotation(s): {all}"
+            )
+            .into())
         }
     }
 }
@@ -234,7 +250,10 @@ fn listed(
     let indent = if single { "" } else { " " };
     if !single {
         let r = &info.resource;
-        text.push_str(&format!("Listing {} for {}.{}/{}:\n", sort.field, r.kind, r.group, info.name));
+        text.push_str(&format!(
+            "Listing {} for {}.{}/{}:\n",
+            sort.field, r.kind, r.group, info.name
+        ));
     }
     for (key, value) in all.iter().filter(|(_, v)| !v.is_null()) {
         text.push_str(&format!("{indent}{key}={}\n", value.as_str().unwrap_or_default()));

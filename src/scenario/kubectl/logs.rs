@@ -36,7 +36,9 @@ pub(super) const VERBS: &[Verb] = &[Verb {
             switch("prefix"),
             number("limit-bytes", "0"),
             switch("ignore-errors"),
-            switch("follow").letter('f').refused("a step ends at once: wait with kubectl wait, then ask for the logs"),
+            switch("follow")
+                .letter('f')
+                .refused("a step ends at once: wait with kubectl wait, then ask for the logs"),
             number("max-log-requests", "5").ignored("nothing is followed"),
             time("pod-running-timeout", "20s").ignored("only pods that are there are looked for"),
             switch("insecure-skip-tls-verify-backend").ignored("there is no connection"),
@@ -101,7 +103,10 @@ fn check(args: &Args, inline: bool) -> Result<(), Failure> {
     }
     let container = args.text("container");
     if args.on("all-containers") && !container.is_empty() {
-        return Err(format!("--all-containers=true should not be specified with container name {container}").into());
+        return Err(format!(
+            "--all-containers=true should not be specified with container name {container}"
+        )
+        .into());
     }
     if inline && args.given("container") {
         return Err("only one of -c or an inline [CONTAINER] arg is allowed".into());
@@ -145,8 +150,12 @@ fn pods(args: &Args, cx: &Cx<'_>, tasks: &mut Tasks) -> Result<Vec<Object>, Fail
     if object.kind() == Kind::Pod {
         return Ok(vec![object]);
     }
-    let mut found = pods_behind(&object, cx, true)
-        .ok_or_else(|| Failure::Plain(format!("cannot get the logs from *v1.{0}: selector for *v1.{0} not implemented", object.kind())))?;
+    let mut found = pods_behind(&object, cx, true).ok_or_else(|| {
+        Failure::Plain(format!(
+            "cannot get the logs from *v1.{0}: selector for *v1.{0} not implemented",
+            object.kind()
+        ))
+    })?;
     let Some(first) = found.first().map(|p| p.meta().name.clone()) else {
         return Err("timed out waiting for the condition".into());
     };
@@ -216,7 +225,10 @@ pub(super) fn pod_of(object: &Object, cx: &Cx<'_>) -> Result<Object, Failure> {
         return Ok(object.clone());
     }
     let found = pods_behind(object, cx, false).ok_or_else(|| {
-        Failure::Plain(format!("cannot attach to *v1.{0}: selector for *v1.{0} not implemented", object.kind()))
+        Failure::Plain(format!(
+            "cannot attach to *v1.{0}: selector for *v1.{0} not implemented",
+            object.kind()
+        ))
     })?;
     found.into_iter().next().ok_or_else(|| "timed out waiting for the condition".into())
 }
@@ -246,7 +258,11 @@ pub(super) fn container_of(pod: &Value, name: &str) -> Result<(String, Option<St
         if all.iter().any(|(n, _)| n == name) {
             return Ok((name.to_owned(), None));
         }
-        return Err(format!("container {name} is not valid for pod {pod_name} out of: {}", listed()).into());
+        return Err(format!(
+            "container {name} is not valid for pod {pod_name} out of: {}",
+            listed()
+        )
+        .into());
     }
     let mut note = None;
     let preset = pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
@@ -304,7 +320,13 @@ impl View {
         })
     }
 
-    fn of_container(&self, pod: &Object, whole: &Value, name: &str, cx: &Cx<'_>) -> Result<String, Failure> {
+    fn of_container(
+        &self,
+        pod: &Object,
+        whole: &Value,
+        name: &str,
+        cx: &Cx<'_>,
+    ) -> Result<String, Failure> {
         if whole["spec"]["nodeName"].as_str().is_none_or(str::is_empty) {
             return Ok(String::new());
         }
@@ -343,11 +365,14 @@ impl View {
         let Some(status) = status else {
             return bad(format!("container {name:?} in pod {pod_name:?} is not available"));
         };
-        let restarts = status["restartCount"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        let restarts =
+            status["restartCount"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let (state, last) = (&status["state"], &status["lastState"]["terminated"]);
         if self.previous {
             if !last.is_object() {
-                return bad(format!("previous terminated container {name:?} in pod {pod_name:?} not found"));
+                return bad(format!(
+                    "previous terminated container {name:?} in pod {pod_name:?} not found"
+                ));
             }
             let waits = state["waiting"].is_object();
             return Ok(if waits { restarts } else { restarts.saturating_sub(1) });

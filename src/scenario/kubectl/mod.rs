@@ -318,7 +318,12 @@ impl Task {
 
 impl Invocation {
     /// `kubectl apply -f` of documents that came from `source`.
-    pub fn apply(documents: Vec<Value>, source: &str, look: &Look<'_>, session: &Session<'_>) -> Self {
+    pub fn apply(
+        documents: Vec<Value>,
+        source: &str,
+        look: &Look<'_>,
+        session: &Session<'_>,
+    ) -> Self {
         let cx = Cx::new(look, session);
         let mut invocation = Self::default();
         invocation.begin(apply::documents(documents, source, &cx));
@@ -430,7 +435,8 @@ fn verb_of(words: &[String]) -> Result<(&'static Verb, Vec<String>), Failure> {
         }
         let takes_next = |f: &&table::Flag| {
             let named = word.strip_prefix("--") == Some(f.name)
-                || f.letter.is_some_and(|c| word.strip_prefix('-').is_some_and(|w| w.chars().eq([c])));
+                || f.letter
+                    .is_some_and(|c| word.strip_prefix('-').is_some_and(|w| w.chars().eq([c])));
             named && f.takes != table::Takes::Switch
         };
         if !word.starts_with('-') {

@@ -27,7 +27,10 @@ impl DryRun {
             "none" | "false" | "" => Ok(Self::No),
             "client" | "unchanged" | "true" => Ok(Self::Client),
             "server" => Ok(Self::Server),
-            other => Err(format!("Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\".").into()),
+            other => Err(format!(
+                "Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\"."
+            )
+            .into()),
         }
     }
 }
@@ -97,9 +100,9 @@ impl Form {
             if template.is_empty() {
                 return Err("template format specified but no template given".into());
             }
-            JsonPath::parse(template).map(Box::new).map_err(|e| {
-                Failure::Plain(format!("error parsing jsonpath {template}, {e}"))
-            })
+            JsonPath::parse(template)
+                .map(Box::new)
+                .map_err(|e| Failure::Plain(format!("error parsing jsonpath {template}, {e}")))
         };
         match name {
             "" => Ok(Self::Done),

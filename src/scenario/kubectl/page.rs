@@ -5,7 +5,9 @@ use super::table::{self, Effect, GLOBAL, Takes, Treatment, Verb};
 /// The help of `kubectl GROUP`, such as `kubectl rollout`.
 pub(super) fn group_help(group: &str) -> String {
     let mut text = String::from("Available Commands:\n");
-    for verb in table::all().filter(|v| v.path.strip_prefix(group).is_some_and(|r| r.starts_with(' '))) {
+    for verb in
+        table::all().filter(|v| v.path.strip_prefix(group).is_some_and(|r| r.starts_with(' ')))
+    {
         let name = &verb.path[group.len() + 1..];
         text.push_str(&format!("  {name:<15} {}\n", verb.about));
     }

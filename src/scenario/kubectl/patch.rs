@@ -43,13 +43,16 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let text = match (inline.is_empty(), file.is_empty()) {
         (false, false) => return Err("cannot specify --patch and --patch-file together".into()),
         (true, true) => {
-            return Err("must specify --patch or --patch-file containing the contents of the patch".into());
+            return Err(
+                "must specify --patch or --patch-file containing the contents of the patch".into(),
+            );
         }
         (false, true) => inline.to_owned(),
         (true, false) => {
-            let bytes = cx.files.data(file).map_err(|e| {
-                Failure::Plain(format!("unable to read patch file: {}", e.text()))
-            })?;
+            let bytes = cx
+                .files
+                .data(file)
+                .map_err(|e| Failure::Plain(format!("unable to read patch file: {}", e.text())))?;
             String::from_utf8_lossy(&bytes).into_owned()
         }
     };
@@ -86,7 +89,10 @@ fn subresource(args: &Args) -> Result<Option<&'static str>, Failure> {
         "" => Ok(None),
         "status" => Ok(Some("status")),
         "scale" => Ok(Some("scale")),
-        "resize" => Err("--subresource=resize is not modelled: resources of running pods do not change".into()),
+        "resize" => {
+            Err("--subresource=resize is not modelled: resources of running pods do not change"
+                .into())
+        }
         // The server has no such part of the object.
         _ => Err(no_such_endpoint()),
     }
@@ -100,7 +106,8 @@ fn one(
     args: &Args,
     printer: &Printer,
 ) -> Result<Task, Failure> {
-    let scalable = [Kind::Deployment, Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
+    let scalable =
+        [Kind::Deployment, Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
     if subresource == Some("scale") && !scalable.contains(&info.resource.model) {
         return Err(no_such_endpoint());
     }

@@ -128,7 +128,8 @@ fn anew(infos: Vec<Info>, args: &Args, cx: &Cx<'_>, printer: &Printer) -> Result
                 "" => String::new(),
                 namespace => format!(" from {namespace} namespace"),
             };
-            let line = format!("{} \"{}\" force deleted{place}\n", info.resource.singular(), info.name);
+            let line =
+                format!("{} \"{}\" force deleted{place}\n", info.resource.singular(), info.name);
             let request = Request::Delete { target: info.reference(), options: options.clone() };
             let on_error = OnError::IgnoreNotFound(info.source.clone());
             tasks.push(Send::task(request, Done::Say(line), on_error));

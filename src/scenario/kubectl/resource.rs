@@ -115,9 +115,7 @@ impl Resource {
     /// All objects of this type, by namespace and name.
     fn list<'a>(&'a self, store: &'a Store) -> Vec<&'a Object> {
         let of = |o: &&Object| match o {
-            Object::Inert(i) => {
-                i.kind == self.kind && kinds::split(&i.api_version).0 == self.group
-            }
+            Object::Inert(i) => i.kind == self.kind && kinds::split(&i.api_version).0 == self.group,
             _ => true,
         };
         let mut found: Vec<&Object> = store.list(self.model).filter(of).collect();
@@ -170,7 +168,9 @@ pub(super) fn resource(argument: &str, store: &Store) -> Result<Resource, Failur
     let named = |r: &Resource| {
         let kind = r.kind.to_ascii_lowercase();
         (r.plural == name || kind == name)
-            && (group.is_empty() || r.group == group || format!("{}.{}", r.version, r.group) == group)
+            && (group.is_empty()
+                || r.group == group
+                || format!("{}.{}", r.version, r.group) == group)
     };
     if let Some(found) = custom(store).find(named) {
         return Ok(found);
@@ -178,7 +178,8 @@ pub(super) fn resource(argument: &str, store: &Store) -> Result<Resource, Failur
     // Objects of custom resources may stand in the store without a definition.
     let stored = store.list(Kind::Inert).find_map(|o| match o {
         Object::Inert(o) if kinds::served(&o.api_version, &o.kind).is_none() => {
-            let document = serde_json::json!({"apiVersion": o.api_version.as_str(), "kind": o.kind.as_str()});
+            let document =
+                serde_json::json!({"apiVersion": o.api_version.as_str(), "kind": o.kind.as_str()});
             Resource::of_document(&document, store).filter(named)
         }
         _ => None,
@@ -304,7 +305,8 @@ pub(super) fn find(args: &Args, cx: &Cx<'_>, ways: Ways) -> Result<Found, Failur
     let all = Selection { labels: LabelSelector::everything(), fields: FieldSelector::default() };
     match words {
         Words::Pairs(_) if selector.is_some() => {
-            Err("selectors and the all flag cannot be used when passing resource/name arguments".into())
+            Err("selectors and the all flag cannot be used when passing resource/name arguments"
+                .into())
         }
         Words::Pairs(pairs) => by_pair(&pairs, cx, ways),
         Words::Types(types, names) => match selector {
@@ -398,7 +400,8 @@ fn select(args: &Args) -> Result<Option<Selection>, Failure> {
         );
         Failure::server(ErrorReason::BadRequest, text)
     };
-    let parsed = LabelSelector::parse(labels).map_err(|e| bad(format!("unable to parse requirement: {e}")));
+    let parsed =
+        LabelSelector::parse(labels).map_err(|e| bad(format!("unable to parse requirement: {e}")));
     Ok(Some(Selection {
         labels: parsed?,
         fields: FieldSelector::parse(fields).map_err(|e| bad(e.to_string()))?,
@@ -501,7 +504,8 @@ fn by_selection(
         }
         for object in of.list(cx.look.store) {
             let meta = object.meta();
-            let here = !of.namespaced || args.on("all-namespaces") || meta.namespace == cx.namespace;
+            let here =
+                !of.namespaced || args.on("all-namespaces") || meta.namespace == cx.namespace;
             if here && matches(of, object, selection) {
                 infos.push(Ok(info_of(of.clone(), object)));
             }
@@ -587,13 +591,14 @@ fn by_file(
     let single = documents.len() == 1;
     let mut infos = Vec::new();
     for (document, source) in documents {
-        let wanted = selection.is_none_or(|s| {
-            s.labels.matches_json(document["metadata"]["labels"].as_object())
-        });
+        let wanted = selection
+            .is_none_or(|s| s.labels.matches_json(document["metadata"]["labels"].as_object()));
         if wanted {
-            infos.push(of_file(document, &source, cx).and_then(|info| {
-                if ways.absent { Ok(info) } else { info.fetch(cx.look.store) }
-            }));
+            infos.push(
+                of_file(document, &source, cx).and_then(|info| {
+                    if ways.absent { Ok(info) } else { info.fetch(cx.look.store) }
+                }),
+            );
         }
     }
     Ok(Found { infos, single })

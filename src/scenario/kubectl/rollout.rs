@@ -4,12 +4,12 @@
 
 use serde_json::{Value, json};
 
+use super::apply::LAST_APPLIED;
 use super::args::Args;
 use super::output::{DryRun, Printer, to_yaml};
 use super::resource::{self, Info, Ways, to_value};
 use super::table::{DRY_RUN, FILES, MANAGER, PRINT, SELECTOR, Treatment, Verb, number};
 use super::{Cx, Done, Failure, OnError, Send, Task, Tasks, kept};
-use super::apply::LAST_APPLIED;
 use crate::model::{Kind, Object};
 use crate::store::{PatchType, Request, Store, WireVerb};
 
@@ -69,10 +69,7 @@ const CAUSE: &str = "kubernetes.io/change-cause";
 const HASH: &str = "pod-template-hash";
 
 /// The objects of a line of `kubectl rollout`.
-pub(super) fn targets(
-    args: &Args,
-    cx: &Cx<'_>,
-) -> Result<(Vec<Info>, Vec<Failure>), Failure> {
+pub(super) fn targets(args: &Args, cx: &Cx<'_>) -> Result<(Vec<Info>, Vec<Failure>), Failure> {
     if args.words.is_empty() && args.list("filename").is_empty() {
         return Err("required resource not specified".into());
     }
@@ -181,11 +178,8 @@ fn revisions<'a>(info: &Info, store: &'a Store) -> Vec<(i64, &'a Object)> {
         }),
     };
     let owned = |o: &&Object| o.meta().controller().is_some_and(|c| c.uid == uid);
-    let mut found: Vec<(i64, &Object)> = store
-        .list(kind)
-        .filter(owned)
-        .filter_map(|o| number(o).map(|n| (n, o)))
-        .collect();
+    let mut found: Vec<(i64, &Object)> =
+        store.list(kind).filter(owned).filter_map(|o| number(o).map(|n| (n, o))).collect();
     found.sort_by_key(|(n, _)| *n);
     found
 }
@@ -255,7 +249,8 @@ fn undo_one(info: &Info, args: &Args, cx: &Cx<'_>) -> Result<Task, Failure> {
     let wanted = without_hash(template(found));
     let dry_run = DryRun::of(args)?;
     if dry_run == DryRun::Client {
-        let printer = Printer::of(args, &format!("will roll back to Pod Template:\n{}", to_yaml(&wanted)))?;
+        let printer =
+            Printer::of(args, &format!("will roll back to Pod Template:\n{}", to_yaml(&wanted)))?;
         return Ok(Task::print(&printer, &whole));
     }
     if whole["spec"]["paused"] == true {
@@ -321,7 +316,11 @@ fn history(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
 fn history_of(info: &Info, revision: i64, args: &Args, cx: &Cx<'_>) -> Result<String, Failure> {
     if !has_history(info) {
         let r = &info.resource;
-        return Err(format!("no history viewer has been implemented for {:?}", dotted(&r.kind, &r.group)).into());
+        return Err(format!(
+            "no history viewer has been implemented for {:?}",
+            dotted(&r.kind, &r.group)
+        )
+        .into());
     }
     let found = revisions(info, cx.look.store);
     let wanted = || found.iter().find(|(n, _)| *n == revision);
@@ -351,4 +350,3 @@ fn history_of(info: &Info, revision: i64, args: &Args, cx: &Cx<'_>) -> Result<St
     let with = if revision > 0 { format!("with revision #{revision}") } else { String::new() };
     Ok(format!("{} {with}\n{text}\n", info.title()))
 }
-

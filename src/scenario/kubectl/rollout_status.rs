@@ -50,7 +50,10 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         return Err(format!("revision must be a positive integer: {revision}").into());
     }
     if infos.is_empty() && failures.is_empty() {
-        return Ok(vec![Task::Warn(format!("No resources found in {} namespace.\n", cx.namespace))]);
+        return Ok(vec![Task::Warn(format!(
+            "No resources found in {} namespace.\n",
+            cx.namespace
+        ))]);
     }
     let mut tasks: Tasks = infos.iter().map(|info| watch(info, revision, args)).collect();
     tasks.extend(failures.into_iter().map(Task::Fail));
@@ -61,7 +64,8 @@ fn watch(info: &Info, revision: i64, args: &Args) -> Task {
     let kind = info.resource.model;
     if !matches!(kind, Kind::Deployment | Kind::DaemonSet | Kind::StatefulSet) {
         let r = &info.resource;
-        let name = if r.group.is_empty() { r.kind.clone() } else { format!("{}.{}", r.kind, r.group) };
+        let name =
+            if r.group.is_empty() { r.kind.clone() } else { format!("{}.{}", r.kind, r.group) };
         return Task::Fail(format!("no status viewer has been implemented for {name}").into());
     }
     Task::Rollout(Box::new(Watch {
@@ -120,13 +124,22 @@ fn status(kind: Kind, o: &Value, revision: i64) -> Result<(String, bool), String
         Kind::Deployment => deployment(o, name, observed, revision),
         Kind::DaemonSet => {
             only_rolling(spec)?;
-            let (updated, available) = (n(&status["updatedNumberScheduled"]), n(&status["numberAvailable"]));
+            let (updated, available) =
+                (n(&status["updatedNumberScheduled"]), n(&status["numberAvailable"]));
             let desired = n(&status["desiredNumberScheduled"]);
             let wait = format!("Waiting for daemon set {name:?} rollout to finish: ");
             Ok(match () {
-                () if !observed => ("Waiting for daemon set spec update to be observed...\n".to_owned(), false),
-                () if updated < desired => (format!("{wait}{updated} out of {desired} new pods have been updated...\n"), false),
-                () if available < desired => (format!("{wait}{available} of {desired} updated pods are available...\n"), false),
+                () if !observed => {
+                    ("Waiting for daemon set spec update to be observed...\n".to_owned(), false)
+                }
+                () if updated < desired => (
+                    format!("{wait}{updated} out of {desired} new pods have been updated...\n"),
+                    false,
+                ),
+                () if available < desired => (
+                    format!("{wait}{available} of {desired} updated pods are available...\n"),
+                    false,
+                ),
                 () => (format!("daemon set {name:?} successfully rolled out\n"), true),
             })
         }
@@ -141,7 +154,12 @@ fn only_rolling(spec: &Value) -> Result<(), String> {
     }
 }
 
-fn deployment(o: &Value, name: &str, observed: bool, revision: i64) -> Result<(String, bool), String> {
+fn deployment(
+    o: &Value,
+    name: &str,
+    observed: bool,
+    revision: i64,
+) -> Result<(String, bool), String> {
     let n = |v: &Value| v.as_i64().unwrap_or(0);
     let status = &o["status"];
     if revision > 0 {
@@ -213,10 +231,15 @@ fn stateful_set(o: &Value) -> Result<(String, bool), String> {
     let (current, update) = (text(&status["currentRevision"]), text(&status["updateRevision"]));
     if update != current {
         return Ok((
-            format!("waiting for statefulset rolling update to complete {updated} pods at revision {update}...\n"),
+            format!(
+                "waiting for statefulset rolling update to complete {updated} pods at revision {update}...\n"
+            ),
             false,
         ));
     }
     let pods = n(&status["currentReplicas"]);
-    Ok((format!("statefulset rolling update complete {pods} pods at revision {current}...\n"), true))
+    Ok((
+        format!("statefulset rolling update complete {pods} pods at revision {current}...\n"),
+        true,
+    ))
 }

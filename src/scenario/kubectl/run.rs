@@ -8,13 +8,16 @@ use super::args::Args;
 use super::create::{require, store};
 use super::output::{DryRun, Printer};
 use super::resource::{Info, Resource};
-use super::table::{DRY_RUN, Flag, MANAGER, PRINT, RECORD, SAVE, Treatment, Verb, number, switch, text, texts, time};
+use super::table::{
+    DRY_RUN, Flag, MANAGER, PRINT, RECORD, SAVE, Treatment, Verb, number, switch, text, texts, time,
+};
 use super::{Cx, Failure, OnError, Tasks};
 use crate::api::{image, names};
 use crate::model::Kind;
 
 /// Why kubectl does not attach.
-const ALONE: &str = "a step has nobody to attach; run the pod without it and read its output with kubectl logs";
+const ALONE: &str =
+    "a step has nobody to attach; run the pod without it and read its output with kubectl logs";
 
 const FLAGS: &[Flag] = &[
     text("image"),
@@ -132,9 +135,10 @@ fn labels(name: &str, args: &Args) -> Result<Value, Failure> {
 fn port(args: &Args) -> Result<Option<i32>, Failure> {
     match args.text("port") {
         "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| {
-            Failure::Plain(format!("strconv.Atoi: parsing {text:?}: invalid syntax"))
-        }),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Failure::Plain(format!("strconv.Atoi: parsing {text:?}: invalid syntax"))),
     }
 }
 

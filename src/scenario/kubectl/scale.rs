@@ -41,7 +41,10 @@ pub(super) const VERBS: &[Verb] = &[Verb {
 fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let replicas = args.number("replicas");
     if replicas < 0 {
-        return Err("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0".into());
+        return Err(
+            "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0"
+                .into(),
+        );
     }
     if args.number("current-replicas") < -1 {
         return Err("The --current-replicas must specify an integer of -1 or greater".into());
@@ -91,12 +94,15 @@ fn one(info: &Info, replicas: i64, args: &Args, printer: &Printer) -> Result<Tas
     if !scalable {
         return Err(no_such_endpoint());
     }
-    let (expected, now) = (args.number("current-replicas"), whole["spec"]["replicas"].as_i64().unwrap_or(1));
+    let (expected, now) =
+        (args.number("current-replicas"), whole["spec"]["replicas"].as_i64().unwrap_or(1));
     if expected != -1 && expected != now {
         return Err(format!("Expected replicas to be {expected}, was {now}").into());
     }
-    let (expected, now) =
-        (args.text("resource-version"), whole["metadata"]["resourceVersion"].as_str().unwrap_or_default());
+    let (expected, now) = (
+        args.text("resource-version"),
+        whole["metadata"]["resourceVersion"].as_str().unwrap_or_default(),
+    );
     if !expected.is_empty() && expected != now {
         return Err(format!("Expected resource version to be {expected}, was {now}").into());
     }

@@ -119,7 +119,10 @@ fn targets(args: &Args, words: Vec<String>, cx: &Cx<'_>) -> Result<Vec<Info>, Fa
         return Err("cannot set --all and --selector at the same time".into());
     }
     if words.is_empty() && args.list("filename").is_empty() {
-        return Err("one or more resources must be specified as <resource> <name> or <resource>/<name>".into());
+        return Err(
+            "one or more resources must be specified as <resource> <name> or <resource>/<name>"
+                .into(),
+        );
     }
     let ways = Ways { bare_type: args.on("all"), ..Ways::default() };
     let (infos, failures) = resource::find(&args.with_words(words), cx, ways)?.split();
@@ -205,7 +208,8 @@ fn fits(name: &str, pattern: &str) -> bool {
 
 fn image(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let (objects, changes) = pairs(&args.words, "image")?;
-    let wrong: Vec<&str> = changes.iter().filter(|w| !w.contains('=')).map(String::as_str).collect();
+    let wrong: Vec<&str> =
+        changes.iter().filter(|w| !w.contains('=')).map(String::as_str).collect();
     if !wrong.is_empty() {
         return Err(format!("invalid image format: {}", wrong.join(", ")).into());
     }
@@ -227,7 +231,9 @@ fn image(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
                 let named = |c: &str| *name == "*" || c == *name;
                 let found = containers(spec, &named);
                 if found.is_empty() {
-                    tasks.push(Task::Fail(format!("error: unable to find container named {name:?}").into()));
+                    tasks.push(Task::Fail(
+                        format!("error: unable to find container named {name:?}").into(),
+                    ));
                 }
                 for container in found {
                     container["image"] = (*image).into();
@@ -244,7 +250,12 @@ struct Variables {
     remove: Vec<String>,
 }
 
-fn variables(args: &Args, words: &[String], cx: &Cx<'_>, tasks: &mut Tasks) -> Result<Variables, Failure> {
+fn variables(
+    args: &Args,
+    words: &[String],
+    cx: &Cx<'_>,
+    tasks: &mut Tasks,
+) -> Result<Variables, Failure> {
     let mut all = Variables { set: Vec::new(), remove: Vec::new() };
     for word in args.list("env").iter().chain(words) {
         if word == "-" {
@@ -255,14 +266,20 @@ fn variables(args: &Args, words: &[String], cx: &Cx<'_>, tasks: &mut Tasks) -> R
                 all.set.push(json!({"name": name, "value": value}));
             }
             Some((name, _)) => {
-                return Err(format!("environment variables must be of the form key=value, but is {name:?}: {}", names::env_var_name(name).join("; ")).into());
+                return Err(format!(
+                    "environment variables must be of the form key=value, but is {name:?}: {}",
+                    names::env_var_name(name).join("; ")
+                )
+                .into());
             }
             None => all.remove.push(word.trim_end_matches('-').to_owned()),
         }
     }
     let from = args.text("from");
     if !args.list("keys").is_empty() && from.is_empty() {
-        return Err("when specifying --keys, a configmap or secret must be provided with --from".into());
+        return Err(
+            "when specifying --keys, a configmap or secret must be provided with --from".into()
+        );
     }
     if !from.is_empty() {
         let source = targets(args, vec![from.to_owned()], cx)?;
@@ -271,7 +288,8 @@ fn variables(args: &Args, words: &[String], cx: &Cx<'_>, tasks: &mut Tasks) -> R
         }
     }
     for variable in &mut all.set {
-        let name = format!("{}{}", args.text("prefix"), variable["name"].as_str().unwrap_or_default());
+        let name =
+            format!("{}{}", args.text("prefix"), variable["name"].as_str().unwrap_or_default());
         variable["name"] = name.into();
     }
     Ok(all)
@@ -288,10 +306,12 @@ fn references(info: &Info, keys: &[String], tasks: &mut Tasks) -> Result<Vec<Val
     let data = whole["data"].as_object().into_iter().flatten();
     let mut all = Vec::new();
     for (key, _) in data.filter(|(k, _)| keys.is_empty() || keys.contains(k)) {
-        let name: String = key
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_uppercase() } else { '_' })
-            .collect();
+        let name: String =
+            key.chars()
+                .map(|c| {
+                    if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_uppercase() } else { '_' }
+                })
+                .collect();
         if name != *key {
             tasks.push(Task::Warn(format!("Warning: key {key} transferred to {name}\n")));
         }
@@ -332,7 +352,9 @@ fn env(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
             let found = containers(spec, &named);
             let title = format!("{}/{}", info.resource.kind, info.name);
             if found.is_empty() {
-                tasks.push(Task::Warn(format!("Warning: {title} does not have any containers matching {pattern:?}\n")));
+                tasks.push(Task::Warn(format!(
+                    "Warning: {title} does not have any containers matching {pattern:?}\n"
+                )));
             }
             for container in found {
                 let old = container["env"].as_array().cloned().unwrap_or_default();
@@ -364,7 +386,9 @@ fn refuse_overwrites(old: &[Value], set: &[Value]) -> Result<(), String> {
         if let Some(known) = old.iter().find(|v| v["name"] == variable["name"]) {
             let name = known["name"].as_str().unwrap_or_default();
             return Err(match known["value"].as_str() {
-                Some(value) => format!("'{name}' already has a value ({value}), and --overwrite is false"),
+                Some(value) => {
+                    format!("'{name}' already has a value ({value}), and --overwrite is false")
+                }
                 None => format!("'{name}' already has a value, and --overwrite is false"),
             });
         }
@@ -400,7 +424,8 @@ fn updated(old: Vec<Value>, wanted: &Variables) -> Vec<Value> {
 
 fn listed(info: &Info, container: &Value, env: &[Value]) -> String {
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let mut lines = format!("# {} {}, container {}\n", info.resource.kind, info.name, text(&container["name"]));
+    let mut lines =
+        format!("# {} {}, container {}\n", info.resource.kind, info.name, text(&container["name"]));
     for variable in env {
         let name = text(&variable["name"]);
         let from = &variable["valueFrom"];
@@ -411,7 +436,9 @@ fn listed(info: &Info, container: &Value, env: &[Value]) -> String {
         let what = [("configMapKeyRef", "configmap"), ("secretKeyRef", "secret")]
             .iter()
             .find(|(field, _)| from[*field].is_object())
-            .map(|(field, of)| format!("{of} {}, key {}", text(&from[*field]["name"]), text(&from[*field]["key"])))
+            .map(|(field, of)| {
+                format!("{of} {}, key {}", text(&from[*field]["name"]), text(&from[*field]["key"]))
+            })
             .unwrap_or_else(|| {
                 let of_field = &from["fieldRef"]["fieldPath"];
                 let of_resource = &from["resourceFieldRef"]["resource"];
@@ -429,7 +456,10 @@ fn resources(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let infos = targets(args, args.words.clone(), cx)?;
     let (limits, requests) = (args.text("limits"), args.text("requests"));
     if limits.is_empty() && requests.is_empty() {
-        return Err("you must specify an update to requests or limits (in the form of --requests/--limits)".into());
+        return Err(
+            "you must specify an update to requests or limits (in the form of --requests/--limits)"
+                .into(),
+        );
     }
     let wanted = [("limits", resource_list(limits)?), ("requests", resource_list(requests)?)];
     let pattern = args.text("containers").to_owned();
@@ -442,7 +472,9 @@ fn resources(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
             let named = |c: &str| fits(c, &pattern);
             let found = containers(spec, &named);
             if found.is_empty() {
-                tasks.push(Task::Fail(format!("error: unable to find container named {pattern}").into()));
+                tasks.push(Task::Fail(
+                    format!("error: unable to find container named {pattern}").into(),
+                ));
             }
             for container in found {
                 for (field, amounts) in &wanted {
@@ -477,9 +509,9 @@ fn selector(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let Some((expression, objects)) = args.words.split_last() else {
         return Err("one selector is required".into());
     };
-    let parsed = LabelSelector::parse(expression)
-        .and_then(|s| s.to_meta())
-        .map_err(|e| Failure::Plain(format!("couldn't parse the selector string \"{expression}\": {e}")))?;
+    let parsed = LabelSelector::parse(expression).and_then(|s| s.to_meta()).map_err(|e| {
+        Failure::Plain(format!("couldn't parse the selector string \"{expression}\": {e}"))
+    })?;
     let printer = Printer::of(args, "selector updated")?;
     let ways = Ways { bare_type: args.on("all"), ..Ways::default() };
     let found = resource::find(&args.with_words(objects.to_vec()), cx, ways)?;
@@ -488,7 +520,11 @@ fn selector(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
             return Err("setting a selector is only supported for Services".into());
         }
         if parsed["matchExpressions"].as_array().is_some_and(|e| !e.is_empty()) {
-            return Err(format!("match expression {} not supported on this object", parsed["matchExpressions"]).into());
+            return Err(format!(
+                "match expression {} not supported on this object",
+                parsed["matchExpressions"]
+            )
+            .into());
         }
         let before = info.wire();
         let mut after = before.clone();

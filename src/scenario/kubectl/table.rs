@@ -239,7 +239,10 @@ pub(super) fn find(words: &[&str]) -> Named {
             Named::Verb(_, n) | Named::Group(_, n) => *n,
             Named::Unknown => 0,
         };
-        if matched == path.len() && (matched > longest || !matches!(best, Named::Verb(..))) && matched >= longest {
+        if matched == path.len()
+            && (matched > longest || !matches!(best, Named::Verb(..)))
+            && matched >= longest
+        {
             best = Named::Verb(verb, matched);
         } else if matched > longest {
             best = Named::Group(path[..matched].join(" "), matched);

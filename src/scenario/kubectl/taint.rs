@@ -63,7 +63,9 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         return Err("setting 'all' parameter with a non empty selector is prohibited".into());
     }
     if !all && !selected && objects.len() < 2 {
-        return Err("at least one resource name must be specified since 'all' parameter is not set".into());
+        return Err(
+            "at least one resource name must be specified since 'all' parameter is not set".into(),
+        );
     }
     let named = if all || selected { Vec::new() } else { objects[1..].to_vec() };
     let ways = Ways { only: Some(Kind::Node), ..Ways::default() };
@@ -131,7 +133,9 @@ fn words(args: &Args) -> Result<(Vec<String>, Vec<Taint>, Vec<Taint>), Failure> 
             let Taint { key, value, effect } = &taint;
             return Err(Failure::usage(
                 "taint",
-                &format!("duplicated taints with the same key and effect: {{{key} {value} {effect} <nil>}}"),
+                &format!(
+                    "duplicated taints with the same key and effect: {{{key} {value} {effect} <nil>}}"
+                ),
             ));
         }
         add.push(taint);
@@ -179,7 +183,11 @@ fn one(
         .into_iter()
         .flatten()
         .map(|t| {
-            let taint = Taint { key: text(&t["key"]), value: text(&t["value"]), effect: text(&t["effect"]) };
+            let taint = Taint {
+                key: text(&t["key"]),
+                value: text(&t["value"]),
+                effect: text(&t["effect"]),
+            };
             (taint, t.clone())
         })
         .collect();
@@ -229,7 +237,9 @@ fn take_out(taints: &mut Vec<(Taint, Value)>, remove: &[Taint]) -> (bool, Vec<St
     let (mut removed, mut missing) = (false, Vec::new());
     for gone in remove {
         let before = taints.len();
-        taints.retain(|(t, _)| t.key != gone.key || (!gone.effect.is_empty() && t.effect != gone.effect));
+        taints.retain(|(t, _)| {
+            t.key != gone.key || (!gone.effect.is_empty() && t.effect != gone.effect)
+        });
         removed = taints.len() != before;
         if !removed {
             missing.push(format!("taint {:?} not found", gone.text()));

@@ -227,12 +227,7 @@ impl Wait {
     }
 
     /// Looks for the objects; with `--for=create` until there are any.
-    fn begin(
-        &mut self,
-        until: SimTime,
-        look: &Look<'_>,
-        out: &mut Output,
-    ) -> Option<Poll> {
+    fn begin(&mut self, until: SimTime, look: &Look<'_>, out: &mut Output) -> Option<Poll> {
         let has = |c: fn(&Condition) -> bool| self.conditions.iter().any(c);
         let (create, delete) =
             (has(|c| matches!(c, Condition::Create)), has(|c| matches!(c, Condition::Delete)));

@@ -22,7 +22,14 @@ pub(super) const ROLE: Verb = verb(
     &[],
     "create role NAME --verb=verb --resource=resource.group/subresource [--resource-name=resourcename] [--dry-run=server|client|none] [options]",
     "Create a role with single rule.",
-    &[PRINT, DRY_RUN, MANAGER, VALIDATE, SAVE, &[list("verb"), list("resource"), texts("resource-name")]],
+    &[
+        PRINT,
+        DRY_RUN,
+        MANAGER,
+        VALIDATE,
+        SAVE,
+        &[list("verb"), list("resource"), texts("resource-name")],
+    ],
     |args, cx| role(args, cx, "Role"),
 );
 
@@ -59,7 +66,13 @@ pub(super) const ROLE_BINDING: Verb = verb(
         MANAGER,
         VALIDATE,
         SAVE,
-        &[text("clusterrole"), text("role"), texts("user"), texts("group"), texts("serviceaccount")],
+        &[
+            text("clusterrole"),
+            text("role"),
+            texts("user"),
+            texts("group"),
+            texts("serviceaccount"),
+        ],
     ],
     |args, cx| binding(args, cx, "RoleBinding"),
 );
@@ -82,8 +95,22 @@ pub(super) const CLUSTER_ROLE_BINDING: Verb = verb(
 
 /// Verbs that resources know.
 const VERBS: [&str; 16] = [
-    "*", "get", "delete", "list", "create", "update", "patch", "watch", "proxy",
-    "deletecollection", "use", "bind", "escalate", "impersonate", "approve", "sign",
+    "*",
+    "get",
+    "delete",
+    "list",
+    "create",
+    "update",
+    "patch",
+    "watch",
+    "proxy",
+    "deletecollection",
+    "use",
+    "bind",
+    "escalate",
+    "impersonate",
+    "approve",
+    "sign",
 ];
 /// Verbs that paths know.
 const PATH_VERBS: [&str; 8] = ["*", "get", "post", "put", "delete", "patch", "head", "options"];
@@ -154,7 +181,9 @@ fn check_paths(paths: &[String], verbs: &[String]) -> Result<(), Failure> {
             return Err("nonResourceURL should start with /".into());
         }
         if path.trim_end_matches(['*']).contains('*') || path.ends_with("**") {
-            return Err("nonResourceURL only supports wildcard matches when '*' is at the end".into());
+            return Err(
+                "nonResourceURL only supports wildcard matches when '*' is at the end".into()
+            );
         }
     }
     Ok(())
@@ -178,7 +207,8 @@ fn rules(
             ("*".to_owned(), group.to_owned())
         } else {
             let info = kinds::resolve(of).map_err(|_| {
-                let place = if group.is_empty() { String::new() } else { format!(" in group {group:?}") };
+                let place =
+                    if group.is_empty() { String::new() } else { format!(" in group {group:?}") };
                 Failure::Plain(format!("the server doesn't have a resource type {bare:?}{place}"))
             })?;
             (info.plural.to_owned(), info.group.to_owned())

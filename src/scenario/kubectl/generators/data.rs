@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use super::super::args::Args;
 use super::super::create::name;
-use super::super::table::{DRY_RUN, Flag, MANAGER, PRINT, SAVE, VALIDATE, Verb, list, switch, text, texts};
+use super::super::table::{
+    DRY_RUN, Flag, MANAGER, PRINT, SAVE, VALIDATE, Verb, list, switch, text, texts,
+};
 use super::super::{Cx, Failure, Tasks};
 use super::{one, verb};
 use crate::api::names;
 
-const HASH: Flag =
-    switch("append-hash").refused("name the object for what it holds");
+const HASH: Flag = switch("append-hash").refused("name the object for what it holds");
 
 const SOURCES: &[Flag] = &[list("from-file"), texts("from-literal"), list("from-env-file"), HASH];
 
@@ -127,7 +128,12 @@ fn source(text: &str) -> Result<(String, &str), Failure> {
     }
 }
 
-fn files(sources: &[String], data: &mut Data, rules: Rules<'_>, cx: &Cx<'_>) -> Result<(), Failure> {
+fn files(
+    sources: &[String],
+    data: &mut Data,
+    rules: Rules<'_>,
+    cx: &Cx<'_>,
+) -> Result<(), Failure> {
     for text in sources {
         let (key, path) = source(text)?;
         let Some(names) = cx.files.folder(path)? else {
@@ -187,7 +193,11 @@ fn config_map(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     check_sources(args)?;
     let rules = Rules {
         wrong: |key, why| format!("{key:?} is not a valid key name for a ConfigMap: {why}"),
-        taken: |key, name| format!("cannot add key {key:?}, another key by that name already exists in Data for ConfigMap {name:?}"),
+        taken: |key, name| {
+            format!(
+                "cannot add key {key:?}, another key by that name already exists in Data for ConfigMap {name:?}"
+            )
+        },
         folder: "env config file cannot be a directory",
         name: &name,
     };
@@ -234,11 +244,15 @@ fn tls(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     }
     let read = |path: &str| {
         cx.files.data(path).map_err(|_| {
-            Failure::Plain(format!("Cannot read file {path}, open {path}: no such file or directory"))
+            Failure::Plain(format!(
+                "Cannot read file {path}, open {path}: no such file or directory"
+            ))
         })
     };
     let (cert, key) = (read(cert)?, read(key)?);
-    for (bytes, block, what) in [(&cert, "CERTIFICATE-----", "certificate"), (&key, "PRIVATE KEY-----", "key")] {
+    for (bytes, block, what) in
+        [(&cert, "CERTIFICATE-----", "certificate"), (&key, "PRIVATE KEY-----", "key")]
+    {
         let text = String::from_utf8_lossy(bytes);
         if !text.contains("-----BEGIN ") || !text.contains(block) {
             return Err(format!("tls: failed to find any PEM data in {what} input").into());

@@ -30,9 +30,8 @@ pub(super) const INGRESS: Verb = verb(
 );
 
 /// What a rule looks like: `host/path=service:port[,tls[=secret]]`.
-static RULE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"^([\w*.\-]*)(/.*)=([\w\-]+):([\w\-]+)(,tls=?([\w\-]+)?)?").ok()
-});
+static RULE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^([\w*.\-]*)(/.*)=([\w\-]+):([\w\-]+)(,tls=?([\w\-]+)?)?").ok());
 
 fn ingress(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let name = name(args)?;
@@ -47,7 +46,10 @@ fn ingress(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let mut annotations = json!({});
     for annotation in args.list("annotation") {
         let Some((key, value)) = annotation.split_once('=') else {
-            return Err(format!("annotation {annotation} is invalid and should be in format key=[value]").into());
+            return Err(format!(
+                "annotation {annotation} is invalid and should be in format key=[value]"
+            )
+            .into());
         };
         annotations[key] = value.into();
     }
