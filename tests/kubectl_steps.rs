@@ -76,7 +76,19 @@ fn differences(folder: &Path) -> Vec<String> {
 #[test]
 fn every_step_prints_what_the_recorded_kubectl_printed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/golden");
-    let folder = std::env::var_os("STEPS").map_or(folder, Into::into);
+    // Other recordings of the same kind can be held against ours too.
+    let folder = std::env::var_os("WAVETANK_RECORDINGS").map_or(folder, Into::into);
     let found = differences(&folder);
     assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn the_page_about_kubectl_is_made_from_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kubectl.md");
+    let made = wavetank::scenario::kubectl::page();
+    if std::env::var_os("WAVETANK_WRITE_DOCS").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    let stands = fs::read_to_string(&path).unwrap_or_default();
+    assert!(stands == made, "docs/kubectl.md is stale: write it anew with WAVETANK_WRITE_DOCS=1");
 }

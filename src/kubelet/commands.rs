@@ -92,10 +92,13 @@ impl Agent {
         let run = worker.actual.current(n).filter(|r| r.exited().is_none())?.id;
         let started = worker.exec(n, words, &mut desk)?;
         self.run(pod, shared, cx);
-        Some(started.map(|exec| (n, run, exec)).map_err(|done| CommandEnd {
-            code: done.code,
-            stdout: String::new(),
-            stderr: done.output,
+        Some(started.map(|exec| (n, run, exec)).map_err(|done| {
+            let (_, why) = done.output.rsplit_once("container init: ").unwrap_or(("", &done.output));
+            CommandEnd {
+                code: done.code,
+                stdout: String::new(),
+                stderr: format!("error executing command in container: failed to exec in container: OCI runtime exec failed: exec failed: unable to start container process: {why}: unknown"),
+            }
         }))
     }
 }

@@ -355,12 +355,12 @@ impl Runner {
         }
     }
 
-    /// Runs a command in a container to its end; nothing where the container does not run.
+    /// Runs a command in a container to its end, or says why it cannot be run.
     fn command(
         &mut self,
         command: &Command,
         ear: &mut Ear<'_>,
-    ) -> Result<Option<CommandEnded>, Unfinished> {
+    ) -> Result<Result<CommandEnded, String>, Unfinished> {
         let end = |end: CommandEnd| CommandEnded {
             code: end.code,
             stdout: end.stdout,
@@ -370,19 +370,20 @@ impl Runner {
             Some(Object::Pod(pod)) if pod.meta.uid == command.uid => pod.node.clone(),
             _ => None,
         };
-        let Some(node) = node else { return Ok(None) };
+        let absent = || format!("unable to upgrade connection: container not found ({:?})", command.container.as_str());
+        let Some(node) = node else { return Ok(Err(absent())) };
         let (pod, container) = (command.uid, command.container.as_str());
         let started =
             self.sim.exec(&node, pod, container, &command.words, &mut |fact| ear.hear(fact));
         let execution = match started {
-            None => return Ok(None),
-            Some(Err(ended)) => return Ok(Some(end(ended))),
+            None => return Ok(Err(absent())),
+            Some(Err(refused)) => return Ok(Err(refused.stderr)),
             Some(Ok(execution)) => execution,
         };
         let mut pause = Duration::from_millis(1);
         loop {
             if let Some(ended) = self.sim.exec_end(&execution) {
-                return Ok(Some(end(ended)));
+                return Ok(Ok(end(ended)));
             }
             let at = self.sim.now() + pause;
             if at >= self.limit {

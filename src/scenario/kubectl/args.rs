@@ -204,6 +204,9 @@ fn help(verb: &Verb) -> Failure {
 /// The exit code that stands for "print this on standard output and exit with 0".
 pub(super) const HELP: i32 = i32::MIN;
 
+/// The exit code that stands for "print this on standard output and exit with 1".
+pub(super) const GROUP_HELP: i32 = i32::MIN + 1;
+
 /// Splits a command line into words as a shell does: quotes and backslashes, no expansions.
 ///
 /// # Errors

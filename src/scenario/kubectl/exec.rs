@@ -92,11 +92,13 @@ impl Exec {
     }
 
     /// Prints what it wrote, and keeps its exit code.
-    pub(super) fn ended(&mut self, ended: Option<Ended>, out: &mut Output) {
-        let Some(ended) = ended else {
-            let text = "Internal error occurred: error executing command in container: container is not running";
-            out.failures.push(Failure::server(crate::store::ErrorReason::InternalError, text));
-            return;
+    pub(super) fn ended(&mut self, ended: Result<Ended, String>, out: &mut Output) {
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(why) => {
+                out.failures.push(Failure::Plain(format!("Internal error occurred: {why}")));
+                return;
+            }
         };
         out.stdout.push_str(&ended.stdout);
         out.stderr.push_str(&ended.stderr);

@@ -24,6 +24,7 @@ mod files;
 mod generators;
 mod get;
 mod go;
+mod go_yaml;
 mod history;
 mod info;
 mod label;
@@ -41,6 +42,8 @@ mod scale;
 mod set;
 mod table;
 mod taint;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::collections::VecDeque;
@@ -342,6 +345,10 @@ impl Invocation {
         match planned {
             Ok(tasks) => self.tasks = tasks.into(),
             Err(Failure::Exit(args::HELP, text)) => self.out.stdout = text,
+            Err(Failure::Exit(args::GROUP_HELP, text)) => {
+                self.out.stdout = text;
+                self.out.failures.push(Failure::Silent);
+            }
             Err(failure) => self.out.failures.push(failure),
         }
     }
@@ -378,8 +385,8 @@ impl Invocation {
         }
     }
 
-    /// How the command in a container ended; `None` where it could not be run.
-    pub fn ended(&mut self, ended: Option<Ended>) {
+    /// How the command in a container ended, or why it could not be run.
+    pub fn ended(&mut self, ended: Result<Ended, String>) {
         if let Some(Task::Exec(exec)) = self.tasks.front_mut() {
             exec.ended(ended, &mut self.out);
         }
@@ -454,7 +461,7 @@ fn verb_of(words: &[String]) -> Result<(&'static Verb, Vec<String>), Failure> {
             Ok((verb, rest.map(|(_, w)| w.clone()).collect()))
         }
         Named::Group(path, n) => match names.get(n..) {
-            None | Some([]) => Err(Failure::Exit(args::HELP, page::group_help(&path))),
+            None | Some([]) => Err(Failure::Exit(args::GROUP_HELP, page::group_help(&path))),
             Some(more) => {
                 let text = format!("unknown command {:?}", more.join(" "));
                 Err(Failure::usage(&path, &text))

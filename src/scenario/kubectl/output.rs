@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Failure;
 use super::args::Args;
+use super::go_yaml;
 use crate::api::jsonpath::{JsonPath, sorted};
-use crate::api::yaml;
 
 /// Whether anything is really done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,5 +150,5 @@ pub(super) fn json(object: &Value) -> String {
 
 /// An object as YAML, keys in order.
 pub(super) fn to_yaml(object: &Value) -> String {
-    yaml::write::to_string(&sorted(object)).unwrap_or_default()
+    go_yaml::write(object)
 }

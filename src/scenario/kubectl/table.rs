@@ -227,6 +227,12 @@ pub(super) enum Named {
 
 /// The verb that the words begin with.
 pub(super) fn find(words: &[&str]) -> Named {
+    let mut words = words.to_vec();
+    if let ["create", of, ..] = words.as_mut_slice()
+        && *of == "svc"
+    {
+        *of = "service";
+    }
     let mut best = Named::Unknown;
     for verb in all() {
         let path: Vec<&str> = verb.path.split(' ').collect();
