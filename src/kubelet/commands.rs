@@ -40,8 +40,8 @@ pub struct CommandEnd {
 const KILLED: i32 = 137;
 
 impl Kubelets {
-    /// Starts a command in a container of the node of that agent. `None` where the container does not run;
-    /// the end at once where the container has no such program.
+    /// Starts a command in a container of the node of that agent. `None` where the container does not run; the
+    /// runtime's words where it has no such program.
     pub fn exec(
         &mut self,
         node: ComponentId,
@@ -49,7 +49,7 @@ impl Kubelets {
         container: &str,
         words: &[Str],
         cx: &mut Cx<'_>,
-    ) -> Option<Result<Execution, CommandEnd>> {
+    ) -> Option<Result<Execution, String>> {
         let mut started = None;
         self.with(node, cx, |agent, shared, cx| {
             started = agent.exec(pod, container, words, shared, cx);
@@ -82,7 +82,7 @@ impl Agent {
         words: &[Str],
         shared: &mut Shared,
         cx: &mut Cx<'_>,
-    ) -> Option<Result<(Nth, u64, ExecId), CommandEnd>> {
+    ) -> Option<Result<(Nth, u64, ExecId), String>> {
         if !self.is_up() {
             return None;
         }
@@ -92,13 +92,9 @@ impl Agent {
         let run = worker.actual.current(n).filter(|r| r.exited().is_none())?.id;
         let started = worker.exec(n, words, &mut desk)?;
         self.run(pod, shared, cx);
-        Some(started.map(|exec| (n, run, exec)).map_err(|done| {
-            let (_, why) = done.output.rsplit_once("container init: ").unwrap_or(("", &done.output));
-            CommandEnd {
-                code: done.code,
-                stdout: String::new(),
-                stderr: format!("error executing command in container: failed to exec in container: OCI runtime exec failed: exec failed: unable to start container process: {why}: unknown"),
-            }
+        Some(started.map(|exec| (n, run, exec)).map_err(|why| {
+            let bare = why.strip_prefix("rpc error: code = Unknown desc = ").unwrap_or(&why);
+            format!("error executing command in container: {bare}")
         }))
     }
 }

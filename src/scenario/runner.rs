@@ -370,14 +370,19 @@ impl Runner {
             Some(Object::Pod(pod)) if pod.meta.uid == command.uid => pod.node.clone(),
             _ => None,
         };
-        let absent = || format!("unable to upgrade connection: container not found ({:?})", command.container.as_str());
+        let absent = || {
+            format!(
+                "unable to upgrade connection: container not found ({:?})",
+                command.container.as_str()
+            )
+        };
         let Some(node) = node else { return Ok(Err(absent())) };
         let (pod, container) = (command.uid, command.container.as_str());
         let started =
             self.sim.exec(&node, pod, container, &command.words, &mut |fact| ear.hear(fact));
         let execution = match started {
             None => return Ok(Err(absent())),
-            Some(Err(refused)) => return Ok(Err(refused.stderr)),
+            Some(Err(why)) => return Ok(Err(why)),
             Some(Ok(execution)) => execution,
         };
         let mut pause = Duration::from_millis(1);

@@ -194,8 +194,8 @@ impl Sim {
         self.machine(node, f, |kubelets, id, cx| kubelets.start_node(id, cx));
     }
 
-    /// Starts a command in a container of a pod on `node`. `None` where the container does not run; the end at once where
-    /// it has no such program.
+    /// Starts a command in a container of a pod on `node`. `None` where the container does not run; the
+    /// runtime's words where it has no such program.
     pub fn exec(
         &mut self,
         node: &str,
@@ -203,7 +203,7 @@ impl Sim {
         container: &str,
         words: &[Str],
         f: &mut dyn FnMut(&Fact),
-    ) -> Option<Result<Execution, CommandEnd>> {
+    ) -> Option<Result<Execution, String>> {
         let mut started = None;
         self.machine(node, f, |kubelets, id, cx| {
             started = kubelets.exec(id, pod, container, words, cx);

@@ -1,7 +1,6 @@
 //! `kubectl get`, `kubectl events`, `kubectl describe`.
 //!
-//! After `pkg/cmd/get` and `pkg/cmd/events`. Names, JSON, YAML and JSONPath are kubectl's; the table shows
-//! name and age, where the server has columns for each kind.
+//! After `pkg/cmd/get` and `pkg/cmd/events`. The cells of tables are the server's ([`printers`]).
 
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::resource::{self, Info, Ways};
 use super::table::{FILES, Flag, PRINT, SELECTOR, Treatment, Verb, list, number, switch, text};
 use super::{Cx, Failure, Task, Tasks};
 use crate::base::time::SimTime;
+use crate::report::printers;
 use crate::trace::EventRecord;
 
 const GET: &[Flag] = &[
@@ -116,7 +116,7 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     Ok(tasks)
 }
 
-/// The table, one part for each type.
+/// The table, one part for each type: the cells are the server's.
 fn rows(infos: &[Info], args: &Args, now: SimTime) -> String {
     let mut types: Vec<&resource::Resource> = Vec::new();
     for info in infos {
@@ -124,43 +124,64 @@ fn rows(infos: &[Info], args: &Args, now: SimTime) -> String {
             types.push(&info.resource);
         }
     }
-    let mut parts = Vec::new();
-    for of in &types {
-        let mut table: Vec<Vec<String>> = Vec::new();
-        let spaces = args.on("all-namespaces") && of.namespaced;
-        let titled = types.len() > 1 || args.on("show-kind");
+    let titled = types.len() > 1 || args.on("show-kind");
+    let parts: Vec<String> =
+        types.iter().map(|of| aligned(&part(infos, of, titled, args, now))).collect();
+    parts.join("\n")
+}
+
+fn part(
+    infos: &[Info],
+    of: &resource::Resource,
+    titled: bool,
+    args: &Args,
+    now: SimTime,
+) -> Vec<Vec<String>> {
+    let wide = args.text("output") == "wide";
+    let spaces = args.on("all-namespaces") && of.namespaced;
+    let columns = printers::columns(&of.kind);
+    let shown = |i: usize| columns.get(i).is_some_and(|c| wide || !c.wide);
+    let mut table: Vec<Vec<String>> = Vec::new();
+    if !args.on("no-headers") {
         let mut head: Vec<String> = Vec::new();
         head.extend(spaces.then(|| "NAMESPACE".to_owned()));
-        head.extend(["NAME", "AGE"].map(str::to_owned));
-        head.extend(
-            args.list("label-columns")
-                .iter()
-                .map(|l| l.rsplit('/').next().unwrap_or(l).to_uppercase()),
-        );
+        head.extend(columns.iter().filter(|c| wide || !c.wide).map(|c| c.name.to_uppercase()));
+        let bare = |label: &String| label.rsplit('/').next().unwrap_or(label).to_uppercase();
+        head.extend(args.list("label-columns").iter().map(bare));
         head.extend(args.on("show-labels").then(|| "LABELS".to_owned()));
-        if !args.on("no-headers") {
-            table.push(head);
-        }
-        for info in infos.iter().filter(|i| i.resource == **of) {
-            let Some(object) = &info.object else { continue };
-            let meta = object.meta();
-            let mut row: Vec<String> = Vec::new();
-            row.extend(spaces.then(|| info.namespace.clone()));
-            row.push(if titled { info.title() } else { info.name.clone() });
-            row.push(age(now.since(meta.created)));
-            let label =
-                |key: &String| meta.labels.get(key).map_or(String::new(), ToString::to_string);
-            row.extend(args.list("label-columns").iter().map(label));
-            if args.on("show-labels") {
-                let all: Vec<String> =
-                    meta.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                row.push(if all.is_empty() { "<none>".to_owned() } else { all.join(",") });
-            }
-            table.push(row);
-        }
-        parts.push(aligned(&table));
+        table.push(head);
     }
-    parts.join("\n")
+    for info in infos.iter().filter(|i| i.resource == *of) {
+        let Some(object) = &info.object else { continue };
+        let labels = &object.meta().labels;
+        let mut row: Vec<String> = Vec::new();
+        row.extend(spaces.then(|| info.namespace.clone()));
+        let cells = printers::row(&of.kind, &info.wire(), now.to_utc());
+        let texts = cells.iter().enumerate().filter(|(i, _)| shown(*i)).map(|(_, c)| cell(c));
+        row.extend(texts);
+        if let Some(name) = row.get_mut(usize::from(spaces)).filter(|_| titled) {
+            *name = info.title();
+        }
+        let label = |key: &String| labels.get(key).map_or(String::new(), ToString::to_string);
+        row.extend(args.list("label-columns").iter().map(label));
+        if args.on("show-labels") {
+            let all: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            row.push(if all.is_empty() { "<none>".to_owned() } else { all.join(",") });
+        }
+        table.push(row);
+    }
+    table
+}
+
+/// A cell as it is printed: the first line of a text.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => match text.split_once('\n') {
+            Some((first, _)) => format!("{first}..."),
+            None => text.clone(),
+        },
+        other => other.to_string(),
+    }
 }
 
 /// Columns three spaces apart, as kubectl's writer aligns them.
@@ -183,25 +204,9 @@ pub(super) fn aligned(table: &[Vec<String>]) -> String {
     text
 }
 
-/// An age as kubectl shows it (`k8s.io/apimachinery/pkg/util/duration`, `HumanDuration`).
-pub(super) fn age(length: Duration) -> String {
-    let s = length.as_secs();
-    let (m, h, d) = (s / 60, s / 3600, s / 86_400);
-    let pair = |a: u64, unit: &str, b: u64, small: &str| match b {
-        0 => format!("{a}{unit}"),
-        b => format!("{a}{unit}{b}{small}"),
-    };
-    match s {
-        0..120 => format!("{s}s"),
-        120..600 => pair(m, "m", s % 60, "s"),
-        600..10_800 => format!("{m}m"),
-        10_800..28_800 => pair(h, "h", m % 60, "m"),
-        28_800..172_800 => format!("{h}h"),
-        172_800..691_200 => pair(d, "d", h % 24, "h"),
-        691_200..63_072_000 => format!("{d}d"),
-        63_072_000..252_288_000 => pair(d / 365, "y", d % 365, "d"),
-        _ => format!("{}y", d / 365),
-    }
+/// An age as kubectl shows it.
+fn age(length: Duration) -> String {
+    printers::duration::human(i64::try_from(length.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// The events that concern an object (`TYPE/NAME`), or all of the namespace.
@@ -289,27 +294,4 @@ fn document(record: &EventRecord, seen: Seen) -> Value {
         "firstTimestamp": seen.first.trunc_secs().to_rfc3339(),
         "lastTimestamp": seen.last.trunc_secs().to_rfc3339(),
         "source": {"component": record.component.as_str()}})
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_shown_as_kubectl_shows_them() {
-        for (seconds, text) in [
-            (0, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (125, "2m5s"),
-            (600, "10m"),
-            (10_800, "3h"),
-            (10_860, "3h1m"),
-            (172_800, "2d"),
-            (180_000, "2d2h"),
-            (700_000, "8d"),
-        ] {
-            assert_eq!(age(Duration::from_secs(seconds)), text);
-        }
-    }
 }

@@ -130,7 +130,8 @@ fn read_as(value: &str) -> Read {
 
 /// Whether a text begins as a date does.
 fn is_time(value: &str) -> bool {
-    let parts: Vec<&str> = value.split(['T', 't', ' ']).next().unwrap_or_default().split('-').collect();
+    let parts: Vec<&str> =
+        value.split(['T', 't', ' ']).next().unwrap_or_default().split('-').collect();
     let digits = |t: &str| !t.is_empty() && t.chars().all(|c| c.is_ascii_digit());
     matches!(parts.as_slice(), [y, m, d] if y.len() == 4 && digits(y) && digits(m) && digits(d))
 }

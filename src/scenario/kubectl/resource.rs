@@ -400,8 +400,7 @@ fn select(args: &Args) -> Result<Option<Selection>, Failure> {
         );
         Failure::server(ErrorReason::BadRequest, text)
     };
-    let parsed =
-        LabelSelector::parse(labels).map_err(|e| bad(e.to_string()));
+    let parsed = LabelSelector::parse(labels).map_err(|e| bad(e.to_string()));
     Ok(Some(Selection {
         labels: parsed?,
         fields: FieldSelector::parse(fields).map_err(|e| bad(e.to_string()))?,
