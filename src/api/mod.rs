@@ -18,6 +18,7 @@ pub mod fields;
 pub mod go_time;
 pub mod image;
 pub mod json;
+pub mod jsonpath;
 pub mod kinds;
 pub mod legacy;
 pub mod limits;

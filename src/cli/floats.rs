@@ -10,6 +10,7 @@ use super::{exit_code, scheduler_config, ui};
 use crate::api::diagnostic::{Diagnostic, render as diagnostics};
 use crate::api::load::{self, Loaded};
 use crate::base::time::SimTime;
+use crate::scenario::kubectl::Files;
 use crate::scenario::recorded;
 use crate::scenario::runner::{End, Plan, StepAction, TimedStep};
 use crate::scenario::snapshot::{self, Snapshot};
@@ -205,6 +206,8 @@ fn first_step(args: &Floats, loaded: Loaded) -> TimedStep {
         written: "0s".to_owned(),
         action: StepAction::Apply { source: paths.join(" -f "), documents },
         expect_error: false,
+        files: Files::default(),
+        namespace_given: false,
     }
 }
 
@@ -220,5 +223,7 @@ fn kubectl_step(text: &str) -> Result<TimedStep, String> {
         written: at.to_owned(),
         action: StepAction::Kubectl(command.to_owned()),
         expect_error: false,
+        files: Files::default(),
+        namespace_given: false,
     })
 }

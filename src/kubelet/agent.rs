@@ -30,7 +30,7 @@ pub(super) struct Agent {
     pub(super) node: NodeState,
     /// How far the node's log has been read.
     position: u64,
-    pods: BTreeMap<Uid, Watched>,
+    pub(super) pods: BTreeMap<Uid, Watched>,
     due: BTreeSet<(SimTime, Uid)>,
     /// Whose request a token stands for.
     tokens: BTreeMap<Token, Uid>,
@@ -58,8 +58,8 @@ struct Strain {
 
 /// A pod's worker and when it is due.
 #[derive(Debug)]
-struct Watched {
-    worker: Worker,
+pub(super) struct Watched {
+    pub(super) worker: Worker,
     due: Option<SimTime>,
     /// The pod is gone from the server.
     gone: bool,
@@ -69,6 +69,11 @@ impl Agent {
     /// The worker of a pod.
     pub(super) fn worker(&self, pod: Uid) -> Option<&Worker> {
         self.pods.get(&pod).map(|w| &w.worker)
+    }
+
+    /// The worker of a pod, to be asked for what it hands out once.
+    pub(super) fn worker_mut(&mut self, pod: Uid) -> Option<&mut Worker> {
+        self.pods.get_mut(&pod).map(|w| &mut w.worker)
     }
 
     /// The agent of a node that begins to work now.
@@ -281,7 +286,7 @@ impl Agent {
     }
 
     /// Lets a worker do what is due, tells the server what it made, and notes when it is due again.
-    fn run(&mut self, uid: Uid, shared: &mut Shared, cx: &mut Cx<'_>) {
+    pub(super) fn run(&mut self, uid: Uid, shared: &mut Shared, cx: &mut Cx<'_>) {
         let Some(watched) = self.pods.get_mut(&uid) else { return };
         let worker = &mut watched.worker;
         let mut desk = Desk { cx, node: &mut self.node, shared };

@@ -102,6 +102,17 @@ impl Body {
         self.inside.blocked_on()
     }
 
+    /// How a further command ended, once it has: its code, standard output and standard error.
+    pub(super) fn command_end(&mut self, exec: ExecId) -> Option<(i32, String, String)> {
+        let result = self.inside.exec_result(exec)?;
+        let of = |stream: OutputStream| {
+            let written = result.output.iter().filter(|o| o.stream == stream);
+            let bytes: Vec<u8> = written.flat_map(|o| o.bytes.iter().copied()).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        Some((i32::from(result.ended.code()), of(OutputStream::Stdout), of(OutputStream::Stderr)))
+    }
+
     /// Starts the program of a container.
     ///
     /// # Errors

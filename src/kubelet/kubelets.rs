@@ -103,7 +103,13 @@ impl Kubelets {
         }
     }
 
-    fn with(
+    /// The agent of that id.
+    pub(super) fn agent_mut(&mut self, id: ComponentId) -> Option<&mut Agent> {
+        let ComponentId::Kubelet(slot) = id else { return None };
+        self.agents.get_mut(slot.index())?.as_deref_mut()
+    }
+
+    pub(super) fn with(
         &mut self,
         id: ComponentId,
         cx: &mut Cx<'_>,

@@ -31,6 +31,7 @@ mod adopt;
 mod agent;
 mod asking;
 mod body;
+mod commands;
 mod conditions;
 mod contents;
 mod desk;
@@ -63,5 +64,6 @@ mod volumes;
 mod waiting;
 mod worker;
 
+pub use commands::{CommandEnd, Execution};
 pub use images::{Image, ImageModel, Missing, Preloaded};
 pub use kubelets::Kubelets;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{NodeSpec, Storage};
 use super::conform::Logs;
+use super::kubectl::Files;
 use super::recorded::{Action, Header, RecordedNode, Scenario, ScenarioDir, ScenarioError};
 use super::runner::{End, NAMESPACE, Plan, Runner, StepAction, TimedStep};
 use crate::api::load;
@@ -66,7 +67,12 @@ pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
         snapshot: super::snapshot::Snapshot::default(),
         nodes: nodes(&header, start),
         storage: Storage::None,
-        steps: scenario.steps.iter().map(|s| step(&dir.dir, s)).collect(),
+        // The recorder's kubectl was told the namespace on every line.
+        steps: scenario
+            .steps
+            .iter()
+            .map(|s| TimedStep { namespace_given: true, ..step(&dir.dir, s) })
+            .collect(),
         end: End::After(scenario.duration),
     };
     let mut runner = Runner::new(plan, &mut |_| {})?;
@@ -125,7 +131,9 @@ pub fn step(folder: &Path, step: &super::recorded::Step) -> TimedStep {
         0 => format!("{seconds}s"),
         ms => format!("{seconds}.{ms:03}s"),
     };
-    TimedStep { at: step.at, written, action, expect_error: step.expect_error }
+    let files = Files { root: folder.to_owned(), confined: true };
+    let expect_error = step.expect_error;
+    TimedStep { at: step.at, written, action, expect_error, files, namespace_given: false }
 }
 
 fn apply(folder: &Path, file: &str) -> StepAction {

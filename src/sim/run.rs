@@ -5,6 +5,7 @@ use super::faults::{self, FaultRule, Faults, Verdict};
 use super::nudges::{Agenda, watchers};
 use super::options::Options;
 use crate::apiserver::ApiServer;
+use crate::base::Str;
 use crate::base::digest::Digest;
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
@@ -12,8 +13,8 @@ use crate::controllers::Controllers;
 use crate::engine::{
     Answer, Call, Component, ComponentId, Cx, Event, Latency, Out, Queue, Token, WakeReason,
 };
-use crate::kubelet::Kubelets;
-use crate::model::{Kind, Object};
+use crate::kubelet::{CommandEnd, Execution, Kubelets};
+use crate::model::{Kind, Object, Uid};
 use crate::scheduler::Scheduler;
 use crate::store::{Reply, Request, Store};
 use crate::trace::{Fact, FactId, FactKind};
@@ -218,6 +219,28 @@ impl Sim {
     /// Takes all such rules away.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
+    }
+
+    /// Starts a command in a container of a pod on `node`. `None` where the container does not run; the
+    /// runtime's words where it has no such program.
+    pub fn exec(
+        &mut self,
+        node: &str,
+        pod: Uid,
+        container: &str,
+        words: &[Str],
+        f: &mut dyn FnMut(&Fact),
+    ) -> Option<Result<Execution, String>> {
+        let mut started = None;
+        self.machine(node, f, |kubelets, id, cx| {
+            started = kubelets.exec(id, pod, container, words, cx);
+        });
+        started
+    }
+
+    /// How a command in a container ended, once it has.
+    pub fn exec_end(&mut self, command: &Execution) -> Option<CommandEnd> {
+        self.kubelets.exec_end(command)
     }
 
     /// The replies to the world's requests since the last call.

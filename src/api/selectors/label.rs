@@ -106,6 +106,11 @@ impl LabelSelector {
         Ok(Self { requirements: Some(requirements) })
     }
 
+    /// Matches everything (`labels.Everything`).
+    pub const fn everything() -> Self {
+        Self { requirements: Some(Vec::new()) }
+    }
+
     /// Compiles a `metav1.LabelSelector` in JSON (`LabelSelectorAsSelector`): none matches nothing,
     /// an empty one everything.
     ///

@@ -75,6 +75,11 @@ pub static CORPORA: &[Corpus] = &[
         controllers::job_pod_failure_policy::check,
     ),
     corpus(
+        "kubectl-error",
+        "what kubectl says about a refusal, and its exit code",
+        crate::scenario::kubectl::errors::check_case,
+    ),
+    corpus(
         "label-selector",
         "label selectors: reading, matching, printing",
         api::selectors::check_label,

@@ -1,88 +1,144 @@
-//! `kubectl create`, `kubectl expose`.
+//! `kubectl create -f`, and what all its generators share.
+//!
+//! After `pkg/cmd/create/create.go`.
 
-use std::collections::VecDeque;
+use serde_json::Value;
 
-use serde_json::{Value, json};
-
+use super::apply::with_note;
 use super::args::Args;
-use super::resource::{objects, target};
-use super::{Look, Task};
-use crate::api::convert;
+use super::output::{DryRun, Printer};
+use super::resource::{self, Info, Resource};
+use super::table::{
+    DRY_RUN, FILES, MANAGER, PRINT, RECORD, SAVE, SELECTOR, Treatment, VALIDATE, Verb, switch, text,
+};
+use super::{Cx, Done, Failure, OnError, Send, Task, Tasks, files, kept};
+use crate::api::selectors::LabelSelector;
 use crate::store::{Request, WireVerb};
 
-/// `kubectl create deployment NAME --image=IMAGE [--replicas=N] [-- COMMAND …]`, `namespace NAME`.
-pub(super) fn create(args: &Args) -> Result<VecDeque<Task>, String> {
-    let [kind, name, ..] = args.words.as_slice() else {
-        return Err("error: must specify a kind and a name".to_owned());
-    };
-    let document = match kind.as_str() {
-        "deployment" | "deploy" => {
-            let Some(image) = args.flag("image") else {
-                return Err("error: required flag(s) \"image\" not set".to_owned());
-            };
-            let last = image.rsplit('/').next().unwrap_or(image);
-            let container = last.split([':', '@']).next().unwrap_or(last).replace('.', "-");
-            let labels = json!({"app": name});
-            json!({"apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": {"name": name, "namespace": args.namespace, "labels": labels},
-                "spec": {"replicas": args.number("replicas")?.unwrap_or(1),
-                    "selector": {"matchLabels": labels}, "strategy": {},
-                    "template": {"metadata": {"labels": labels},
-                        "spec": {"containers": [{"name": container, "image": image, "resources": {}}]}}}})
-        }
-        "namespace" | "ns" => {
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        }
-        other => {
-            return Err(format!(
-                "error: \"kubectl create {other}\" is not modelled; write the manifest and apply it"
-            ));
-        }
-    };
-    Ok([Task::Create { document: Box::new(document), done: "created" }].into())
-}
+pub(super) const VERBS: &[Verb] = &[Verb {
+    path: "create",
+    aliases: &[],
+    usage: "create -f FILENAME [options]",
+    about: "Create a resource from a file, or from what a sub-command is told.",
+    flags: &[
+        FILES,
+        PRINT,
+        DRY_RUN,
+        SELECTOR,
+        MANAGER,
+        VALIDATE,
+        SAVE,
+        RECORD,
+        &[
+            switch("edit").refused("a step has no editor: change the file"),
+            switch("windows-line-endings").ignored("there is no editor"),
+            text("raw").refused("name a file"),
+        ],
+    ],
+    treatment: Treatment::Modelled,
+    plan,
+}];
 
-/// `kubectl expose KIND NAME --port=N [--target-port=N] [--name=NAME] [--type=TYPE]`.
-pub(super) fn expose(args: &Args, look: &Look<'_>) -> Result<VecDeque<Task>, String> {
-    let mut tasks = VecDeque::new();
-    for object in objects(args, look)? {
-        let whole = convert::to_wire(&object).to_value();
-        let spec = &whole["spec"];
-        let selector =
-            [&spec["selector"]["matchLabels"], &spec["selector"], &whole["metadata"]["labels"]]
-                .into_iter()
-                .find(|s| s.is_object())
-                .cloned()
-                .unwrap_or_default();
-        let Some(port) = args.number("port")? else {
-            return Err("error: couldn't find port via --port flag or introspection".to_owned());
-        };
-        let target_port = match args.flag("target-port") {
-            Some(text) => text.parse::<i32>().map_or_else(|_| json!(text), |n| json!(n)),
-            None => json!(port),
-        };
-        let name = args.flag("name").map_or_else(|| object.meta().name.to_string(), str::to_owned);
-        let mut ports = json!({"port": port, "targetPort": target_port,
-            "protocol": args.flag("protocol").unwrap_or("TCP")});
-        if let Some(port_name) = args.flag("port-name") {
-            ports["name"] = port_name.into();
+fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
+    if args.list("filename").is_empty() {
+        // kubectl prints its help after this.
+        return Err(Failure::Exit(1, "Error: must specify one of -f and -k\n\n".to_owned()));
+    }
+    if !args.words.is_empty() {
+        let text = format!("Unexpected args: [{}]", args.words.join(" "));
+        return Err(Failure::usage("create", &text));
+    }
+    let printer = Printer::of(args, "created")?;
+    let selector =
+        LabelSelector::parse(args.text("selector")).map_err(|e| Failure::Plain(e.to_string()))?;
+    let mut tasks = Tasks::new();
+    for (document, source) in files::documents(args, cx)? {
+        if !selector.matches_json(document["metadata"]["labels"].as_object()) {
+            continue;
         }
-        let mut document = json!({"apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": name, "namespace": args.namespace, "labels": whole["metadata"]["labels"]},
-            "spec": {"ports": [ports], "selector": selector}});
-        for (flag, field) in [("type", "type"), ("cluster-ip", "clusterIP")] {
-            if let Some(value) = args.flag(flag) {
-                document["spec"][field] = value.into();
+        tasks.push(match resource::of_file(document, &source, cx) {
+            Err(failure) => Task::Fail(failure),
+            Ok(info) => {
+                let document = info.document.clone().unwrap_or_default();
+                store(&info, document, args, &printer, OnError::Source("creating", source))?
             }
-        }
-        tasks.push_back(Task::Create { document: Box::new(document), done: "exposed" });
+        });
+    }
+    if tasks.is_empty() {
+        return Err("no objects passed to create".into());
     }
     Ok(tasks)
 }
 
-/// The request that stores a document.
-pub(super) fn request(document: &Value) -> Box<Request> {
-    let body = Box::new(document.clone());
-    let target = target(document);
-    Box::new(Request::Wire { verb: WireVerb::Create, target, body, subresource: None })
+/// The task that stores a new object.
+pub(super) fn store(
+    info: &Info,
+    document: Value,
+    args: &Args,
+    printer: &Printer,
+    on_error: OnError,
+) -> Result<Task, Failure> {
+    let document = if args.on("save-config") { with_note(&document) } else { document };
+    let dry_run = DryRun::of(args)?;
+    if dry_run == DryRun::Client {
+        return Ok(Task::print(printer, &document));
+    }
+    let request = Request::Wire {
+        verb: WireVerb::Create,
+        target: info.reference(),
+        body: Box::new(document),
+        subresource: None,
+    };
+    Ok(Send::task(kept(request, dry_run), Done::Print(printer.clone()), on_error))
+}
+
+/// The task that stores the object of a generator; `what` names it in a refusal.
+pub(super) fn generated(
+    mut document: Value,
+    what: &str,
+    args: &Args,
+    cx: &Cx<'_>,
+) -> Result<Task, Failure> {
+    let Some(resource) = Resource::of_document(&document, cx.look.store) else {
+        return Err(format!("no matches for kind {}", document["kind"]).into());
+    };
+    let namespace = if resource.namespaced { cx.namespace.clone() } else { String::new() };
+    let name = document["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    // What is only tried is printed with a namespace where one was given.
+    let printed = DryRun::of(args)? == DryRun::Client && !cx.namespace_given;
+    if resource.namespaced && !printed {
+        document["metadata"]["namespace"] = namespace.clone().into();
+    }
+    let info =
+        Info { resource, namespace, name, object: None, document: None, source: String::new() };
+    let printer = Printer::of(args, "created")?;
+    let on_error = match what {
+        "" => OnError::Say,
+        what => OnError::Prefix(format!("failed to create {what} ")),
+    };
+    store(&info, document, args, &printer, on_error)
+}
+
+/// The name that a generator takes (`NameFromCommandArgs`).
+pub(super) fn name(args: &Args) -> Result<String, Failure> {
+    let count = args.dash.unwrap_or(args.words.len());
+    match args.words.first() {
+        Some(name) if count == 1 => Ok(name.clone()),
+        _ => Err(Failure::usage(args.verb, &format!("exactly one NAME is required, got {count}"))),
+    }
+}
+
+/// The command after a generator's name.
+pub(super) fn command(args: &Args) -> Vec<String> {
+    args.words.get(1..).unwrap_or_default().to_vec()
+}
+
+/// Refuses where a flag is missing that must be given (cobra's `MarkFlagRequired`).
+pub(super) fn require(args: &Args, flags: &[&str]) -> Result<(), Failure> {
+    let missing: Vec<String> =
+        flags.iter().filter(|f| !args.given(f)).map(|f| format!("{f:?}")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("required flag(s) {} not set", missing.join(", ")).into())
 }

@@ -3,15 +3,48 @@
 //! An [`Invocation`] is one command line, carried out as kubectl would: it looks at the store, sends
 //! requests one after the other, reads the replies, and prints what kubectl prints. It is a state
 //! machine driven by the runner ([`Invocation::next`], [`Invocation::reply`]): nothing in it waits.
+//!
+//! A verb is an entry of a table ([`table`]): its flags, its help, and a function that makes [`Task`]s of
+//! a parsed line. One file per verb, or per family of verbs. What objects a line means is found in one
+//! place ([`resource`]), what is said about a refusal in another ([`errors`]).
+//!
+//! Follows `k8s.io/kubectl/pkg/cmd` and `k8s.io/cli-runtime` of v1.36. `docs/kubectl.md` lists verbs and
+//! flags, and what is simplified or refused.
 
 mod apply;
 mod args;
+mod autoscale;
 mod create;
 mod delete;
-mod edit;
-mod meta;
+mod drain;
+pub(super) mod errors;
+mod exec;
+mod expose;
+mod files;
+mod generators;
+mod get;
+mod go;
+mod go_yaml;
+mod history;
+mod info;
+mod label;
+mod logs;
+mod output;
+mod page;
+mod patch;
+mod refused;
+mod replace;
 mod resource;
 mod rollout;
+mod rollout_status;
+mod run;
+mod scale;
+mod set;
+mod table;
+mod taint;
+#[cfg(test)]
+mod tests;
+mod wait;
 
 use std::collections::VecDeque;
 
@@ -19,9 +52,43 @@ use serde_json::Value;
 
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::store::{ApiError, Reply, Request, Store};
+use crate::model::{Ref, Uid};
+use crate::store::{ErrorReason, Reply, Request, Store};
 
 pub use args::split;
+pub use files::Files;
+pub use history::History;
+pub use page::page;
+
+use errors::Failure;
+use output::Printer;
+use table::{Named, Verb};
+
+/// The verbs, family by family.
+static VERBS: &[&[Verb]] = &[
+    apply::VERBS,
+    autoscale::VERBS,
+    create::VERBS,
+    generators::VERBS,
+    delete::VERBS,
+    drain::VERBS,
+    exec::VERBS,
+    expose::VERBS,
+    get::VERBS,
+    info::VERBS,
+    label::VERBS,
+    logs::VERBS,
+    patch::VERBS,
+    refused::VERBS,
+    replace::VERBS,
+    rollout::VERBS,
+    rollout_status::VERBS,
+    run::VERBS,
+    scale::VERBS,
+    set::VERBS,
+    taint::VERBS,
+    wait::VERBS,
+];
 
 /// What kubectl can look at.
 #[derive(Clone, Copy, Debug)]
@@ -30,18 +97,45 @@ pub struct Look<'a> {
     pub store: &'a Store,
     /// Now.
     pub now: SimTime,
+    /// Logs and events so far.
+    pub history: &'a History,
+}
+
+/// Where a command line is typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Session<'a> {
+    /// The namespace of everything that names none.
+    pub namespace: &'a str,
+    /// Whether it counts as given with `--namespace` on every line.
+    pub namespace_given: bool,
+    /// The files that lines may name.
+    pub files: &'a Files,
+}
+
+/// What a verb makes its tasks from.
+struct Cx<'a> {
+    look: Look<'a>,
+    namespace: String,
+    namespace_given: bool,
+    files: &'a Files,
+}
+
+/// What is to be done, in order.
+type Tasks = Vec<Task>;
+
+/// What has been printed so far, and what went wrong.
+#[derive(Debug, Default)]
+struct Output {
+    stdout: String,
+    stderr: String,
+    failures: Vec<Failure>,
 }
 
 /// One run of kubectl.
 #[derive(Debug, Default)]
 pub struct Invocation {
     tasks: VecDeque<Task>,
-    current: Option<Task>,
-    /// What it has printed.
-    pub stdout: String,
-    /// What it has complained about.
-    pub stderr: String,
-    exit_code: i32,
+    out: Output,
 }
 
 /// What kubectl does next.
@@ -51,91 +145,237 @@ pub enum Next {
     Send(Box<Request>),
     /// It looks again at that time.
     At(SimTime),
+    /// It runs a command in a container and waits for its end.
+    Run(Command),
     /// It has ended with that exit code.
     Exit(i32),
+}
+
+/// A command to be run in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The pod.
+    pub pod: Ref,
+    /// Its uid.
+    pub uid: Uid,
+    /// The container.
+    pub container: Str,
+    /// The command.
+    pub words: Vec<Str>,
+}
+
+/// How a command in a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: i32,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
 }
 
 /// One thing to be done.
 #[derive(Debug)]
 enum Task {
-    /// Apply a document; `source` is the file it came from.
-    Apply { document: Box<Value>, source: String, new: bool },
-    /// Store a document and print `<object> <done>`.
-    Create { document: Box<Value>, done: &'static str },
-    /// Send a request for an object and print `<object> <done>`.
-    Change { request: Box<Request>, object: String, done: &'static str },
-    /// Wait until objects are gone, or until that time.
-    WaitGone { objects: Vec<(crate::model::Ref, crate::model::Uid)>, until: SimTime },
+    /// Print on standard output.
+    Say(String),
+    /// Print on standard error.
+    Warn(String),
+    /// Note a failure, and go on.
+    Fail(Failure),
+    /// Do no more if something has failed.
+    StopIfFailed,
+    /// Send a request and print what came of it.
+    Send(Box<Send>),
+    /// Apply a document.
+    Apply(Box<apply::Apply>),
+    /// Wait until objects are gone.
+    Gone(Box<delete::Gone>),
+    /// Empty nodes.
+    Drain(Box<drain::Drain>),
+    /// Wait for a rollout.
+    Rollout(Box<rollout_status::Watch>),
+    /// Wait for a condition.
+    Wait(Box<wait::Wait>),
+    /// Run a command in a container.
+    Exec(Box<exec::Exec>),
+}
+
+/// What a task does next.
+enum Poll {
+    Done,
+    Send(Box<Request>),
+    At(SimTime),
+    Run(Command),
+}
+
+/// A request and what is printed when it is answered.
+#[derive(Debug)]
+struct Send {
+    request: Option<Box<Request>>,
+    done: Done,
+    on_error: OnError,
+}
+
+/// What is printed when a request was carried out.
+#[derive(Debug)]
+enum Done {
+    /// This line.
+    Say(String),
+    /// The object that is answered.
+    Print(Printer),
+    /// The object that is answered: one way if it differs from that version, another if not.
+    Changed { printer: Printer, same: Printer, version: u64 },
+}
+
+/// What is said when a request is refused.
+#[derive(Debug)]
+enum OnError {
+    /// The server's refusal.
+    Say,
+    /// The refusal, with what was done and the file.
+    Source(&'static str, String),
+    /// A text before the refusal's.
+    Prefix(String),
+    /// Nothing, when the object does not exist.
+    IgnoreNotFound(String),
+}
+
+impl Send {
+    /// The task that sends `request`.
+    fn task(request: Request, done: Done, on_error: OnError) -> Task {
+        Task::Send(Box::new(Self { request: Some(Box::new(request)), done, on_error }))
+    }
+
+    fn reply(&self, reply: Reply, out: &mut Output) {
+        match (reply, &self.done) {
+            (Ok(_), Done::Say(line)) => out.stdout.push_str(line),
+            (Ok(object), Done::Print(printer)) => {
+                let object = object.as_ref().map_or(Value::Null, resource::to_value);
+                out.stdout.push_str(&printer.print(&object));
+            }
+            (Ok(object), Done::Changed { printer, same, version }) => {
+                let now = object.as_ref().map_or(0, |o| o.meta().resource_version);
+                let printer = if now == *version { same } else { printer };
+                let object = object.as_ref().map_or(Value::Null, resource::to_value);
+                out.stdout.push_str(&printer.print(&object));
+            }
+            (Err(error), _) => {
+                let failure = Failure::from(error);
+                out.failures.push(match &self.on_error {
+                    OnError::Say => failure,
+                    OnError::Source(verb, source) => failure.with_source(verb, source),
+                    OnError::Prefix(text) => format!("{text}{}", failure.text()).into(),
+                    OnError::IgnoreNotFound(_) if failure.is_not_found() => return,
+                    OnError::IgnoreNotFound(source) => failure.with_source("deleting", source),
+                });
+            }
+        }
+    }
+}
+
+impl Task {
+    /// The task that prints an object at once.
+    fn print(printer: &Printer, object: &Value) -> Self {
+        Self::Say(printer.print(object))
+    }
+
+    fn poll(&mut self, look: &Look<'_>, out: &mut Output) -> Poll {
+        match self {
+            Self::Say(text) => out.stdout.push_str(text),
+            Self::Warn(text) => out.stderr.push_str(text),
+            Self::Fail(failure) => out.failures.push(failure.clone()),
+            Self::StopIfFailed => {}
+            Self::Send(send) => {
+                if let Some(request) = send.request.take() {
+                    return Poll::Send(request);
+                }
+            }
+            Self::Apply(apply) => return apply.poll(look, out),
+            Self::Gone(gone) => return gone.poll(look, out),
+            Self::Drain(drain) => return drain.poll(look, out),
+            Self::Rollout(watch) => return watch.poll(look, out),
+            Self::Wait(wait) => return wait.poll(look, out),
+            Self::Exec(exec) => return exec.poll(),
+        }
+        Poll::Done
+    }
+
+    fn reply(&mut self, reply: Reply, out: &mut Output) {
+        match self {
+            Self::Send(send) => send.reply(reply, out),
+            Self::Apply(apply) => apply.reply(reply, out),
+            Self::Drain(drain) => drain.reply(reply, out),
+            Self::Say(_)
+            | Self::Warn(_)
+            | Self::Fail(_)
+            | Self::StopIfFailed
+            | Self::Gone(_)
+            | Self::Rollout(_)
+            | Self::Wait(_)
+            | Self::Exec(_) => {}
+        }
+    }
 }
 
 impl Invocation {
-    /// `kubectl apply -f` of documents that came from `source`. Namespaced ones that name no namespace go
-    /// into `namespace`.
-    pub fn apply(documents: Vec<Value>, source: &str, namespace: &str) -> Self {
-        let task = |document| Task::Apply {
-            document: Box::new(resource::in_namespace(document, namespace)),
-            source: source.to_owned(),
-            new: false,
-        };
-        Self { tasks: documents.into_iter().map(task).collect(), ..Self::default() }
+    /// `kubectl apply -f` of documents that came from `source`.
+    pub fn apply(
+        documents: Vec<Value>,
+        source: &str,
+        look: &Look<'_>,
+        session: &Session<'_>,
+    ) -> Self {
+        let cx = Cx::new(look, session);
+        let mut invocation = Self::default();
+        invocation.begin(apply::documents(documents, source, &cx));
+        invocation
     }
 
     /// The command line `line`, without `kubectl`. What it names is looked up at once. A line that kubectl
     /// would refuse ends with its error.
-    pub fn parse(line: &str, namespace: &str, look: &Look<'_>) -> Self {
+    pub fn parse(line: &str, look: &Look<'_>, session: &Session<'_>) -> Self {
         let mut invocation = Self::default();
-        let planned = split(line).and_then(|words| plan(&words, namespace, look));
-        match planned {
-            Ok(tasks) => invocation.tasks = tasks,
-            Err(error) => invocation.fail(&error),
-        }
+        invocation.begin(split(line).map_err(Failure::Plain).and_then(|w| plan(&w, look, session)));
         invocation
     }
 
-    /// What it does next. After [`Next::Send`] the reply is to be passed to [`Invocation::reply`].
+    fn begin(&mut self, planned: Result<Tasks, Failure>) {
+        match planned {
+            Ok(tasks) => self.tasks = tasks.into(),
+            Err(Failure::Exit(args::HELP, text)) => self.out.stdout = text,
+            Err(Failure::Exit(args::GROUP_HELP, text)) => {
+                self.out.stdout = text;
+                self.out.failures.push(Failure::Silent);
+            }
+            Err(failure) => self.out.failures.push(failure),
+        }
+    }
+
+    /// What it does next. After [`Next::Send`] the reply is to be passed to [`Invocation::reply`], after
+    /// [`Next::Run`] the end of the command to [`Invocation::ended`].
     pub fn next(&mut self, look: &Look<'_>) -> Next {
-        while let Some(task) = self.tasks.pop_front() {
-            match task {
-                Task::Apply { document, source, .. } => {
-                    if let Some(request) = self.begin_apply(document, source, look) {
-                        return Next::Send(request);
-                    }
+        while let Some(task) = self.tasks.front_mut() {
+            if matches!(task, Task::StopIfFailed) && !self.out.failures.is_empty() {
+                self.tasks.clear();
+                break;
+            }
+            match task.poll(look, &mut self.out) {
+                Poll::Done => {
+                    self.tasks.pop_front();
                 }
-                Task::Create { document, done } => {
-                    let request = create::request(&document);
-                    self.current = Some(Task::Create { document, done });
-                    return Next::Send(request);
-                }
-                Task::Change { request, object, done } => {
-                    let send = request.clone();
-                    self.current = Some(Task::Change { request, object, done });
-                    return Next::Send(send);
-                }
-                Task::WaitGone { objects, until } => {
-                    let left: Vec<_> = objects
-                        .into_iter()
-                        .filter(|(r, uid)| look.store.find(r).is_some_and(|o| o.meta().uid == *uid))
-                        .collect();
-                    if left.is_empty() {
-                        continue;
-                    }
-                    if look.now >= until {
-                        for (object, _) in left {
-                            let name = &object.key.name;
-                            self.fail(&format!(
-                                "error: timed out waiting for the condition on {}/{name}",
-                                object.kind.plural()
-                            ));
-                        }
-                        continue;
-                    }
-                    let again = (look.now + std::time::Duration::from_millis(500)).min(until);
-                    self.tasks.push_front(Task::WaitGone { objects: left, until });
-                    return Next::At(again);
-                }
+                Poll::Send(request) => return Next::Send(request),
+                Poll::At(at) => return Next::At(at),
+                Poll::Run(command) => return Next::Run(command),
             }
         }
-        Next::Exit(self.exit_code)
+        let (text, code) = errors::check(&std::mem::take(&mut self.out.failures));
+        self.out.stderr.push_str(&text);
+        if !text.is_empty() && !text.ends_with('\n') {
+            self.out.stderr.push('\n');
+        }
+        Next::Exit(code)
     }
 
     /// What the server warned of in the reply that comes next: printed first, each text once
@@ -143,74 +383,131 @@ impl Invocation {
     pub fn warn(&mut self, warnings: &[Str]) {
         for text in warnings {
             let line = format!("Warning: {text}\n");
-            if !self.stderr.contains(&line) {
-                self.stderr.push_str(&line);
+            if !self.out.stderr.contains(&line) {
+                self.out.stderr.push_str(&line);
             }
         }
     }
 
     /// The reply to the request sent last.
     pub fn reply(&mut self, reply: Reply) {
-        let Some(task) = self.current.take() else { return };
-        match (task, reply) {
-            (Task::Apply { document, source, new }, reply) => {
-                self.end_apply(&document, &source, new, reply);
-            }
-            (Task::Create { document, done }, Ok(_)) => {
-                let line = format!("{} {done}\n", resource::title(&document));
-                self.stdout.push_str(&line);
-            }
-            (Task::Create { .. }, Err(error)) => self.refuse(&error, ""),
-            (Task::Change { object, done, .. }, Ok(_)) => {
-                let line = format!("{object} {done}\n");
-                self.stdout.push_str(&line);
-            }
-            (Task::Change { .. }, Err(error)) => self.refuse(&error, ""),
-            (Task::WaitGone { .. }, _) => {}
+        if let Some(task) = self.tasks.front_mut() {
+            task.reply(reply, &mut self.out);
         }
     }
 
-    /// Prints a server's refusal.
-    fn refuse(&mut self, error: &ApiError, context: &str) {
-        let text = match error.reason {
-            crate::store::ErrorReason::Invalid if context.is_empty() => {
-                format!("The {}", error.message)
-            }
-            reason => {
-                format!("Error from server ({}): {context}{}", reason.as_str(), error.message)
-            }
-        };
-        self.fail(&text);
+    /// How the command in a container ended, or why it could not be run.
+    pub fn ended(&mut self, ended: Result<Ended, String>) {
+        if let Some(Task::Exec(exec)) = self.tasks.front_mut() {
+            exec.ended(ended, &mut self.out);
+        }
     }
 
-    fn fail(&mut self, text: &str) {
-        self.stderr.push_str(text);
-        self.stderr.push('\n');
-        self.exit_code = 1;
+    /// What it has printed on standard output and standard error.
+    pub fn printed(self) -> (String, String) {
+        (self.out.stdout, self.out.stderr)
+    }
+}
+
+/// Whether a command line asks for logs or events, so that they have to be kept.
+pub fn asks_history(line: &str) -> bool {
+    let Ok(words) = split(line) else { return false };
+    let events = |w: &String| matches!(w.as_str(), "events" | "event" | "ev");
+    words.iter().any(|w| events(w) || matches!(w.as_str(), "logs" | "log"))
+}
+
+impl<'a> Cx<'a> {
+    fn new(look: &Look<'a>, session: &Session<'a>) -> Self {
+        Self {
+            look: *look,
+            namespace: session.namespace.to_owned(),
+            namespace_given: session.namespace_given,
+            files: session.files,
+        }
     }
 }
 
 /// The tasks of a command line, or kubectl's complaint.
-fn plan(words: &[String], namespace: &str, look: &Look<'_>) -> Result<VecDeque<Task>, String> {
-    let Some((verb, rest)) = words.split_first() else {
-        return Err("error: a kubectl command needs a verb, such as \"scale\"".to_owned());
-    };
-    let args = args::Args::parse(rest, namespace)?;
-    match verb.as_str() {
-        "create" => create::create(&args),
-        "expose" => create::expose(&args, look),
-        "scale" => edit::scale(&args, look),
-        "set" => edit::set(&args, look),
-        "patch" => edit::patch(&args, look),
-        "delete" => delete::delete(&args, look),
-        "label" => meta::label(&args, look),
-        "annotate" => meta::annotate(&args, look),
-        "taint" => meta::taint(&args, look),
-        "cordon" => meta::cordon(&args, look, true),
-        "uncordon" => meta::cordon(&args, look, false),
-        "rollout" => rollout::rollout(&args, look),
-        other => Err(format!(
-            "error: unknown command {other:?} for \"kubectl\"\nwavetank knows: annotate, cordon, create, delete, expose, label, patch, rollout, scale, set, taint, uncordon"
-        )),
+fn plan(words: &[String], look: &Look<'_>, session: &Session<'_>) -> Result<Tasks, Failure> {
+    let (verb, rest) = verb_of(words)?;
+    if let table::Treatment::Refused(why) = verb.treatment {
+        return Err(format!("kubectl {} is refused: {why}", verb.path).into());
     }
+    let args = args::Args::parse(verb, &rest)?;
+    let mut cx = Cx::new(look, session);
+    if args.given("namespace") {
+        args.text("namespace").clone_into(&mut cx.namespace);
+        cx.namespace_given = true;
+    }
+    (verb.plan)(&args, &cx)
+}
+
+/// The verb of a command line, and the line without its words. Flags may stand before it.
+fn verb_of(words: &[String]) -> Result<(&'static Verb, Vec<String>), Failure> {
+    let mut bare: Vec<(usize, &str)> = Vec::new();
+    let mut i = 0;
+    while i < words.len() {
+        let word = words[i].as_str();
+        if word == "--" {
+            break;
+        }
+        let takes_next = |f: &&table::Flag| {
+            let named = word.strip_prefix("--") == Some(f.name)
+                || f.letter
+                    .is_some_and(|c| word.strip_prefix('-').is_some_and(|w| w.chars().eq([c])));
+            named && f.takes != table::Takes::Switch
+        };
+        if !word.starts_with('-') {
+            bare.push((i, word));
+        } else if table::GLOBAL.iter().any(|f| takes_next(&f)) {
+            i += 1;
+        }
+        i += 1;
+    }
+    let names: Vec<&str> = bare.iter().map(|(_, w)| *w).collect();
+    match table::find(&names) {
+        Named::Verb(verb, n) => {
+            let used: Vec<usize> = bare.iter().take(n).map(|(i, _)| *i).collect();
+            let rest = words.iter().enumerate().filter(|(i, _)| !used.contains(i));
+            Ok((verb, rest.map(|(_, w)| w.clone()).collect()))
+        }
+        Named::Group(path, n) => match names.get(n..) {
+            None | Some([]) => Err(Failure::Exit(args::GROUP_HELP, page::group_help(&path))),
+            Some(more) => {
+                let text = format!("unknown command {:?}", more.join(" "));
+                Err(Failure::usage(&path, &text))
+            }
+        },
+        Named::Unknown => Err(unknown(&names)),
+    }
+}
+
+/// The complaint about a verb that there is not.
+fn unknown(names: &[&str]) -> Failure {
+    let Some(name) = names.first() else {
+        return "a kubectl command needs a verb, such as \"scale\"".into();
+    };
+    let mut text = format!("unknown command {name:?} for \"kubectl\"");
+    let mut heads: Vec<&str> =
+        table::all().map(|v| v.path.split(' ').next().unwrap_or_default()).collect();
+    heads.sort_unstable();
+    heads.dedup();
+    let near = crate::api::suggest::nearest(name, heads.into_iter());
+    if let Some(near) = near {
+        text.push_str(&format!("\n\nDid you mean this?\n\t{near}\n"));
+    }
+    text.into()
+}
+
+/// A request with a document, kept only where it is no try.
+fn kept(request: Request, dry_run: output::DryRun) -> Request {
+    match dry_run {
+        output::DryRun::Server => Request::DryRun(Box::new(request)),
+        output::DryRun::No | output::DryRun::Client => request,
+    }
+}
+
+/// The refusal of a request that the server does not know for the type.
+fn no_such_endpoint() -> Failure {
+    Failure::server(ErrorReason::NotFound, "the server could not find the requested resource")
 }

@@ -285,7 +285,7 @@ fn added_affinity(args: &At<'_>, errors: &mut Errors) {
     let Some(affinity) = affinity_of(args) else { return };
     let base = args.at("addedAffinity");
     let mut judge = |term: &wire::core::NodeSelectorTerm, at: &Path| {
-        for text in NodeTerm::compile(term, at.as_str()).map(|t| t.errors).unwrap_or_default() {
+        for text in NodeTerm::compile(term, &at.to_string()).map(|t| t.errors).unwrap_or_default() {
             let (field, rest) = text.split_once(": Invalid value").unwrap_or((&text, ""));
             let value = rest.strip_prefix(": ").unwrap_or(rest);
             errors.invalid_shown(&Path::new(field), value.to_owned(), "");

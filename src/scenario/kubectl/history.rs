@@ -1,0 +1,103 @@
+//! What has happened that the store does not hold: API events, and what containers wrote.
+//!
+//! A fold over facts. The server forgets events after an hour, and so does this; of a container's output
+//! the node agent keeps two runs, of all output together a bounded number of lines is kept.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::Str;
+use crate::base::time::SimTime;
+use crate::model::Uid;
+use crate::trace::{EventRecord, Fact, FactKind, Output};
+
+/// The API server keeps events so long (`--event-ttl`).
+pub(super) const EVENT_TTL: Duration = Duration::from_secs(3600);
+/// Events kept at most.
+const MAX_EVENTS: usize = 50_000;
+/// Lines of output kept at most; the oldest go first.
+const MAX_LINES: usize = 1_000_000;
+
+/// Events and output so far.
+#[derive(Debug, Default)]
+pub struct History {
+    events: BTreeMap<Arc<EventRecord>, Seen>,
+    lines: VecDeque<(SimTime, Arc<Output>)>,
+    keep: bool,
+}
+
+/// How often an event was recorded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) count: u32,
+    pub(super) first: SimTime,
+    pub(super) last: SimTime,
+}
+
+impl History {
+    /// A history that is kept, or one that is not, where nobody will ask for it.
+    pub fn new(keep: bool) -> Self {
+        Self { keep, ..Self::default() }
+    }
+
+    /// Takes in a fact.
+    pub fn observe(&mut self, fact: &Fact) {
+        if !self.keep {
+            return;
+        }
+        match &fact.kind {
+            FactKind::Event { record, count, first } => {
+                if self.events.len() >= MAX_EVENTS && !self.events.contains_key(record) {
+                    self.forget(fact.at);
+                }
+                let seen = Seen { count: *count, first: *first, last: fact.at };
+                self.events.insert(Arc::clone(record), seen);
+            }
+            FactKind::Output(output) => {
+                if self.lines.len() >= MAX_LINES {
+                    self.lines.pop_front();
+                }
+                self.lines.push_back((fact.at, Arc::clone(output)));
+            }
+            FactKind::Object { .. }
+            | FactKind::Warned(_)
+            | FactKind::StepBegun { .. }
+            | FactKind::Step(_)
+            | FactKind::Waiting(_)
+            | FactKind::Assumed(_)
+            | FactKind::Unmodelled(_) => {}
+        }
+    }
+
+    /// Drops events whose time is up, and the oldest where that is not enough.
+    fn forget(&mut self, now: SimTime) {
+        self.events.retain(|_, seen| now.since(seen.last) <= EVENT_TTL);
+        if self.events.len() >= MAX_EVENTS {
+            let oldest = self.events.iter().min_by_key(|(_, s)| s.last).map(|(r, _)| Arc::clone(r));
+            if let Some(oldest) = oldest {
+                self.events.remove(&oldest);
+            }
+        }
+    }
+
+    /// The events that the server still has, the oldest first.
+    pub(super) fn events(&self, now: SimTime) -> Vec<(&EventRecord, Seen)> {
+        let fresh = self.events.iter().filter(|(_, s)| now.since(s.last) <= EVENT_TTL);
+        let mut found: Vec<(&EventRecord, Seen)> = fresh.map(|(r, s)| (&**r, *s)).collect();
+        found.sort_by_key(|(_, s)| (s.last, s.first));
+        found
+    }
+
+    /// What a run of a container wrote.
+    pub(super) fn lines(
+        &self,
+        pod: Uid,
+        container: &str,
+        attempt: u32,
+    ) -> impl Iterator<Item = (SimTime, &Output)> {
+        let container = Str::from(container);
+        let of = move |o: &Output| o.uid == pod && o.attempt == attempt && o.container == container;
+        self.lines.iter().map(|(at, o)| (*at, &**o)).filter(move |(_, o)| of(o))
+    }
+}
