@@ -452,7 +452,7 @@ pub(super) fn shuf(call: &mut Call<'_, '_, '_>) -> Begun {
 
 fn shuffled(sys: &mut Sys<'_, '_>, mut lines: Vec<Vec<u8>>, most: Option<usize>) {
     for i in (1..lines.len()).rev() {
-        let draw = sys.os.random.word() % (i as u64 + 1);
+        let draw = sys.os.random.stream().word() % (i as u64 + 1);
         lines.swap(i, usize::try_from(draw).unwrap_or(0));
     }
     lines.truncate(most.unwrap_or(usize::MAX));

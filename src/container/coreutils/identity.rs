@@ -164,7 +164,7 @@ pub(super) fn hostname(call: &mut Call<'_, '_, '_>) -> Begun {
     let name = call.sys.os.hostname.to_string();
     let (short, domain) = name.split_once('.').unwrap_or((&name, ""));
     let text = if options.has('i') || options.has('I') {
-        call.sys.os.pod_ip.to_string()
+        call.sys.os.pod_ip.map_or_else(|| "127.0.0.1".to_owned(), |ip| ip.to_string())
     } else if options.has('s') {
         short.to_owned()
     } else if options.has('d') {

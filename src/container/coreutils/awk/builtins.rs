@@ -80,7 +80,8 @@ impl Awk {
             "rshift" => Value::Number(bits_number(shift(bits(0), bits(1), u64::checked_shr))),
             "compl" => Value::Number(bits_number(!bits(0))),
             "rand" => Value::Number(
-                f64::from(u32::try_from(sys.os.random.word() >> 33).unwrap_or(0)) / 2_147_483_648.0,
+                f64::from(u32::try_from(sys.os.random.stream().word() >> 33).unwrap_or(0))
+                    / 2_147_483_648.0,
             ),
             "srand" => {
                 let old = self.seed;
