@@ -43,6 +43,11 @@ pub fn parse(image: &str) -> Option<ImageReference> {
 
 /// Whether the tag is `latest`, given or implied: then the default is to always pull.
 pub fn is_latest(image: &str) -> bool {
+    // Most images have another tag, which is seen without the grammar.
+    let last = image.rsplit('/').next().unwrap_or(image);
+    if last.split_once(':').is_some_and(|(_, tag)| !tag.starts_with("latest")) {
+        return false;
+    }
     parse(image).is_some_and(|i| i.tag == "latest")
 }
 

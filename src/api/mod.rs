@@ -38,4 +38,5 @@ pub mod suggest;
 pub mod tree;
 pub mod typed;
 pub mod validate;
+pub mod warnings;
 pub mod yaml;

@@ -11,7 +11,8 @@ use super::defaults::service::{self, Allocator};
 use super::defaults::{service_update, update};
 use super::fields;
 use super::schema::{self, DecodeError, Struct};
-use super::validate::{self, Errors, Path};
+use super::validate::{self, Errors, Path, Policy};
+use super::warnings;
 
 /// Why a write is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,15 @@ pub fn struct_of(json: &Value) -> Option<&'static Struct> {
     schema::kind(json["apiVersion"].as_str()?, json["kind"].as_str()?)
 }
 
+/// What a write leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// The object as it is stored, in JSON.
+    pub object: Value,
+    /// What the server warns of.
+    pub warnings: Vec<String>,
+}
+
 /// Makes of a manifest the object that is stored.
 ///
 /// # Errors
@@ -41,7 +51,33 @@ pub fn create(
     json: &Value,
     system: System<'_>,
     allocator: &mut impl Allocator,
-) -> Result<Value, Refusal> {
+    policy: Policy,
+) -> Result<Stored, Refusal> {
+    let (of, mut object, warnings) = begin(json, system, allocator, policy)?;
+    create::canonicalise(of.key, &mut object);
+    create::normalise(of.key, &mut object);
+    Ok(Stored { object: schema::encode(of, &object), warnings })
+}
+
+/// The warnings about a manifest that would be stored, without the object.
+///
+/// # Errors
+/// Whatever makes the API server refuse it.
+pub fn examine(
+    json: &Value,
+    system: System<'_>,
+    allocator: &mut impl Allocator,
+) -> Result<Vec<String>, Refusal> {
+    begin(json, system, allocator, Policy::default()).map(|(.., warnings)| warnings)
+}
+
+/// The way of a create request until it is known that the object is valid.
+fn begin(
+    json: &Value,
+    system: System<'_>,
+    allocator: &mut impl Allocator,
+    policy: Policy,
+) -> Result<(&'static Struct, Value, Vec<String>), Refusal> {
     let of = struct_of(json).ok_or(Refusal::UnknownKind)?;
     let mut object = decode(of, json)?;
     let namespace = if of.is_namespaced() { system.namespace } else { "" };
@@ -51,14 +87,14 @@ pub fn create(
     {
         service::begin_create(fields, allocator)?;
     }
+    let mut warnings = warnings::on_request(of, &object);
     create::prepare(of.key, &mut object, system.now);
-    let errors = validate::create(of, &object);
+    let errors = validate::create(of, &object, policy);
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
-    create::canonicalise(of.key, &mut object);
-    create::normalise(of.key, &mut object);
-    Ok(schema::encode(of, &object))
+    warnings.append(&mut warnings::on_create(of, &object));
+    Ok((of, object, warnings))
 }
 
 /// Checks an object that admission has changed, as one that is to be created.
@@ -67,7 +103,7 @@ pub fn create(
 /// The field errors.
 pub fn check(json: &Value) -> Result<(), Refusal> {
     let of = struct_of(json).ok_or(Refusal::UnknownKind)?;
-    let errors = validate::create(of, &decode(of, json)?);
+    let errors = validate::create(of, &decode(of, json)?, Policy::default());
     if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid(errors)) }
 }
 
@@ -76,7 +112,12 @@ pub fn check(json: &Value) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// Whatever makes the API server refuse it.
-pub fn update(json: &Value, old: &Value, allocator: &mut impl Allocator) -> Result<Value, Refusal> {
+pub fn update(
+    json: &Value,
+    old: &Value,
+    allocator: &mut impl Allocator,
+    policy: Policy,
+) -> Result<Stored, Refusal> {
     let mut change = Change::prepare(json, old, allocator)?;
     let of = change.of;
     if of.is_namespaced()
@@ -86,13 +127,14 @@ pub fn update(json: &Value, old: &Value, allocator: &mut impl Allocator) -> Resu
             "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Refusal::BadRequest(text.into()));
     }
-    let errors = change.errors();
+    let errors = change.errors(policy);
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
+    let warnings = warnings::on_update(of, &change.new, &change.old);
     create::canonicalise(of.key, &mut change.new);
     create::normalise(of.key, &mut change.new);
-    Ok(schema::encode(of, &change.new))
+    Ok(Stored { object: schema::encode(of, &change.new), warnings })
 }
 
 /// A change on its way: both objects defaulted, prepared, and as the internal types hold them.
@@ -127,8 +169,8 @@ impl Change {
         Ok(Self { of, new, old })
     }
 
-    pub(super) fn errors(&self) -> Errors {
-        validate::update(self.of, &self.new, &self.old)
+    pub(super) fn errors(&self, policy: Policy) -> Errors {
+        validate::update(self.of, &self.new, &self.old, policy)
     }
 }
 

@@ -10,9 +10,11 @@ use crate::api::patch::{self as patches, PatchError};
 use crate::api::registry::{self, Refusal};
 use crate::api::schema::{self, DecodeError};
 use crate::api::typed::Typed;
-use crate::api::validate::Errors;
+use crate::api::validate::{Errors, Policy};
+use crate::api::warnings;
 use crate::model::{Object, Ref};
 use crate::store::{ApiError, ErrorReason, PatchType, Reply, WireVerb};
+use crate::trace::FactKind;
 
 impl ApiServer {
     /// Carries out a request with a document.
@@ -43,7 +45,7 @@ impl ApiServer {
         &self,
         target: &Ref,
         body: &Value,
-        h: &Handling<'_>,
+        h: &mut Handling<'_>,
     ) -> Result<Value, Box<ApiError>> {
         if registry::struct_of(body).is_none() {
             return Ok(body.clone());
@@ -62,7 +64,10 @@ impl ApiServer {
             suffix: &suffix,
         };
         let mut addresses = self.addresses(&key);
-        registry::create(body, system, &mut addresses).map_err(|r| refused(target, r))
+        let stored = registry::create(body, system, &mut addresses, Policy::default())
+            .map_err(|r| refused(target, r))?;
+        warn(body, &stored.warnings, h);
+        Ok(stored.object)
     }
 
     /// Puts a document in the place of an object, or of its status.
@@ -82,7 +87,10 @@ impl ApiServer {
         let document = if whole {
             let stored = convert::to_wire(&old).to_value();
             let mut addresses = self.addresses(&target.key);
-            registry::update(body, &stored, &mut addresses).map_err(|r| refused(target, r))?
+            let stored = registry::update(body, &stored, &mut addresses, Policy::default())
+                .map_err(|r| refused(target, r))?;
+            warn(body, &stored.warnings, h);
+            stored.object
         } else {
             defaulted(target, body)?
         };
@@ -98,6 +106,15 @@ impl ApiServer {
             return Ok(Some(old));
         }
         self.update(new, h)
+    }
+}
+
+/// Records what the server warns of: that the kind is deprecated, then what stands in the object.
+fn warn(body: &Value, warnings: &[String], h: &mut Handling<'_>) {
+    let text = |field: &str| body[field].as_str().unwrap_or_default();
+    let of_kind = warnings::of_kind(text("apiVersion"), text("kind"));
+    for warning in of_kind.into_iter().chain(warnings.iter().map(String::as_str)) {
+        h.facts.push(h.now, h.cause, FactKind::Warned(warning.into()));
     }
 }
 

@@ -120,6 +120,7 @@ impl Heard {
             }
             FactKind::Object { .. }
             | FactKind::Event { .. }
+            | FactKind::Warned(_)
             | FactKind::StepBegun { .. }
             | FactKind::Step(_)
             | FactKind::Waiting(_)

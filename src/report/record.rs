@@ -79,7 +79,8 @@ impl Recorder {
             }
             FactKind::Output(output) => self.output(fact.at, output),
             FactKind::Step(step) => self.step(step),
-            FactKind::StepBegun { .. }
+            FactKind::Warned(_)
+            | FactKind::StepBegun { .. }
             | FactKind::Waiting(_)
             | FactKind::Assumed(_)
             | FactKind::Unmodelled(_) => {}

@@ -81,6 +81,7 @@ impl Gathered {
             FactKind::Object { .. }
             | FactKind::Event { .. }
             | FactKind::Output(_)
+            | FactKind::Warned(_)
             | FactKind::StepBegun { .. }
             | FactKind::Step(_) => {}
         }

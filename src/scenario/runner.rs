@@ -269,9 +269,17 @@ impl Runner {
                 }
                 Next::Send(request) => {
                     self.sim.send(self.sim.now(), Token(0), FactId::NONE, *request);
-                    if self.sim.run_until(self.limit, f) != Outcome::Replied {
+                    let mut warnings = Vec::new();
+                    let outcome = self.sim.run_until(self.limit, &mut |fact| {
+                        if let (FactKind::Warned(text), FactId::NONE) = (&fact.kind, fact.cause) {
+                            warnings.push(text.clone());
+                        }
+                        f(fact);
+                    });
+                    if outcome != Outcome::Replied {
                         break;
                     }
+                    run.warn(&warnings);
                     for answer in self.sim.take_replies() {
                         run.reply(answer.reply);
                     }

@@ -51,6 +51,8 @@ pub enum FactKind {
     },
     /// A container wrote a line.
     Output(Arc<Output>),
+    /// The API server took a request with a document and warned its sender.
+    Warned(Str),
     /// A step of the scenario begins.
     StepBegun {
         /// `apply`, `kubectl`, `stop-node`, `start-node`, `add-node`.

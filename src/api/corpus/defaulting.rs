@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::api::defaults::create::System;
 use crate::api::defaults::service::FreeRanges;
 use crate::api::registry;
+use crate::api::validate::Policy;
 
 /// What the recorded server gave to every object.
 pub(super) const SYSTEM: System<'_> = System {
@@ -17,8 +18,9 @@ pub(super) const SYSTEM: System<'_> = System {
 /// Checks one case.
 pub fn check(case: &Value) -> Result<(), String> {
     let mut recorded = case["out"]["stored"].clone();
-    let ours = registry::create(&case["in"]["object"], SYSTEM, &mut FreeRanges::default());
-    let ours = ours.map_err(|refusal| format!("refused: {refusal:?}"))?;
+    let object = &case["in"]["object"];
+    let ours = registry::create(object, SYSTEM, &mut FreeRanges::default(), Policy::default());
+    let ours = ours.map_err(|refusal| format!("refused: {refusal:?}"))?.object;
     // The values that came from the machine's clock.
     for clock in ["/status/lastPhaseTransitionTime", "/status/conditions/0/lastTransitionTime"] {
         if let Some(at) = recorded.pointer_mut(clock) {

@@ -108,14 +108,42 @@ pub(crate) mod tests {
         check("field-selector-a.jsonl.zst", selectors::check_field, 1000);
     }
 
+    fn creations(part: usize) {
+        check_part("validation-create-a.jsonl.zst", validation::check_create, 999, (part, 3));
+    }
+
     #[test]
     fn creations_are_refused_as_recorded() {
-        check("validation-create-a.jsonl.zst", validation::check_create, 996);
+        creations(0);
+    }
+
+    #[test]
+    fn other_creations_are_refused_as_recorded() {
+        creations(1);
+    }
+
+    #[test]
+    fn still_other_creations_are_refused_as_recorded() {
+        creations(2);
+    }
+
+    fn updates(part: usize) {
+        check_part("validation-update-a.jsonl.zst", validation::check_update, 1000, (part, 3));
     }
 
     #[test]
     fn updates_are_refused_as_recorded() {
-        check("validation-update-a.jsonl.zst", validation::check_update, 999);
+        updates(0);
+    }
+
+    #[test]
+    fn other_updates_are_refused_as_recorded() {
+        updates(1);
+    }
+
+    #[test]
+    fn still_other_updates_are_refused_as_recorded() {
+        updates(2);
     }
 
     #[test]

@@ -5,35 +5,45 @@ use serde_json::{Value, json};
 use super::defaulting::SYSTEM;
 use super::same;
 use crate::api::defaults::service::FreeRanges;
-use crate::api::registry::{self, Refusal};
+use crate::api::registry::{self, Refusal, Stored};
 use crate::api::status::Status;
-use crate::api::validate::Errors;
+use crate::api::validate::{Errors, Policy};
+
+/// The recorded server was started without `--allow-privileged`.
+const POLICY: Policy = Policy { allow_privileged: false };
 
 /// Checks one case of `validation-create`.
 pub fn check_create(case: &Value) -> Result<(), String> {
     let object = &case["in"]["object"];
-    let result = registry::create(object, SYSTEM, &mut FreeRanges::default());
-    compare(object, result.err(), &case["out"])
+    let result = registry::create(object, SYSTEM, &mut FreeRanges::default(), POLICY);
+    compare(object, result, &case["out"])
 }
 
 /// Checks one case of `validation-update`.
 pub fn check_update(case: &Value) -> Result<(), String> {
     let (object, old) = (&case["in"]["object"], &case["in"]["old"]);
-    let refusal = registry::update(object, old, &mut FreeRanges::default()).err();
+    let result = registry::update(object, old, &mut FreeRanges::default(), POLICY);
     // The errors were recorded before the namespaces were compared, which comes first in a request.
-    if let Some(Refusal::BadRequest(message)) = &refusal {
+    if let Err(Refusal::BadRequest(message)) = &result {
         let change = registry::Change::prepare(object, old, &mut FreeRanges::default());
-        let errors = change.map_err(|refusal| format!("{refusal:?}"))?.errors();
+        let errors = change.map_err(|refusal| format!("{refusal:?}"))?.errors(POLICY);
         same_errors(Some(&Refusal::Invalid(errors)), &case["out"])?;
         return same("message", &message.as_str().into(), &case["out"]["message"]);
     }
-    compare(object, refusal, &case["out"])
+    compare(object, result, &case["out"])
 }
 
-fn compare(object: &Value, refusal: Option<Refusal>, out: &Value) -> Result<(), String> {
+fn compare(object: &Value, result: Result<Stored, Refusal>, out: &Value) -> Result<(), String> {
     let of = registry::struct_of(object).ok_or("unknown kind")?;
-    same_errors(refusal.as_ref(), out)?;
-    let Some(refusal) = refusal else { return same("code", &Value::Null, &out["code"]) };
+    same_errors(result.as_ref().err(), out)?;
+    let refusal = match result {
+        Ok(stored) => {
+            let recorded = out.get("warnings").cloned().unwrap_or_else(|| json!([]));
+            same("warnings", &stored.warnings.into(), &recorded)?;
+            return same("code", &Value::Null, &out["code"]);
+        }
+        Err(refusal) => refusal,
+    };
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let generated;
     let name = if name.is_empty() {

@@ -29,8 +29,11 @@ pub(super) fn check(manifest: &Manifest, problems: &mut Vec<Diagnostic>) {
     if super::classify::is_own(&manifest.api_version) {
         return super::own::check(manifest, problems);
     }
-    match registry::create(&manifest.value, SYSTEM, &mut FreeRanges::default()) {
-        Ok(_) | Err(Refusal::UnknownKind) => {}
+    match registry::examine(&manifest.value, SYSTEM, &mut FreeRanges::default()) {
+        Err(Refusal::UnknownKind) => {}
+        Ok(warnings) => {
+            problems.extend(warnings.iter().map(|warning| warned(manifest, warning)));
+        }
         Err(Refusal::Invalid(errors)) => {
             let from = problems.len();
             problems.extend(errors.0.iter().map(|error| broken(manifest, error)));
@@ -42,6 +45,18 @@ pub(super) fn check(manifest: &Manifest, problems: &mut Vec<Diagnostic>) {
             problems.push(manifest.diagnostic(Code::Invalid, "", status.message));
         }
     }
+}
+
+/// A warning; most begin with the path of the field that they are about.
+fn warned(manifest: &Manifest, warning: &str) -> Diagnostic {
+    let first = warning.split(' ').next().unwrap_or_default();
+    let (path, message) = match (first.strip_suffix(':'), first.starts_with("spec.")) {
+        (Some(path), _) => (path, warning[first.len()..].trim_start()),
+        (None, true) => (first, warning),
+        (None, false) => ("", warning),
+    };
+    let said = format!("Warning: {warning}");
+    manifest.diagnostic(Code::ApiWarning, path, message.to_owned()).server(said)
 }
 
 fn broken(manifest: &Manifest, error: &FieldError) -> Diagnostic {

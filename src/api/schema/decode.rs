@@ -79,15 +79,15 @@ impl<'a> Reader<'a> {
         json: &'a Value,
         out: &mut Map<String, Value>,
     ) {
-        let Some((known, shape)) = of.by_json.get_key_value(name) else {
+        let Some(flat) = of.by_json.get(name).map(|at| &of.flat[*at]) else {
             self.path.push(Step::Unknown(name));
             let path = self.path_text();
             self.unknown.push(path);
             self.path.pop();
             return;
         };
-        self.path.push(Step::Field(known));
-        if let Some(value) = self.value(shape, json) {
+        self.path.push(Step::Field(flat.json));
+        if let Some(value) = self.value(&flat.shape, json) {
             out.insert(name.to_owned(), value);
         }
         self.path.pop();
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
             Shape::Map(to) => self.map(shape, to, json),
             Shape::Raw => Some(json.clone()),
             Shape::String | Shape::Bool | Shape::Int32 | Shape::Int64 => {
-                self.scalar(shape, &shape.go_name(), json)
+                self.scalar(shape, shape, json)
             }
             Shape::Bytes => self.bytes(json),
             Shape::Time | Shape::MicroTime => self.time(shape, json),
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
             Shape::List(of) => self.list(shape, of, json),
             Shape::Map(to) => self.map(shape, to, json),
             Shape::String | Shape::Bool | Shape::Int32 | Shape::Int64 => {
-                self.scalar(below, &shape.go_name(), json)
+                self.scalar(below, shape, json)
             }
             Shape::Bytes
             | Shape::Time
@@ -161,7 +161,8 @@ impl<'a> Reader<'a> {
         Some(Value::Object(out))
     }
 
-    fn scalar(&mut self, shape: &Shape, name: &str, json: &'a Value) -> Option<Value> {
+    /// A value of the type `shape`, which errors call by the name of `named`.
+    fn scalar(&mut self, shape: &Shape, named: &Shape, json: &'a Value) -> Option<Value> {
         match (shape, json) {
             (Shape::String, Value::String(_)) | (Shape::Bool, Value::Bool(_)) => Some(json.clone()),
             (Shape::Int32 | Shape::Int64, Value::Number(n)) => {
@@ -169,10 +170,10 @@ impl<'a> Reader<'a> {
                     n.as_i64().filter(|n| *shape == Shape::Int64 || i32::try_from(*n).is_ok());
                 match fits {
                     Some(_) => Some(json.clone()),
-                    None => self.mismatch(&format!("number {n}"), name),
+                    None => self.mismatch(&format!("number {n}"), &named.go_name()),
                 }
             }
-            _ => self.mismatch(kind_of(json), name),
+            _ => self.mismatch(kind_of(json), &named.go_name()),
         }
     }
 

@@ -30,11 +30,18 @@ pub struct Struct {
     pub key: &'static str,
     /// Every field in Go's order, those of inlined structs not resolved.
     pub fields: Vec<Field>,
-    /// The fields JSON sees, in order, inlined ones resolved: a path of field numbers each.
-    flat: Vec<&'static str>,
-    by_json: Map<&'static str, Shape>,
-    marks: Map<&'static str, Marks>,
-    go_names: Map<&'static str, &'static str>,
+    /// The fields JSON sees, in order, those of inlined structs among them.
+    flat: Vec<Flat>,
+    by_json: Map<&'static str, usize>,
+}
+
+/// A field as JSON sees it.
+#[derive(Debug)]
+struct Flat {
+    json: &'static str,
+    go: &'static str,
+    marks: Marks,
+    shape: Shape,
 }
 
 /// A field of a [`Struct`].
@@ -108,17 +115,17 @@ impl StructId {
 impl Struct {
     /// The type of the field that JSON calls `name`, of an inlined struct as well.
     pub fn field(&self, name: &str) -> Option<&Shape> {
-        self.by_json.get(name)
+        self.by_json.get(name).map(|at| &self.flat[*at].shape)
     }
 
     /// The fields as JSON sees them: name, when left out, type.
     pub fn json_fields(&self) -> impl Iterator<Item = (&'static str, Marks, &Shape)> {
-        self.flat.iter().map(|name| (*name, self.marks[name], &self.by_json[name]))
+        self.flat.iter().map(|field| (field.json, field.marks, &field.shape))
     }
 
     /// The fields as JSON sees them, in order: their names in JSON and in Go.
     pub fn names(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.flat.iter().map(|name| (*name, self.go_names[name]))
+        self.flat.iter().map(|field| (field.json, field.go))
     }
 
     /// Whether objects of this kind live in a namespace.
@@ -229,8 +236,6 @@ impl Reader {
                     fields: Vec::new(),
                     flat: Vec::new(),
                     by_json: Map::default(),
-                    marks: Map::default(),
-                    go_names: Map::default(),
                 });
             } else if let Some(field) = line.strip_prefix("  ") {
                 let field = this.field(package, field);
@@ -241,11 +246,10 @@ impl Reader {
             let mut flat = Vec::new();
             flatten(&structs, &structs[i].fields, &mut flat);
             let this = &mut structs[i];
-            for (name, field) in flat {
-                this.flat.push(name);
-                this.marks.insert(name, field.marks);
-                this.go_names.insert(name, field.go);
-                this.by_json.insert(name, field.shape);
+            for (json, field) in flat {
+                this.by_json.insert(json, this.flat.len());
+                let Field { go, marks, shape, .. } = field;
+                this.flat.push(Flat { json, go, marks, shape });
             }
         }
         Table { structs, by_key: this.ids }

@@ -25,7 +25,7 @@ pub fn same(shape: &Shape, a: &Value, b: &Value) -> bool {
                     .flatten()
                     .all(|(key, value)| b.get(key).is_some_and(|other| same(to, value, other)))
         }
-        Shape::Quantity => quantity(a) == quantity(b),
+        Shape::Quantity => a == b || quantity(a) == quantity(b),
         Shape::String | Shape::Bytes => {
             a.as_str().unwrap_or_default() == b.as_str().unwrap_or_default()
         }
@@ -43,10 +43,9 @@ pub fn same(shape: &Shape, a: &Value, b: &Value) -> bool {
 
 /// [`same`] for the fields of a struct.
 pub fn same_struct(of: &Struct, a: &Value, b: &Value) -> bool {
-    let field = |v: &'_ Value, name: &str| v.get(name).cloned().unwrap_or_default();
     of.json_fields().all(|(name, _, shape)| match (a.get(name), b.get(name)) {
         (None, None) => true,
-        _ => same(shape, &field(a, name), &field(b, name)),
+        (a, b) => same(shape, a.unwrap_or(&Value::Null), b.unwrap_or(&Value::Null)),
     })
 }
 

@@ -18,12 +18,40 @@ pub struct At<'a> {
     path: Path,
     of: Option<&'static Struct>,
     shape: Option<&'static Shape>,
+    policy: Policy,
+}
+
+/// How the API server was started, as far as validation asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// `--allow-privileged`, without which no container may be privileged. Off if not given, but
+    /// every installer gives it.
+    pub allow_privileged: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { allow_privileged: true }
+    }
 }
 
 impl<'a> At<'a> {
     /// An object, or any struct, from which paths begin.
     pub fn new(of: &'static Struct, value: &'a Value) -> Self {
-        Self { value, path: Path::default(), of: Some(of), shape: None }
+        let policy = Policy::default();
+        Self { value, path: Path::default(), of: Some(of), shape: None, policy }
+    }
+
+    /// The same place on a server that was started so.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How the server was started.
+    pub fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// The same place under another path.
@@ -36,7 +64,7 @@ impl<'a> At<'a> {
     /// The same place as if it held another value of its type.
     #[must_use]
     pub fn with_value<'b>(&self, value: &'b Value) -> At<'b> {
-        At { value, path: self.path.clone(), of: self.of, shape: self.shape }
+        At { value, path: self.path.clone(), of: self.of, shape: self.shape, policy: self.policy }
     }
 
     /// The path.
@@ -66,6 +94,7 @@ impl<'a> At<'a> {
             path: self.path.child(name),
             of: self.struct_of(name),
             shape: self.of.and_then(|of| of.field(name)),
+            policy: self.policy,
         }
     }
 
@@ -128,8 +157,9 @@ impl<'a> At<'a> {
     pub fn items(&self, name: &str) -> impl DoubleEndedIterator<Item = At<'a>> + use<'a> {
         let (of, path) = (self.struct_of(name), self.path.child(name));
         let items: &'a [Value] = self.raw(name).as_array().map_or(&[], Vec::as_slice);
-        let shape = None;
-        items.iter().enumerate().map(move |(i, value)| At { value, path: path.index(i), of, shape })
+        let (shape, policy) = (None, self.policy);
+        let place = move |(i, value)| At { value, path: path.index(i), of, shape, policy };
+        items.iter().enumerate().map(place)
     }
 
     /// The texts of a list.

@@ -3,46 +3,81 @@
 //! After `staging/src/k8s.io/apimachinery/pkg/util/validation/field` (`errors.go`, `path.go`).
 
 use std::fmt;
+use std::rc::Rc;
 
 use serde_json::Value;
 
+use crate::base::Str;
+
 /// The path of a field from its object: `spec.containers[0].image`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path(String);
+///
+/// Validation passes by many fields and speaks of few, so a path is a chain of parts that is written
+/// out only where it is told.
+#[derive(Clone, Debug, Default)]
+pub struct Path(Option<Rc<Step>>);
+
+#[derive(Debug)]
+struct Step {
+    before: Path,
+    part: Part,
+}
+
+#[derive(Debug)]
+enum Part {
+    Field(Str),
+    Index(usize),
+    Key(Str),
+}
 
 impl Path {
     /// A path that begins here; `name` may hold dots.
     pub fn new(name: &str) -> Self {
-        Self(name.to_owned())
+        Self::default().child(name)
     }
 
     /// The path of a field below; `name` may hold dots.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
-        if self.0.is_empty() { Self::new(name) } else { Self(format!("{}.{name}", self.0)) }
+        self.then(Part::Field(name.into()))
     }
 
     /// The path of an element of a list.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        Self(format!("{}[{index}]", self.0))
+        self.then(Part::Index(index))
     }
 
     /// The path of an entry of a map.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        Self(format!("{}[{key}]", self.0))
+        self.then(Part::Key(key.into()))
     }
 
-    /// The path as text; `<nil>` for the object itself, as Go writes a path that is none.
-    pub fn as_str(&self) -> &str {
-        if self.0.is_empty() { "<nil>" } else { &self.0 }
+    fn then(&self, part: Part) -> Self {
+        Self(Some(Rc::new(Step { before: self.clone(), part })))
     }
 }
 
 impl fmt::Display for Path {
+    /// `<nil>` for the object itself, as Go writes a path that is none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        let chain = std::iter::successors(self.0.as_deref(), |step| step.before.0.as_deref());
+        let mut parts: Vec<&Part> = chain.map(|step| &step.part).collect();
+        parts.reverse();
+        let whole = matches!(parts.as_slice(), [] | [Part::Field(_)])
+            && parts.iter().all(|p| matches!(p, Part::Field(name) if name.is_empty()));
+        if whole {
+            return f.write_str("<nil>");
+        }
+        for (i, part) in parts.into_iter().enumerate() {
+            match part {
+                Part::Field(name) if i == 0 => f.write_str(name)?,
+                Part::Field(name) => write!(f, ".{name}")?,
+                Part::Index(index) => write!(f, "[{index}]")?,
+                Part::Key(key) => write!(f, "[{key}]")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -218,7 +253,7 @@ impl Errors {
     }
 
     fn push(&mut self, kind: ErrorType, at: &Path, value: Option<String>, detail: String) {
-        self.0.push(FieldError { kind, field: at.as_str().to_owned(), value, detail });
+        self.0.push(FieldError { kind, field: at.to_string(), value, detail });
     }
 
     /// The field must be given.
@@ -397,7 +432,8 @@ pub fn go_json(value: &Value) -> String {
 
 /// JSON text with what Go escapes besides.
 pub(super) fn escape_for_go(text: String) -> String {
-    if !text.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+    // The line separators begin with this byte.
+    if !text.bytes().any(|b| matches!(b, b'<' | b'>' | b'&' | 0xe2)) {
         return text;
     }
     let mut out = String::with_capacity(text.len() + 16);

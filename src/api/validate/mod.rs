@@ -31,7 +31,7 @@ mod sources;
 mod volumes;
 mod workloads;
 
-pub use at::At;
+pub use at::{At, Policy};
 pub use error::{ErrorType, Errors, FieldError, Path, Shown, go_json, quote};
 pub use service::cluster_ips as service_cluster_ips;
 
@@ -41,9 +41,9 @@ use super::schema::Struct;
 
 /// The errors of an object that is to be created, prepared as the strategy prepares it
 /// (`rest.BeforeCreate`): the kind's own checks, and only when there are none the general ones.
-pub fn create(of: &'static Struct, object: &Value) -> Errors {
+pub fn create(of: &'static Struct, object: &Value, policy: Policy) -> Errors {
     let mut errors = Errors::default();
-    let place = At::new(of, object);
+    let place = At::new(of, object).with_policy(policy);
     check(of, &place, None, &mut errors);
     if errors.is_empty() {
         let check: meta::NameCheck = super::names::path_segment;
@@ -54,9 +54,9 @@ pub fn create(of: &'static Struct, object: &Value) -> Errors {
 
 /// The errors of an object that is to take the place of another, prepared as the strategy prepares it
 /// (`rest.BeforeUpdate`): the general checks, then the kind's own.
-pub fn update(of: &'static Struct, object: &Value, old: &Value) -> Errors {
+pub fn update(of: &'static Struct, object: &Value, old: &Value, policy: Policy) -> Errors {
     let mut errors = Errors::default();
-    let (new, old) = (At::new(of, object), At::new(of, old));
+    let [new, old] = [object, old].map(|object| At::new(of, object).with_policy(policy));
     let (metadata, before) = (new.get("metadata"), old.get("metadata"));
     let path_segment: meta::NameCheck = super::names::path_segment;
     meta::accessor(&metadata, of.is_namespaced(), path_segment, &mut errors);

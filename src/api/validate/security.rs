@@ -15,6 +15,9 @@ pub(super) fn container(container: &At<'_>, host_users: bool, errors: &mut Error
     if !context.is_set() {
         return;
     }
+    if context.flag("privileged") && !context.policy().allow_privileged {
+        errors.forbidden(&context.at("privileged"), "disallowed by cluster policy");
+    }
     for id in ["runAsUser", "runAsGroup"] {
         user(&context, id, errors);
     }
@@ -307,6 +310,10 @@ pub(super) fn host_process(spec: &At<'_>, errors: &mut Errors) {
     if !spec.flag("hostNetwork") {
         let detail = "hostNetwork must be true if pod contains any hostProcess containers";
         errors.invalid(&spec.at("hostNetwork"), false, detail);
+    }
+    if !spec.policy().allow_privileged {
+        let detail = "hostProcess containers are disallowed by cluster policy";
+        errors.forbidden(spec.path(), detail);
     }
 }
 

@@ -66,6 +66,6 @@ fn complaints(schedule: &str, zone: Option<&str>) -> Vec<String> {
     let Some(of) = registry::struct_of(&object) else { return Vec::new() };
     let about =
         |error: &FieldError| matches!(error.field.as_str(), "spec.schedule" | "spec.timeZone");
-    let errors = validate::create(of, &object).0;
+    let errors = validate::create(of, &object, validate::Policy::default()).0;
     errors.iter().filter(|e| about(e)).map(ToString::to_string).collect()
 }

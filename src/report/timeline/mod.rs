@@ -106,6 +106,8 @@ impl Timeline {
             }
             FactKind::Event { record, count, .. } => self.event(fact.at, record, *count),
             FactKind::Output(output) => self.outputs.observe(fact.at, output, &mut self.lines),
+            // Told where the manifest is read, or by the step that sent it.
+            FactKind::Warned(_) => {}
             FactKind::StepBegun { action, arg } => self.step_begins(fact.at, action, arg),
             FactKind::Step(step) => self.step_ends(fact.at, step),
             FactKind::Waiting(waiting) if waiting.on.is_empty() => {

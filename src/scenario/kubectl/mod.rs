@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::store::{ApiError, Reply, Request, Store};
 
@@ -135,6 +136,17 @@ impl Invocation {
             }
         }
         Next::Exit(self.exit_code)
+    }
+
+    /// What the server warned of in the reply that comes next: printed first, each text once
+    /// (`pkg/cmd/cmd.go`: the warning writer of `rest` with `Deduplicate`).
+    pub fn warn(&mut self, warnings: &[Str]) {
+        for text in warnings {
+            let line = format!("Warning: {text}\n");
+            if !self.stderr.contains(&line) {
+                self.stderr.push_str(&line);
+            }
+        }
     }
 
     /// The reply to the request sent last.
