@@ -210,3 +210,78 @@ fn decode(of: &'static Struct, json: &Value) -> Result<Value, Refusal> {
     create::normalise(of.key, &mut object);
     Ok(object)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::defaults::service::FreeRanges;
+
+    const SYSTEM: System<'_> =
+        System { namespace: "default", uid: "u", now: "2026-01-01T00:00:00Z", suffix: "abcde" };
+
+    fn created(json: &Value) -> Stored {
+        create(json, SYSTEM, &mut FreeRanges::default(), Policy::default()).unwrap()
+    }
+
+    fn updated(json: &Value, old: &Value) -> Result<Stored, Refusal> {
+        update(json, old, &mut FreeRanges::default(), Policy::default())
+    }
+
+    #[test]
+    fn a_selector_stays_and_a_changed_spec_counts_up_the_generation() {
+        let old = created(&json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "web"}},
+                "template": {
+                    "metadata": {"labels": {"app": "web"}},
+                    "spec": {"containers": [{"name": "c", "image": "nginx:1"}]},
+                },
+            },
+        }));
+        let mut new = old.object.clone();
+        new["metadata"]["resourceVersion"] = "1".into();
+        new["spec"]["replicas"] = 3.into();
+        assert_eq!(updated(&new, &old.object).unwrap().object["metadata"]["generation"], 2);
+        new["spec"]["selector"]["matchLabels"]["app"] = "other".into();
+        let Err(Refusal::Invalid(errors)) = updated(&new, &old.object) else {
+            panic!("a selector was changed")
+        };
+        assert!(
+            errors.0.iter().any(|e| e.field == "spec.selector" && e.detail.contains("immutable"))
+        );
+    }
+
+    #[test]
+    fn what_is_taken_with_a_warning_is_stored() {
+        let service = created(&json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+            "spec": {"ports": [{"port": 80}], "externalName": "example.com"},
+        }));
+        let warning = "spec.externalName is ignored when spec.type is not \"ExternalName\"";
+        assert_eq!(service.warnings, [warning]);
+        assert_eq!(service.object["spec"]["externalName"], "example.com");
+    }
+
+    #[test]
+    fn a_service_that_is_replaced_keeps_its_addresses_and_node_ports() {
+        let old = created(&json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+            "spec": {"type": "NodePort", "ports": [{"name": "http", "port": 80}]},
+        }))
+        .object;
+        let new = updated(
+            &json!({
+                "apiVersion": "v1", "kind": "Service",
+                "metadata": {"name": "web", "resourceVersion": "1"},
+                "spec": {"type": "NodePort", "ports": [{"name": "http", "port": 8080}]},
+            }),
+            &old,
+        );
+        let new = new.unwrap().object;
+        assert_eq!(new["spec"]["clusterIP"], old["spec"]["clusterIP"]);
+        assert_eq!(new["spec"]["ports"][0]["nodePort"], old["spec"]["ports"][0]["nodePort"]);
+    }
+}

@@ -9,3 +9,43 @@ use serde::Serialize;
 pub fn to_string(value: &impl Serialize) -> Result<String, serde_yaml::Error> {
     serde_yaml::to_string(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::to_string;
+    use crate::api::limits::Limits;
+    use crate::api::{json, yaml};
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[ -~]{0,12}".prop_map(Value::from),
+            prop::sample::select(vec!["", "yes", "~", "0x1f", "1e3", "a: b", "- x", "é\n", "#"])
+                .prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            let fields = prop::collection::btree_map("[ -~]{1,8}", inner.clone(), 0..4);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::from),
+                fields.prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(value in value()) {
+            let limits = Limits::default();
+            let tree = json::read_whole(&value.to_string(), &limits).unwrap();
+            prop_assert_eq!(&tree.value(0), &value);
+            let text = to_string(&value).unwrap();
+            let read = yaml::read_document(&text, &limits).unwrap();
+            prop_assert_eq!(&read.tree.value(0), &value, "{}", text);
+        }
+    }
+}
