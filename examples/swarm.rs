@@ -60,6 +60,7 @@ fn watch(seed: u64) -> ExitCode {
             println!("{:?} {} waits for {}", fact.at, waiting.object, waiting.on);
         }
         FactKind::Output(_)
+        | FactKind::Warned(_)
         | FactKind::StepBegun { .. }
         | FactKind::Step(_)
         | FactKind::Assumed(_)

@@ -12,6 +12,7 @@
 //! [`write`] is the way back, for `-o yaml`.
 
 mod compose;
+pub mod go;
 mod parse;
 pub(in crate::api) mod resolve;
 mod scalars;

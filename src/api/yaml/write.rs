@@ -1,13 +1,18 @@
-//! Values to YAML text: the one place that names the crate behind the dependency `serde_yaml`.
+//! Values to YAML text.
 
 use serde::Serialize;
+use serde_json::Value;
 
-/// Writes `value` as one YAML document, without a leading `---`.
+use super::go::{self, Keys};
+
+/// Writes `value` as one YAML document, without a leading `---`, its keys in their order. Texts that YAML
+/// 1.1 would read as something else (`yes`, `0x1f`, times) are quoted.
 ///
 /// # Errors
-/// Only for values that YAML cannot hold, such as maps with keys that are no text.
-pub fn to_string(value: &impl Serialize) -> Result<String, serde_yaml::Error> {
-    serde_yaml::to_string(value)
+/// Only for values that JSON cannot hold, such as maps with keys that are no text.
+pub fn to_string(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let value: Value = serde_json::to_value(value)?;
+    Ok(go::write(&value, Keys::Kept))
 }
 
 #[cfg(test)]

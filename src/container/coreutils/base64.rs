@@ -29,7 +29,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     }
     let files = options.operands.clone();
     let gather = Gather::new(call.name, options, work);
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 fn work(tool: &mut Gathered, sys: &mut Sys<'_, '_>) -> u8 {

@@ -50,7 +50,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
             }
         }
     }
-    Begun::Filter(AnyFilter::Cat(cat), files)
+    Begun::filter(AnyFilter::Cat(cat), files)
 }
 
 impl Cat {

@@ -29,7 +29,7 @@ pub(super) fn cmp(call: &mut Call<'_, '_, '_>) -> Begun {
         files.push("-".into());
     }
     let gather = Gather::new(call.name, options, compare).complaining(quiet_error);
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 fn quiet_error(name: &str, e: Errno) -> String {
@@ -138,7 +138,7 @@ pub(super) fn diff(call: &mut Call<'_, '_, '_>) -> Begun {
         sys.out(&out);
         u8::from(differ)
     });
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 /// Directories that are compared.

@@ -168,7 +168,7 @@ fn begin_copy(call: &mut Call<'_, '_, '_>, copy: &Copy) -> Begun {
     let gather = Gather::new(call.name, options, copied)
         .up_to(skip.saturating_add(most))
         .complaining(open_error);
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), vec![input])
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), vec![input])
 }
 
 fn open_error(name: &str, e: Errno) -> String {
@@ -236,7 +236,7 @@ pub(super) fn split(call: &mut Call<'_, '_, '_>) -> Begun {
     }
     let files: Vec<Str> = options.operands.iter().take(1).cloned().collect();
     let gather = Gather::new(call.name, options, pieces).complaining(open_error);
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 fn pieces(tool: &mut Gathered, sys: &mut Sys<'_, '_>) -> u8 {
@@ -320,7 +320,7 @@ pub(super) fn strings(call: &mut Call<'_, '_, '_>) -> Begun {
         sys.out(&out);
         u8::from(tool.failed)
     });
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 /// `install`
@@ -442,7 +442,7 @@ pub(super) fn shuf(call: &mut Call<'_, '_, '_>) -> Begun {
                 shuffled(sys, lines, most);
                 u8::from(tool.failed)
             });
-            return Begun::Filter(AnyFilter::Gather(Box::new(gather)), files);
+            return Begun::filter(AnyFilter::Gather(Box::new(gather)), files);
         }
     };
     let most = options.value('n').and_then(|n| n.parse().ok());
@@ -503,7 +503,7 @@ pub(super) fn envsubst(call: &mut Call<'_, '_, '_>) -> Begun {
         sys.out(&encode(&replaced(&text, &known, all)));
         0
     });
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), Vec::new())
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), Vec::new())
 }
 
 /// The variable that a `$` begins, and the length of its reference.

@@ -106,7 +106,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     };
     let end = if options.has('z') { 0 } else { b'\n' };
     let cut = Cut { ranges, pieces, between, only_delimited: options.has('s'), as_given, end };
-    Begun::Filter(AnyFilter::Cut(Box::new(ByLine::ending_with(cut, end))), options.operands)
+    Begun::filter(AnyFilter::Cut(Box::new(ByLine::ending_with(cut, end))), options.operands)
 }
 
 /// Reads `1,3-5,-2,7-`.

@@ -44,7 +44,7 @@ fn start(
     let gather = Gather::new(call.name, options, work)
         .up_to(sizes[0].saturating_add(sizes[1]))
         .complaining(|name, e: Errno| format!("{name}: {e}"));
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 /// The bytes that are shown, and the offset of the first.
@@ -480,7 +480,7 @@ fn one(part: &Part, chunk: &[u8], at: usize, last: bool) -> String {
         };
     let tail = spec.get(tail_at..).unwrap_or("");
     let value = chunk.iter().rev().fold(0u64, |v, b| v << 8 | u64::from(*b));
-    let body = match spec[len..].as_bytes() {
+    let body = match &spec.as_bytes()[len..] {
         [b'_', b'a', b'd', ..] => format!("{at}"),
         [b'_', b'a', b'o', ..] => format!("{at:o}"),
         [b'_', b'a', ..] => format!("{at:x}"),

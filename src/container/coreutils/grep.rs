@@ -141,7 +141,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     }
     grep.named = options.has('H') || named && !options.has('h');
     let end = grep.end;
-    Begun::Filter(AnyFilter::Grep(Box::new(ByLine::ending_with(grep, end))), files)
+    Begun::filter(AnyFilter::Grep(Box::new(ByLine::ending_with(grep, end))), files)
 }
 
 /// The texts of all patterns: of `-e` and `-f`, or the first operand.

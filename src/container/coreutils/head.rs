@@ -60,7 +60,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         held: VecDeque::new(),
         unread: 0,
     };
-    Begun::Filter(AnyFilter::Head(head), files)
+    Begun::filter(AnyFilter::Head(head), files)
 }
 
 /// `==> NAME <==`, after an empty line unless it is the first.

@@ -443,11 +443,18 @@ pub(crate) enum Begun {
     /// It is done.
     Exit(u8),
     /// It reads these inputs; `-` is standard input. None means standard input.
-    Filter(AnyFilter, Vec<Str>),
+    Filter(Box<AnyFilter>, Vec<Str>),
     /// It waits.
     Wait(Waiting),
     /// It becomes another program.
     Become(Box<Program>),
+}
+
+impl Begun {
+    /// It reads these inputs by this filter.
+    pub(crate) fn filter(filter: AnyFilter, inputs: Vec<Str>) -> Self {
+        Self::Filter(Box::new(filter), inputs)
+    }
 }
 
 /// Whether a filter wants more input.
@@ -802,7 +809,7 @@ impl Tool {
                     match (tool.start)(&mut call) {
                         Begun::Exit(status) => Step::Exit(status),
                         Begun::Filter(filter, inputs) => {
-                            self.state = State::Filter(Box::new(FilterRun::new(filter, inputs)));
+                            self.state = State::Filter(Box::new(FilterRun::new(*filter, inputs)));
                             continue;
                         }
                         Begun::Wait(waiting) => {

@@ -12,7 +12,7 @@ use crate::container::text::encode;
 pub(super) fn rev(call: &mut Call<'_, '_, '_>) -> Begun {
     let syntax = Syntax { short: "", long: &[], usage: "[FILE]...", status: 1 };
     match call.options(syntax) {
-        Ok(options) => Begun::Filter(AnyFilter::Rev(ByLine::new(Rev)), options.operands),
+        Ok(options) => Begun::filter(AnyFilter::Rev(ByLine::new(Rev)), options.operands),
         Err(begun) => begun,
     }
 }
@@ -46,7 +46,7 @@ pub(super) fn tac(call: &mut Call<'_, '_, '_>) -> Begun {
                 }
                 u8::from(tool.failed)
             });
-            Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+            Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
         }
         Err(begun) => begun,
     }
@@ -100,7 +100,7 @@ pub(super) fn nl(call: &mut Call<'_, '_, '_>) -> Begun {
         width: usize::try_from(width.clamp(0, 1000)).unwrap_or(6),
         separator: options.value('s').map_or_else(|| b"\t".to_vec(), |s| encode(s)),
     };
-    Begun::Filter(AnyFilter::Nl(ByLine::new(nl)), options.operands)
+    Begun::filter(AnyFilter::Nl(ByLine::new(nl)), options.operands)
 }
 
 impl LineTool for Nl {
@@ -153,7 +153,7 @@ pub(super) fn fold(call: &mut Call<'_, '_, '_>) -> Begun {
         return call.bad_number(text, 1);
     };
     let fold = Fold { bytes: options.has('b'), spaces: options.has('s'), width };
-    Begun::Filter(AnyFilter::Fold(ByLine::new(fold)), options.operands)
+    Begun::filter(AnyFilter::Fold(ByLine::new(fold)), options.operands)
 }
 
 impl Fold {
@@ -238,7 +238,7 @@ pub(super) fn expand(call: &mut Call<'_, '_, '_>) -> Begun {
     } else {
         options.has('i')
     };
-    Begun::Filter(AnyFilter::Tabs(ByLine::new(Tabs { width, initial, back })), options.operands)
+    Begun::filter(AnyFilter::Tabs(ByLine::new(Tabs { width, initial, back })), options.operands)
 }
 
 impl LineTool for Tabs {
@@ -291,7 +291,7 @@ pub(super) fn paste(call: &mut Call<'_, '_, '_>) -> Begun {
         Ok(options) => {
             let files = options.operands.clone();
             let gather = Gather::new("paste", options, pasted);
-            Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+            Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
         }
         Err(begun) => begun,
     }
@@ -376,7 +376,7 @@ pub(super) fn comm(call: &mut Call<'_, '_, '_>) -> Begun {
         Ok(options) => {
             let files = options.operands.clone();
             let gather = Gather::new("comm", options, compared);
-            Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+            Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
         }
         Err(begun) => begun,
     }

@@ -118,7 +118,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     let files = options.operands.clone();
     let gather =
         Gather::new(call.name, options, work).complaining(|name, e: Errno| format!("{name}: {e}"));
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 fn order(options: &Options) -> Result<Order, String> {

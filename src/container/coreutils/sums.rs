@@ -39,7 +39,7 @@ pub(super) fn digest(call: &mut Call<'_, '_, '_>) -> Begun {
     let work = if options.has('c') { check } else { print };
     let gather = Gather::new(call.name, options, work)
         .complaining(|name, e: Errno| format!("can't open '{name}': {e}"));
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 /// The sum of some bytes as hexadecimal digits.
@@ -123,7 +123,7 @@ pub(super) fn cksum(call: &mut Call<'_, '_, '_>) -> Begun {
         sys.out(&encode(&out));
         u8::from(tool.failed)
     });
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 fn named(name: &Str, unnamed: bool) -> String {
@@ -181,7 +181,7 @@ pub(super) fn sum(call: &mut Call<'_, '_, '_>) -> Begun {
         sys.out(&encode(&out));
         u8::from(tool.failed)
     });
-    Begun::Filter(AnyFilter::Gather(Box::new(gather)), files)
+    Begun::filter(AnyFilter::Gather(Box::new(gather)), files)
 }
 
 #[cfg(test)]

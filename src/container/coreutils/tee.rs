@@ -43,7 +43,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
             }
         }
     }
-    Begun::Filter(AnyFilter::Tee(tee), Vec::new())
+    Begun::filter(AnyFilter::Tee(tee), Vec::new())
 }
 
 impl Filter for Tee {

@@ -59,7 +59,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         let of = second.as_ref().unwrap_or(&first);
         of.iter().for_each(|&b| tr.squeezed[usize::from(b)] = true);
     }
-    Begun::Filter(AnyFilter::Tr(tr), Vec::new())
+    Begun::filter(AnyFilter::Tr(tr), Vec::new())
 }
 
 /// The bytes that a string stands for: escapes, ranges, classes.

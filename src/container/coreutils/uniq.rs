@@ -81,7 +81,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         }
     }
     inputs.truncate(1);
-    Begun::Filter(AnyFilter::Uniq(ByLine::ending_with(uniq, end)), inputs)
+    Begun::filter(AnyFilter::Uniq(ByLine::ending_with(uniq, end)), inputs)
 }
 
 impl Uniq {

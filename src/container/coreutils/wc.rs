@@ -64,7 +64,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         in_word: false,
         total: Counts::default(),
     };
-    Begun::Filter(AnyFilter::Wc(wc), options.operands)
+    Begun::filter(AnyFilter::Wc(wc), options.operands)
 }
 
 impl Wc {

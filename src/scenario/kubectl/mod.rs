@@ -24,7 +24,6 @@ mod files;
 mod generators;
 mod get;
 mod go;
-mod go_yaml;
 mod history;
 mod info;
 mod label;

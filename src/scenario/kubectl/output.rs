@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Failure;
 use super::args::Args;
-use super::go_yaml;
 use crate::api::jsonpath::{JsonPath, sorted};
+use crate::api::yaml::go;
 
 /// Whether anything is really done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,5 +150,5 @@ pub(super) fn json(object: &Value) -> String {
 
 /// An object as YAML, keys in order.
 pub(super) fn to_yaml(object: &Value) -> String {
-    go_yaml::write(object)
+    go::write(object, go::Keys::Sorted)
 }

@@ -87,7 +87,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         sed.ending_with(0);
     }
     match sed.open_files(call.sys) {
-        Ok(()) => Begun::Filter(AnyFilter::Sed(Box::new(sed)), options.operands),
+        Ok(()) => Begun::filter(AnyFilter::Sed(Box::new(sed)), options.operands),
         Err((file, e)) => {
             call.err(&format!("can't open '{file}': {e}"));
             Begun::Exit(1)

@@ -9,12 +9,21 @@ use crate::api::limits::Limits;
 use crate::api::tree::Tree;
 use crate::api::yaml;
 
-/// A value as a document.
-pub(super) fn write(value: &Value) -> String {
+/// In which order the keys of a mapping are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// By name, as kubectl prints them.
+    Sorted,
+    /// As they stand.
+    Kept,
+}
+
+/// A value as a document, without a leading `---`. Documents are bounded in depth, so this may recurse.
+pub fn write(value: &Value, keys: Keys) -> String {
     let mut out = String::new();
     match value {
-        Value::Object(fields) if !fields.is_empty() => mapping(fields, 0, false, &mut out),
-        Value::Array(items) if !items.is_empty() => sequence(items, 0, &mut out),
+        Value::Object(fields) if !fields.is_empty() => mapping(fields, 0, false, keys, &mut out),
+        Value::Array(items) if !items.is_empty() => sequence(items, 0, keys, &mut out),
         scalar => {
             out.push_str(&inline(scalar, 0));
             out.push('\n');
@@ -28,10 +37,18 @@ fn indent(depth: usize, out: &mut String) {
 }
 
 /// The entries of a mapping; `begun` where the first stands behind a dash.
-fn mapping(fields: &serde_json::Map<String, Value>, depth: usize, begun: bool, out: &mut String) {
-    let mut keys: Vec<&String> = fields.keys().collect();
-    keys.sort();
-    for (i, key) in keys.into_iter().enumerate() {
+fn mapping(
+    fields: &serde_json::Map<String, Value>,
+    depth: usize,
+    begun: bool,
+    keys: Keys,
+    out: &mut String,
+) {
+    let mut names: Vec<&String> = fields.keys().collect();
+    if keys == Keys::Sorted {
+        names.sort();
+    }
+    for (i, key) in names.into_iter().enumerate() {
         if i > 0 || !begun {
             indent(depth, out);
         }
@@ -40,11 +57,11 @@ fn mapping(fields: &serde_json::Map<String, Value>, depth: usize, begun: bool, o
         match &fields[key] {
             Value::Object(inner) if !inner.is_empty() => {
                 out.push('\n');
-                mapping(inner, depth + 2, false, out);
+                mapping(inner, depth + 2, false, keys, out);
             }
             Value::Array(items) if !items.is_empty() => {
                 out.push('\n');
-                sequence(items, depth, out);
+                sequence(items, depth, keys, out);
             }
             scalar => {
                 out.push(' ');
@@ -55,15 +72,15 @@ fn mapping(fields: &serde_json::Map<String, Value>, depth: usize, begun: bool, o
     }
 }
 
-fn sequence(items: &[Value], depth: usize, out: &mut String) {
+fn sequence(items: &[Value], depth: usize, keys: Keys, out: &mut String) {
     for item in items {
         indent(depth, out);
         out.push_str("- ");
         match item {
-            Value::Object(inner) if !inner.is_empty() => mapping(inner, depth + 2, true, out),
+            Value::Object(inner) if !inner.is_empty() => mapping(inner, depth + 2, true, keys, out),
             Value::Array(inner) if !inner.is_empty() => {
                 let mut below = String::new();
-                sequence(inner, depth + 2, &mut below);
+                sequence(inner, depth + 2, keys, &mut below);
                 out.push_str(below.trim_start());
             }
             scalar => {
@@ -207,7 +224,7 @@ mod tests {
     #[test]
     fn lists_stand_at_the_depth_of_their_keys() {
         let value = json!({"b": [{"x": 1, "a": "t"}, 2], "a": {"k": []}, "c": "l1\nl2\n"});
-        assert_eq!(write(&value), "a:\n  k: []\nb:\n- a: t\n  x: 1\n- 2\nc: |\n  l1\n  l2\n");
-        assert_eq!(write(&json!({})), "{}\n");
+        assert_eq!(write(&value, Keys::Sorted), "a:\n  k: []\nb:\n- a: t\n  x: 1\n- 2\nc: |\n  l1\n  l2\n");
+        assert_eq!(write(&json!({}), Keys::Kept), "{}\n");
     }
 }
