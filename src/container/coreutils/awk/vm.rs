@@ -1,17 +1,20 @@
 //! Runs the steps of an awk program.
 
+mod records;
+mod streams;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ast::{Compare, Redirect};
-use super::code::{Code, From, Op, Var};
-use super::functions::{Separator, number_of};
-use super::io::{Got, Reader, RecordEnd, Writer};
+use super::ast::Compare;
+use super::code::{Code, Op, Var};
+use super::functions::number_of;
+use super::io::{Reader, Writer};
 use super::values::{Array, MAX_ELEMENTS, Value};
 use crate::base::Str;
 use crate::container::coreutils::lines::{bytewise, fits};
 use crate::container::os::Sys;
-use crate::container::process::{Fd, Pid, Step, Wait};
+use crate::container::process::{Pid, Step, Wait};
 use crate::container::regex::Regex;
 use crate::container::text::encode;
 
@@ -390,195 +393,6 @@ impl Awk {
                 self.arrays[id].set(key, Value::Unset);
                 Value::Unset
             }
-        }
-    }
-
-    // Records and fields.
-
-    pub(super) fn set_record(&mut self, record: Str) {
-        self.record = record;
-        self.record_stale = false;
-        self.fields_stale = true;
-    }
-
-    fn split_fields(&mut self) {
-        if !std::mem::take(&mut self.fields_stale) {
-            return;
-        }
-        let separator = self.separator(&self.global_text(FS));
-        let record = self.record.clone();
-        let paragraphs = self.global_text(RS).is_empty();
-        let mut parts = if paragraphs && !matches!(separator, Separator::Blanks) {
-            record
-                .split('\n')
-                .flat_map(|line| super::functions::split(line, &separator))
-                .collect::<Vec<_>>()
-        } else {
-            super::functions::split(&record, &separator)
-        };
-        parts.truncate(MAX_FIELDS);
-        self.fields = parts.into_iter().map(Value::Input).collect();
-        self.globals[NF] = Cell::Value(Value::Number(number_of(self.fields.len())));
-    }
-
-    pub(super) fn separator(&mut self, text: &str) -> Separator {
-        let regex = self.regex(text).ok();
-        Separator::new(text, |_| regex.map(|r| (*r).clone()))
-    }
-
-    fn joined_record(&mut self) -> Str {
-        if std::mem::take(&mut self.record_stale) {
-            let between = self.global_text(OFS);
-            let parts: Vec<Str> = self.fields.iter().map(|f| self.text_of(f)).collect();
-            self.record = parts.join(&between).into();
-        }
-        self.record.clone()
-    }
-
-    pub(super) fn field(&mut self, index: f64) -> Result<Value, String> {
-        let Ok(i) = usize::try_from(super::functions::integer(index)) else {
-            return Err("Access to negative field".to_owned());
-        };
-        if i == 0 {
-            return Ok(Value::Input(self.joined_record()));
-        }
-        self.split_fields();
-        Ok(self.fields.get(i - 1).cloned().unwrap_or(Value::Unset))
-    }
-
-    fn set_field(&mut self, index: f64, value: Value) -> Result<(), String> {
-        let Ok(i) = usize::try_from(super::functions::integer(index)) else {
-            return Err("Access to negative field".to_owned());
-        };
-        if i == 0 {
-            let text = self.text_of(&value);
-            self.set_record(text);
-            return Ok(());
-        }
-        if i > MAX_FIELDS {
-            return Err(format!("a record has more than {MAX_FIELDS} fields"));
-        }
-        self.split_fields();
-        if self.fields.len() < i {
-            self.fields.resize(i, Value::Unset);
-            self.globals[NF] = Cell::Value(Value::Number(number_of(i)));
-        }
-        self.fields[i - 1] = match value {
-            Value::Number(_) => Value::Input(self.text_of(&value)),
-            other => other,
-        };
-        self.record_stale = true;
-        Ok(())
-    }
-
-    pub(super) fn regex(&mut self, source: &str) -> Result<Arc<Regex>, String> {
-        let fold = match &self.globals[IGNORECASE] {
-            Cell::Value(value) => value.is_true(),
-            Cell::Array(_) | Cell::Untyped(_) => false,
-        };
-        if let Some(regex) = self.regexes.get(&(source.into(), fold)) {
-            return Ok(Arc::clone(regex));
-        }
-        let regex =
-            Regex::extended(source, fold).map_err(|e| format!("bad regex '{source}': {}", e.0))?;
-        if self.regexes.len() >= MAX_REGEXES {
-            self.regexes.clear();
-        }
-        let regex = Arc::new(regex);
-        self.regexes.insert((source.into(), fold), Arc::clone(&regex));
-        Ok(regex)
-    }
-
-    fn record_end(&mut self) -> RecordEnd {
-        let text = self.global_text(RS);
-        let bytes = encode(&text);
-        match &bytes[..] {
-            [] => RecordEnd::Paragraph,
-            [byte] => RecordEnd::Byte(*byte),
-            _ => match self.regex(&text) {
-                Ok(regex) => RecordEnd::Regex(Box::new((*regex).clone())),
-                Err(_) => RecordEnd::Byte(bytes[0]),
-            },
-        }
-    }
-
-    fn count(&mut self, var: usize) {
-        let n = match &self.globals[var] {
-            Cell::Value(value) => value.number(),
-            Cell::Array(_) | Cell::Untyped(_) => 0.0,
-        };
-        self.globals[var] = Cell::Value(Value::Number(n + 1.0));
-    }
-
-    /// The next record of the main input; `None` at the end of it all.
-    fn main_record(&mut self, sys: &mut Sys<'_, '_>) -> Result<Option<Str>, Wait> {
-        let end = self.record_end();
-        loop {
-            if self.main.is_none() && !self.open_next(sys) {
-                return Ok(None);
-            }
-            let Some(reader) = &mut self.main else { return Ok(None) };
-            match reader.record(sys, &end) {
-                Got::Record(record) => {
-                    self.count(NR);
-                    self.count(FNR);
-                    return Ok(Some(record.into()));
-                }
-                Got::Wait(wait) => return Err(wait),
-                Got::End | Got::Failed => self.leave_main(sys),
-            }
-        }
-    }
-
-    fn leave_main(&mut self, sys: &mut Sys<'_, '_>) {
-        if let Some(reader) = self.main.take()
-            && reader.fd() != 0
-        {
-            sys.close(reader.fd());
-        }
-    }
-
-    /// Opens the next file of the arguments, or standard input without any.
-    fn open_next(&mut self, sys: &mut Sys<'_, '_>) -> bool {
-        loop {
-            let count = match &self.globals[ARGC] {
-                Cell::Value(value) => super::functions::integer(value.number()),
-                Cell::Array(_) | Cell::Untyped(_) => 0,
-            };
-            if i64::try_from(self.next_arg).is_ok_and(|n| n >= count) {
-                if std::mem::replace(&mut self.any_file, true) {
-                    return false;
-                }
-                self.main = Some(Reader::new(0));
-                return true;
-            }
-            let argv = self.array(Var::Global(ARGV));
-            let key = self.next_arg.to_string();
-            self.next_arg += 1;
-            let Some(argument) = self.arrays[argv].get(&key).map(|v| v.text("%.6g")) else {
-                continue;
-            };
-            if argument.is_empty() {
-                continue;
-            }
-            if let Some((name, value)) = argument.split_once('=').filter(|(n, _)| is_name(n)) {
-                let (name, value) = (name.to_owned(), value.to_owned());
-                self.assign(&name, &value);
-                continue;
-            }
-            self.any_file = true;
-            let Some(reader) = super::io::file_reader(sys, &argument) else {
-                let e =
-                    sys.stat(&argument, true).err().map_or_else(String::new, |e| format!(": {e}"));
-                sys.flush();
-                sys.err(&format!("awk: {argument}{e}\n"));
-                self.failed = true;
-                return false;
-            };
-            self.main = Some(reader);
-            self.globals[FNR] = Cell::Value(Value::Number(0.0));
-            self.globals[FILENAME] = Cell::Value(Value::Input(argument));
-            return true;
         }
     }
 
@@ -964,116 +778,6 @@ impl Awk {
         self.line = Value::Text(text.into());
         self.push_number(number_of(count));
         Ok(())
-    }
-
-    fn print(
-        &mut self,
-        sys: &mut Sys<'_, '_>,
-        n: usize,
-        redirect: Redirect,
-        plain: bool,
-    ) -> Result<Flow, String> {
-        let to = if redirect == Redirect::None { None } else { Some(self.pop_text()) };
-        let mut values: Vec<Value> = (0..n).map(|_| self.pop()).collect();
-        values.reverse();
-        let text = if plain {
-            let shown: Vec<Str> = if n == 0 {
-                vec![self.joined_record()]
-            } else {
-                let format = self.format_of(OFMT);
-                values.iter().map(|v| v.text(&format)).collect()
-            };
-            format!("{}{}", shown.join(&self.global_text(OFS)), self.global_text(ORS))
-        } else {
-            let format = self.text_of(&values[0]);
-            super::functions::format(&format, &values[1..], &self.format_of(CONVFMT))
-        };
-        let bytes = encode(&text);
-        let Some(to) = to else {
-            sys.out(&bytes);
-            return Ok(Flow::Go);
-        };
-        let index = match self.writers.iter().position(|w| w.name == to) {
-            Some(index) => index,
-            None => {
-                let others = self.fds();
-                let writer = if redirect == Redirect::Command {
-                    Writer::command(sys, &to, &self.environment, &others)
-                } else {
-                    Writer::file(sys, &to, redirect == Redirect::Append)
-                };
-                let Some(writer) = writer else {
-                    return Err(format!("can't open '{to}'"));
-                };
-                self.writers.push(writer);
-                self.writers.len() - 1
-            }
-        };
-        self.writers[index].put(sys, &bytes);
-        Ok(Flow::Go)
-    }
-
-    /// The descriptors that children must not keep open.
-    pub(super) fn fds(&self) -> Vec<Fd> {
-        let writers = self.writers.iter().map(|w| w.fd);
-        let readers = self.readers.iter().map(|(_, r)| r.fd());
-        writers.chain(readers).filter(|fd| *fd > 2).collect()
-    }
-
-    fn getline(&mut self, sys: &mut Sys<'_, '_>, from: From, keep: bool) -> Flow {
-        let got = match from {
-            From::Main => match self.main_record(sys) {
-                Ok(Some(record)) => Got::Record(record.to_string()),
-                Ok(None) => Got::End,
-                Err(wait) => Got::Wait(wait),
-            },
-            From::File | From::Command => {
-                let name = self.peek_text();
-                let end = self.record_end();
-                let index = match self.readers.iter().position(|(n, _)| *n == name) {
-                    Some(index) => Some(index),
-                    None => {
-                        let reader = if from == From::File {
-                            super::io::file_reader(sys, &name)
-                        } else {
-                            sys.flush();
-                            let others = self.fds();
-                            super::io::command_reader(sys, &name, &self.environment, &others)
-                        };
-                        reader.map(|reader| {
-                            self.readers.push((name, reader));
-                            self.readers.len() - 1
-                        })
-                    }
-                };
-                match index {
-                    Some(index) => self.readers[index].1.record(sys, &end),
-                    None => Got::Failed,
-                }
-            }
-        };
-        if let Got::Wait(wait) = got {
-            return Flow::Wait(wait);
-        }
-        if from != From::Main {
-            self.stack.pop();
-        }
-        match got {
-            Got::Record(record) => {
-                if from == From::Command {
-                    self.count(NR);
-                }
-                if keep {
-                    self.line = Value::Input(record.into());
-                } else {
-                    self.set_record(record.into());
-                }
-                self.push_number(1.0);
-            }
-            Got::End => self.push_number(0.0),
-            Got::Failed | Got::Wait(_) => self.push_number(-1.0),
-        }
-        Flow::Go
     }
 }
 
