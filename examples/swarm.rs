@@ -14,6 +14,7 @@ use wavetank::trace::FactKind;
 
 fn main() -> ExitCode {
     let (mut from, mut seeds) = (0_u64, 1000_u64);
+    #[expect(clippy::disallowed_methods, reason = "a program reads its arguments")]
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().and_then(|v| v.parse().ok());
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    #[expect(clippy::disallowed_methods, reason = "real time spent is told")]
     let began = Instant::now();
     let (mut events, mut ill) = (0, 0);
     for seed in from..from.saturating_add(seeds) {

@@ -224,7 +224,10 @@ mod tests {
     #[test]
     fn lists_stand_at_the_depth_of_their_keys() {
         let value = json!({"b": [{"x": 1, "a": "t"}, 2], "a": {"k": []}, "c": "l1\nl2\n"});
-        assert_eq!(write(&value, Keys::Sorted), "a:\n  k: []\nb:\n- a: t\n  x: 1\n- 2\nc: |\n  l1\n  l2\n");
+        assert_eq!(
+            write(&value, Keys::Sorted),
+            "a:\n  k: []\nb:\n- a: t\n  x: 1\n- 2\nc: |\n  l1\n  l2\n"
+        );
         assert_eq!(write(&json!({}), Keys::Kept), "{}\n");
     }
 }
