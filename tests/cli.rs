@@ -430,3 +430,16 @@ profiles:
         "{told}"
     );
 }
+
+#[test]
+fn a_deployment_that_lost_its_pods_waits_without_an_event() {
+    let text = b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  progressDeadlineSeconds: 60\n  selector: {matchLabels: {app: web}}\n  \
+                 template:\n    metadata: {labels: {app: web}}\n    spec: {containers: [{name: web, image: nginx}]}\n";
+    let path = file("lost.yaml", text).display().to_string();
+    let steps = ["--step", "20s cordon node-1", "--step", "21s delete pods --all"];
+    let out = wavetank(&[&["run", &path, "--nodes", "1", "--for", "2h"], &steps[..]].concat());
+    let told = String::from_utf8_lossy(&out.stdout);
+    let events = told.rsplit_once(", ").and_then(|(_, rest)| rest.strip_suffix(" events\n"));
+    let events: u32 = events.unwrap().parse().unwrap();
+    assert!(events < 2_000, "{events} events in:\n{told}");
+}

@@ -275,7 +275,7 @@ mod tests {
             "# the site\nkind: Deployment   # not a pod\napiVersion: apps/v1beta1\nmetadata:\n  name: web\n  labels: {a: b}\n\
              spec:\n  replicas: 2 # two\n  rollbackTo:\n    revision: 3\n  template:\n    metadata:\n      labels:\n        app: web\n# end\n",
             "# the site\nkind: Deployment   # not a pod\napiVersion: apps/v1\nmetadata:\n  name: web\n  labels: {a: b}\n  \
-             annotations:\n    deprecated.deployment.rollback.to: '3'\n\
+             annotations:\n    deprecated.deployment.rollback.to: \"3\"\n\
              spec:\n  replicas: 2 # two\n  template:\n    metadata:\n      labels:\n        app: web\n  \
              selector:\n    matchLabels:\n      app: web\n  revisionHistoryLimit: 2\n# end\n",
         );

@@ -256,8 +256,13 @@ pub fn deadline(d: &Deployment) -> Option<Duration> {
 pub fn next_check(d: &Deployment, status: &DeploymentStatus, now: SimTime) -> Option<SimTime> {
     let deadline = deadline(d)?;
     let current = get(&d.status, conditions::PROGRESSING)?;
-    let timed_out = current.reason.as_deref() == Some(reasons::PROGRESS_DEADLINE_EXCEEDED);
-    if is_complete(d, status) || timed_out {
+    // A rollout that once was complete does not time out any more (`has_timed_out`): upstream looks again ten
+    // times a second for as long as its pods are missing, and nothing can come of it.
+    let settled = matches!(
+        current.reason.as_deref(),
+        Some(reasons::PROGRESS_DEADLINE_EXCEEDED | reasons::NEW_REPLICA_SET_AVAILABLE)
+    );
+    if is_complete(d, status) || settled {
         return None;
     }
     let due = sim_time(current.last_update_time.as_ref()?) + deadline;
