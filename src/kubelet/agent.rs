@@ -24,6 +24,9 @@ use crate::model::{ConditionStatus, Kind, Node, Object, Phase, Pod, PodStatus, R
 use crate::store::{Logs, Request};
 use crate::trace::{Change, EventType, FactId, Regarding};
 
+/// A worker that came to rest with something still due rests at least so long.
+const LEAST_REST: Duration = Duration::from_millis(100);
+
 /// The agent of one node.
 #[derive(Debug)]
 pub(super) struct Agent {
@@ -309,7 +312,11 @@ impl Agent {
         let Some(watched) = self.pods.get_mut(&uid) else { return };
         let worker = &mut watched.worker;
         let relist: Duration = cx.latency.pleg_relist;
-        let next = worker.next_wake(&self.node, relist).map(|at| at.max(cx.now));
+        // It has done all that can be done now: what is still due would be found undone for ever within this
+        // instant, and is looked at again with the next relist.
+        let now = cx.now;
+        let next = worker.next_wake(&self.node, relist);
+        let next = next.map(|at| if at <= now { now + relist.max(LEAST_REST) } else { at });
         if watched.gone && worker.is_done() {
             if let Some(due) = watched.due {
                 self.due.remove(&(due, uid));
