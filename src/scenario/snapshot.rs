@@ -97,8 +97,7 @@ fn object(manifest: &Manifest) -> Result<Object, Box<Diagnostic>> {
     if object.meta().uid == Uid::default() {
         // A manifest among the dump: its name is its identity.
         let text = format!("{}/{}", object.kind(), object.key());
-        let half = |seed| u128::from(crate::base::digest::digest_of(seed, text.as_bytes()));
-        object.meta_mut().uid = Uid::from_random(half(1) << 64 | half(2));
+        object.meta_mut().uid = convert::uid(&text);
     }
     Ok(object)
 }

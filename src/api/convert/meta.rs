@@ -105,7 +105,7 @@ fn owner_to_wire(o: &OwnerRef) -> wire::meta::OwnerReference {
 }
 
 /// Uids in dumps are UUIDs; whatever else stands there keeps its identity by its digest.
-fn uid(text: &str) -> Uid {
+pub fn uid(text: &str) -> Uid {
     Uid::parse(text).unwrap_or_else(|| {
         let d = |seed| u128::from(crate::base::digest::digest_of(seed, text.as_bytes()));
         Uid::from_random(d(1) << 64 | d(2))

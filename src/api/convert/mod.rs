@@ -14,7 +14,7 @@ mod workload;
 
 use std::sync::Arc;
 
-pub use meta::{meta_from_wire, meta_to_wire};
+pub use meta::{meta_from_wire, meta_to_wire, uid};
 pub use node::node_from_wire;
 pub use pod::{SERVICE_ACCOUNT_VOLUME, pod_from_wire, pod_status_from_wire, template_from_wire};
 
