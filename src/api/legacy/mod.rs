@@ -28,6 +28,8 @@ pub struct OldVersion {
     pub kind: &'static str,
     /// The `apiVersion` it is brought to; empty when there is no successor.
     pub current: &'static str,
+    /// The release that declared it deprecated; `None` where none did.
+    pub deprecated: Option<&'static str>,
     /// The release that stopped serving it; `None` for what is still served.
     pub removed: Option<&'static str>,
     convert: fn(&mut Map<String, Value>, &mut Filled),
@@ -58,14 +60,19 @@ impl Filled {
 }
 
 impl Conversion {
-    /// What happened, in one sentence.
+    /// What happened, in one sentence: the last server's own words
+    /// (`staging/src/k8s.io/apiserver/pkg/endpoints/deprecation/deprecation.go`, `WarningMessage`) where
+    /// it had some, and what was made of the manifest.
     pub fn message(&self) -> String {
-        let OldVersion { api_version, kind, current, removed, .. } = self.old;
-        match removed {
-            Some(release) => format!(
-                "{api_version} {kind} is not served since Kubernetes {release}; it was read as {current}"
+        let OldVersion { api_version, kind, current, deprecated, removed, .. } = self.old;
+        match (deprecated, removed) {
+            (Some(deprecated), Some(removed)) => format!(
+                "{api_version} {kind} is deprecated in v{deprecated}+, unavailable in v{removed}+; use {current} {kind} (it is read as that here)"
             ),
-            None => format!("{api_version} {kind} was read as {current}"),
+            (None, Some(removed)) => format!(
+                "{api_version} {kind} is unavailable in v{removed}+; use {current} {kind} (it is read as that here)"
+            ),
+            (_, None) => format!("{api_version} {kind} was read as {current}"),
         }
     }
 }
@@ -110,11 +117,12 @@ pub fn successor(api_version: &str, kind: &str) -> Option<String> {
 }
 
 macro_rules! old {
-    ($($api_version:literal [$($kind:literal)+] => $current:literal since $removed:expr, $convert:expr;)*) => {
+    ($($api_version:literal [$($kind:literal)+] => $current:literal from $deprecated:expr, until $removed:expr, $convert:expr;)*) => {
         &[$($(OldVersion {
             api_version: $api_version,
             kind: $kind,
             current: $current,
+            deprecated: $deprecated,
             removed: $removed,
             convert: $convert,
         },)+)*]
@@ -123,43 +131,44 @@ macro_rules! old {
 
 #[rustfmt::skip]
 static OLD: &[OldVersion] = old! {
-    "extensions/v1beta1" ["Deployment"] => "apps/v1" since Some("1.16"), workloads::extensions_deployment;
-    "extensions/v1beta1" ["DaemonSet"] => "apps/v1" since Some("1.16"), workloads::extensions_daemon_set;
-    "extensions/v1beta1" ["ReplicaSet"] => "apps/v1" since Some("1.16"), workloads::labels_from_template;
-    "extensions/v1beta1" ["NetworkPolicy"] => "networking.k8s.io/v1" since Some("1.16"), nothing;
-    "extensions/v1beta1" ["Ingress"] => "networking.k8s.io/v1" since Some("1.22"), networking::ingress;
-    "extensions/v1beta1" ["PodSecurityPolicy"] => "" since Some("1.16"), nothing;
-    "apps/v1beta1" ["Deployment"] => "apps/v1" since Some("1.16"), workloads::apps_v1beta1_deployment;
-    "apps/v1beta1" ["StatefulSet"] => "apps/v1" since Some("1.16"), workloads::apps_v1beta1_stateful_set;
-    "apps/v1beta1" ["ControllerRevision"] => "apps/v1" since Some("1.16"), nothing;
-    "apps/v1beta2" ["Deployment" "DaemonSet" "ReplicaSet" "StatefulSet" "ControllerRevision"] => "apps/v1" since Some("1.16"), nothing;
-    "batch/v2alpha1" ["CronJob"] => "batch/v1" since Some("1.21"), nothing;
-    "batch/v1beta1" ["CronJob"] => "batch/v1" since Some("1.25"), nothing;
-    "policy/v1beta1" ["PodDisruptionBudget"] => "policy/v1" since Some("1.25"), pod_disruption_budget;
-    "policy/v1beta1" ["Eviction"] => "policy/v1" since Some("1.25"), nothing;
-    "policy/v1beta1" ["PodSecurityPolicy"] => "" since Some("1.25"), nothing;
-    "autoscaling/v1" ["HorizontalPodAutoscaler"] => "autoscaling/v2" since None, autoscaling::from_v1;
-    "autoscaling/v2beta1" ["HorizontalPodAutoscaler"] => "autoscaling/v2" since Some("1.25"), autoscaling::from_v2beta1;
-    "autoscaling/v2beta2" ["HorizontalPodAutoscaler"] => "autoscaling/v2" since Some("1.26"), nothing;
-    "scheduling.k8s.io/v1alpha1" ["PriorityClass"] => "scheduling.k8s.io/v1" since Some("1.22"), nothing;
-    "scheduling.k8s.io/v1beta1" ["PriorityClass"] => "scheduling.k8s.io/v1" since Some("1.22"), nothing;
-    "coordination.k8s.io/v1beta1" ["Lease"] => "coordination.k8s.io/v1" since Some("1.22"), nothing;
-    "networking.k8s.io/v1beta1" ["Ingress"] => "networking.k8s.io/v1" since Some("1.22"), networking::ingress;
-    "networking.k8s.io/v1beta1" ["IngressClass"] => "networking.k8s.io/v1" since Some("1.22"), nothing;
-    "rbac.authorization.k8s.io/v1alpha1" ["Role" "RoleBinding" "ClusterRole" "ClusterRoleBinding"] => "rbac.authorization.k8s.io/v1" since Some("1.22"), nothing;
-    "rbac.authorization.k8s.io/v1beta1" ["Role" "RoleBinding" "ClusterRole" "ClusterRoleBinding"] => "rbac.authorization.k8s.io/v1" since Some("1.22"), nothing;
-    "storage.k8s.io/v1beta1" ["StorageClass" "VolumeAttachment" "CSIDriver" "CSINode"] => "storage.k8s.io/v1" since Some("1.22"), nothing;
-    "storage.k8s.io/v1beta1" ["CSIStorageCapacity"] => "storage.k8s.io/v1" since Some("1.27"), nothing;
-    "admissionregistration.k8s.io/v1beta1" ["MutatingWebhookConfiguration" "ValidatingWebhookConfiguration"] => "admissionregistration.k8s.io/v1" since Some("1.22"), nothing;
-    "apiextensions.k8s.io/v1beta1" ["CustomResourceDefinition"] => "apiextensions.k8s.io/v1" since Some("1.22"), custom_resource_definition;
-    "apiregistration.k8s.io/v1beta1" ["APIService"] => "apiregistration.k8s.io/v1" since Some("1.22"), nothing;
-    "discovery.k8s.io/v1beta1" ["EndpointSlice"] => "discovery.k8s.io/v1" since Some("1.25"), networking::endpoint_slice;
-    "events.k8s.io/v1beta1" ["Event"] => "events.k8s.io/v1" since Some("1.25"), nothing;
-    "node.k8s.io/v1beta1" ["RuntimeClass"] => "node.k8s.io/v1" since Some("1.25"), nothing;
-    "flowcontrol.apiserver.k8s.io/v1beta1" ["FlowSchema" "PriorityLevelConfiguration"] => "flowcontrol.apiserver.k8s.io/v1" since Some("1.26"), concurrency_shares;
-    "flowcontrol.apiserver.k8s.io/v1beta2" ["FlowSchema" "PriorityLevelConfiguration"] => "flowcontrol.apiserver.k8s.io/v1" since Some("1.29"), concurrency_shares;
-    "flowcontrol.apiserver.k8s.io/v1beta3" ["FlowSchema" "PriorityLevelConfiguration"] => "flowcontrol.apiserver.k8s.io/v1" since Some("1.32"), nothing;
-    "certificates.k8s.io/v1beta1" ["CertificateSigningRequest"] => "certificates.k8s.io/v1" since Some("1.22"), nothing;
+    "extensions/v1beta1" ["Deployment"] => "apps/v1" from Some("1.8"), until Some("1.16"), workloads::extensions_deployment;
+    "extensions/v1beta1" ["DaemonSet"] => "apps/v1" from Some("1.8"), until Some("1.16"), workloads::extensions_daemon_set;
+    "extensions/v1beta1" ["ReplicaSet"] => "apps/v1" from Some("1.8"), until Some("1.16"), workloads::labels_from_template;
+    "extensions/v1beta1" ["NetworkPolicy"] => "networking.k8s.io/v1" from Some("1.9"), until Some("1.16"), nothing;
+    "extensions/v1beta1" ["Ingress"] => "networking.k8s.io/v1" from Some("1.14"), until Some("1.22"), networking::ingress;
+    "extensions/v1beta1" ["PodSecurityPolicy"] => "" from None, until Some("1.16"), nothing;
+    "apps/v1beta1" ["Deployment"] => "apps/v1" from Some("1.8"), until Some("1.16"), workloads::apps_v1beta1_deployment;
+    "apps/v1beta1" ["StatefulSet"] => "apps/v1" from Some("1.8"), until Some("1.16"), workloads::apps_v1beta1_stateful_set;
+    "apps/v1beta1" ["ControllerRevision"] => "apps/v1" from Some("1.8"), until Some("1.16"), nothing;
+    "apps/v1beta2" ["Deployment" "DaemonSet" "ReplicaSet" "StatefulSet" "ControllerRevision"] => "apps/v1" from Some("1.9"), until Some("1.16"), nothing;
+    "batch/v2alpha1" ["CronJob"] => "batch/v1" from None, until Some("1.21"), nothing;
+    "batch/v1beta1" ["CronJob"] => "batch/v1" from Some("1.21"), until Some("1.25"), nothing;
+    "policy/v1beta1" ["PodDisruptionBudget"] => "policy/v1" from Some("1.21"), until Some("1.25"), pod_disruption_budget;
+    "policy/v1beta1" ["Eviction"] => "policy/v1" from Some("1.22"), until Some("1.25"), nothing;
+    "policy/v1beta1" ["PodSecurityPolicy"] => "" from None, until Some("1.25"), nothing;
+    "autoscaling/v1" ["HorizontalPodAutoscaler"] => "autoscaling/v2" from None, until None, autoscaling::from_v1;
+    "autoscaling/v2beta1" ["HorizontalPodAutoscaler"] => "autoscaling/v2" from Some("1.22"), until Some("1.25"), autoscaling::from_v2beta1;
+    "autoscaling/v2beta2" ["HorizontalPodAutoscaler"] => "autoscaling/v2" from Some("1.23"), until Some("1.26"), nothing;
+    "scheduling.k8s.io/v1alpha1" ["PriorityClass"] => "scheduling.k8s.io/v1" from None, until Some("1.22"), nothing;
+    "scheduling.k8s.io/v1beta1" ["PriorityClass"] => "scheduling.k8s.io/v1" from Some("1.14"), until Some("1.22"), nothing;
+    "coordination.k8s.io/v1beta1" ["Lease"] => "coordination.k8s.io/v1" from Some("1.19"), until Some("1.22"), nothing;
+    "networking.k8s.io/v1beta1" ["Ingress"] => "networking.k8s.io/v1" from Some("1.19"), until Some("1.22"), networking::ingress;
+    "networking.k8s.io/v1beta1" ["IngressClass"] => "networking.k8s.io/v1" from Some("1.19"), until Some("1.22"), nothing;
+    "rbac.authorization.k8s.io/v1alpha1" ["Role" "RoleBinding" "ClusterRole" "ClusterRoleBinding"] => "rbac.authorization.k8s.io/v1" from None, until Some("1.22"), nothing;
+    "rbac.authorization.k8s.io/v1beta1" ["Role" "RoleBinding" "ClusterRole" "ClusterRoleBinding"] => "rbac.authorization.k8s.io/v1" from Some("1.17"), until Some("1.22"), nothing;
+    "storage.k8s.io/v1beta1" ["StorageClass" "VolumeAttachment" "CSIDriver"] => "storage.k8s.io/v1" from Some("1.19"), until Some("1.22"), nothing;
+    "storage.k8s.io/v1beta1" ["CSINode"] => "storage.k8s.io/v1" from Some("1.17"), until Some("1.22"), nothing;
+    "storage.k8s.io/v1beta1" ["CSIStorageCapacity"] => "storage.k8s.io/v1" from Some("1.24"), until Some("1.27"), nothing;
+    "admissionregistration.k8s.io/v1beta1" ["MutatingWebhookConfiguration" "ValidatingWebhookConfiguration"] => "admissionregistration.k8s.io/v1" from Some("1.16"), until Some("1.22"), nothing;
+    "apiextensions.k8s.io/v1beta1" ["CustomResourceDefinition"] => "apiextensions.k8s.io/v1" from Some("1.16"), until Some("1.22"), custom_resource_definition;
+    "apiregistration.k8s.io/v1beta1" ["APIService"] => "apiregistration.k8s.io/v1" from Some("1.19"), until Some("1.22"), nothing;
+    "discovery.k8s.io/v1beta1" ["EndpointSlice"] => "discovery.k8s.io/v1" from Some("1.21"), until Some("1.25"), networking::endpoint_slice;
+    "events.k8s.io/v1beta1" ["Event"] => "events.k8s.io/v1" from Some("1.22"), until Some("1.25"), nothing;
+    "node.k8s.io/v1beta1" ["RuntimeClass"] => "node.k8s.io/v1" from Some("1.22"), until Some("1.25"), nothing;
+    "flowcontrol.apiserver.k8s.io/v1beta1" ["FlowSchema" "PriorityLevelConfiguration"] => "flowcontrol.apiserver.k8s.io/v1" from Some("1.23"), until Some("1.26"), concurrency_shares;
+    "flowcontrol.apiserver.k8s.io/v1beta2" ["FlowSchema" "PriorityLevelConfiguration"] => "flowcontrol.apiserver.k8s.io/v1" from Some("1.26"), until Some("1.29"), concurrency_shares;
+    "flowcontrol.apiserver.k8s.io/v1beta3" ["FlowSchema" "PriorityLevelConfiguration"] => "flowcontrol.apiserver.k8s.io/v1" from Some("1.29"), until Some("1.32"), nothing;
+    "certificates.k8s.io/v1beta1" ["CertificateSigningRequest"] => "certificates.k8s.io/v1" from Some("1.19"), until Some("1.22"), nothing;
 };
 
 /// The current version has the same fields, and the same defaults where they matter.

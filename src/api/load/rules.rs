@@ -102,8 +102,8 @@ fn hint(manifest: &Manifest, error: &FieldError) -> Option<String> {
     match error.kind {
         ErrorType::NotSupported => {
             let supported = error.detail.strip_prefix("supported values: ")?;
-            suggest::nearest(value, supported.split(", ").map(unquoted))
-                .map(|nearest| format!("did you mean {nearest:?}?"))
+            let known = supported.split(", ").map(unquoted).filter(|known| !known.is_empty());
+            suggest::nearest(value, known).map(|nearest| format!("did you mean {nearest:?}?"))
         }
         ErrorType::Invalid if error.detail.contains("RFC 1123") => {
             let better = as_label(value);

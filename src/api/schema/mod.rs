@@ -21,6 +21,7 @@ pub use decode::{DecodeError, Decoded, decode};
 pub use encode::{encode, write};
 pub use same::{same, same_struct};
 
+use super::kinds;
 use crate::base::Map;
 
 /// A Go struct.
@@ -33,6 +34,8 @@ pub struct Struct {
     /// The fields JSON sees, in order, those of inlined structs among them.
     flat: Vec<Flat>,
     by_json: Map<&'static str, usize>,
+    /// True for what is no object, too.
+    namespaced: bool,
 }
 
 /// A field as JSON sees it.
@@ -128,23 +131,9 @@ impl Struct {
         self.flat.iter().map(|field| (field.json, field.go))
     }
 
-    /// Whether objects of this kind live in a namespace.
+    /// Whether objects of this kind live in a namespace, as the table of kinds says.
     pub fn is_namespaced(&self) -> bool {
-        !matches!(
-            self.key,
-            "core/v1.Namespace"
-                | "core/v1.Node"
-                | "core/v1.PersistentVolume"
-                | "storage/v1.StorageClass"
-                | "storage/v1.CSIDriver"
-                | "storage/v1.CSINode"
-                | "storage/v1.VolumeAttachment"
-                | "scheduling/v1.PriorityClass"
-                | "networking/v1.IngressClass"
-                | "rbac/v1.ClusterRole"
-                | "rbac/v1.ClusterRoleBinding"
-                | "node/v1.RuntimeClass"
-        )
+        self.namespaced
     }
 
     /// The name as Go prints it: `v1.Container`.
@@ -193,6 +182,16 @@ pub fn named(key: &str) -> Option<&'static Struct> {
     table().by_key.get(key).map(|id| id.get())
 }
 
+/// Whether a struct of `package` is not one of the kinds that stand outside namespaces.
+fn is_namespaced(package: &str, name: &str) -> bool {
+    let group = package.split_once('/').map_or(package, |(group, _)| group);
+    let group = if group == "core" { "" } else { group };
+    let first = |dotted: &'static str| dotted.split('.').next().unwrap_or(dotted);
+    !kinds::all()
+        .iter()
+        .any(|info| !info.namespaced && info.kind == name && first(info.group) == group)
+}
+
 struct Table {
     structs: Vec<Struct>,
     by_key: Map<&'static str, StructId>,
@@ -233,6 +232,7 @@ impl Reader {
             if let Some(name) = line.strip_prefix("struct ") {
                 structs.push(Struct {
                     key: this.key(package, name),
+                    namespaced: is_namespaced(package, name),
                     fields: Vec::new(),
                     flat: Vec::new(),
                     by_json: Map::default(),
@@ -316,7 +316,9 @@ impl Reader {
                 if let Some(id) = self.ids.get(key) {
                     return Shape::Struct(*id);
                 }
-                let (package, below) = *self.names.get(key).expect("every type is in the table");
+                let known = self.names.get(key);
+                let (package, below) =
+                    *known.unwrap_or_else(|| panic!("{key} is no type of the table"));
                 Shape::Named(key, Box::new(self.shape(package, below)))
             }
         }

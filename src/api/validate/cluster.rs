@@ -390,6 +390,39 @@ pub(super) fn lease(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     }
 }
 
+/// `ValidateRuntimeClass`, `ValidateRuntimeClassUpdate`.
+pub(super) fn runtime_class(new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
+    if let Some(old) = old {
+        meta::update(&new.get("metadata"), &old.get("metadata"), errors);
+        return meta::immutable(&new.get("handler"), &old.get("handler"), errors);
+    }
+    meta::create(&new.get("metadata"), false, meta::subdomain, errors);
+    match new.text("handler") {
+        "" => errors.required(&new.at("handler"), ""),
+        name => errors.invalid_for(&new.at("handler"), name, names::dns1123_label(name)),
+    }
+    let overhead = new.get("overhead");
+    for (resource, value) in overhead.entries("podFixed") {
+        let (value, at) = (resources::quantity(value), overhead.at("limits").key(resource));
+        resources::container_name(resource, &at, errors);
+        resources::amount(resource, &value, &at, errors);
+    }
+    let placed = new.get("scheduling");
+    meta::labels(&placed.get("nodeSelector"), errors);
+    scheduling::tolerations(placed.items("tolerations"), errors);
+    let key = |toleration: &At<'_>| {
+        ["key", "operator", "value", "effect"].map(|part| toleration.text(part).to_owned())
+    };
+    let mut seen = Vec::new();
+    for toleration in placed.items("tolerations") {
+        if seen.contains(&key(&toleration)) {
+            errors.duplicate(toleration.path(), Shown(internal::text(&toleration)));
+        } else {
+            seen.push(key(&toleration));
+        }
+    }
+}
+
 /// `legacyValidateEvent`: what core/v1 asks of an Event, new or changed.
 pub(super) fn event(event: &At<'_>, errors: &mut Errors) {
     let namespace = event.get("metadata").text("namespace");

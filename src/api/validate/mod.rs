@@ -17,16 +17,19 @@ mod indexes;
 mod internal;
 mod leniency;
 mod meta;
+mod networking;
 mod paths;
 mod persistent_volume;
 mod pod;
 mod pod_update;
 mod probes;
 mod quotas;
+mod rbac;
 mod resources;
 mod scheduling;
 mod security;
 mod service;
+mod slices;
 mod sources;
 mod volumes;
 mod workloads;
@@ -99,6 +102,15 @@ fn check(of: &'static Struct, new: &At<'_>, old: Option<&At<'_>>, errors: &mut E
         "batch/v1.Job" => batch::job(new, old, errors),
         "batch/v1.CronJob" => batch::cron_job(new, old, errors),
         "core/v1.PersistentVolumeClaim" => claims::claim(new, old, errors),
+        "discovery/v1.EndpointSlice" => slices::slice(new, old, errors),
+        "networking/v1.Ingress" => networking::ingress(new, old, errors),
+        "networking/v1.IngressClass" => networking::ingress_class(new, old, errors),
+        "networking/v1.NetworkPolicy" => networking::network_policy(new, old, errors),
+        "rbac/v1.Role" => rbac::role(new, old, errors),
+        "rbac/v1.ClusterRole" => rbac::cluster_role(new, old, errors),
+        "rbac/v1.RoleBinding" => rbac::role_binding(new, old, errors),
+        "rbac/v1.ClusterRoleBinding" => rbac::cluster_role_binding(new, old, errors),
+        "node/v1.RuntimeClass" => cluster::runtime_class(new, old, errors),
         _ => {}
     }
 }
@@ -107,4 +119,50 @@ fn check(of: &'static Struct, new: &At<'_>, old: Option<&At<'_>>, errors: &mut E
 fn all_containers<'a>(spec: &At<'a>) -> impl Iterator<Item = At<'a>> + use<'a> {
     let (init, regular) = (spec.items("initContainers"), spec.items("containers"));
     init.chain(regular).chain(spec.items("ephemeralContainers"))
+}
+
+#[cfg(test)]
+pub(in crate::api::validate) mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::api::schema;
+
+    /// An object of `key` with a name, and with a namespace where its kind has one.
+    fn object(of: &'static Struct, fields: &Value) -> Value {
+        let mut object = fields.as_object().cloned().unwrap_or_else(Map::new);
+        let mut metadata = json!({"name": "x", "uid": "u", "resourceVersion": "1"});
+        if of.is_namespaced() {
+            metadata["namespace"] = json!("default");
+        }
+        object.entry("metadata").or_insert(metadata);
+        Value::Object(object)
+    }
+
+    fn texts(errors: Errors) -> Vec<String> {
+        errors.into_iter().map(|error| error.to_string()).collect()
+    }
+
+    /// What is said of a new object with these fields.
+    #[track_caller]
+    pub(in crate::api::validate) fn of_new(key: &str, fields: &Value) -> Vec<String> {
+        let of = schema::named(key).expect("the type is in the table");
+        texts(create(of, &object(of, fields), Policy::default()))
+    }
+
+    /// What is said of a change.
+    #[track_caller]
+    pub(in crate::api::validate) fn of_change(key: &str, old: &Value, new: &Value) -> Vec<String> {
+        let of = schema::named(key).expect("the type is in the table");
+        texts(update(of, &object(of, new), &object(of, old), Policy::default()))
+    }
+
+    #[test]
+    fn a_kind_outside_namespaces_may_not_have_one() {
+        let metadata = json!({"name": "gvisor", "namespace": "default"});
+        assert_eq!(
+            of_new("node/v1.RuntimeClass", &json!({"metadata": metadata, "handler": "runsc"})),
+            ["metadata.namespace: Forbidden: not allowed on this type"]
+        );
+    }
 }
