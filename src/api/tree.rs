@@ -221,11 +221,14 @@ impl Tree {
             Data::Sequence => {
                 Value::Array(self.children(id).map(|child| self.value(child)).collect())
             }
-            Data::Mapping => Value::Object(
-                self.children(id)
-                    .map(|child| (self.nodes[child].key.to_string(), self.value(child)))
-                    .collect::<Map<_, _>>(),
-            ),
+            Data::Mapping => {
+                // Counted first: a map that grows is moved again and again.
+                let mut fields = Map::with_capacity(self.children(id).count());
+                for child in self.children(id) {
+                    fields.insert(self.nodes[child].key.to_string(), self.value(child));
+                }
+                Value::Object(fields)
+            }
         }
     }
 }

@@ -102,7 +102,10 @@ impl ApiServer {
             // On a copy of the server, so that whatever a request does is undone with it.
             Request::DryRun(request) => {
                 let call = Call { from, token, cause, request: *request };
-                self.clone().handle(call, now, &mut Facts::default())
+                let mut tried = Facts::default();
+                let reply = self.clone().handle(call, now, &mut tried);
+                forward_warnings(&mut tried, h.facts);
+                reply
             }
         }
     }
@@ -150,6 +153,15 @@ impl ApiServer {
             .find(target)
             .cloned()
             .ok_or_else(|| ApiError::not_found(target.kind, bare_name(&target.key.name)))
+    }
+}
+
+/// What a request that was only tried warns of is all that is left of it.
+fn forward_warnings(tried: &mut Facts, facts: &mut Facts) {
+    for fact in tried.take() {
+        if let FactKind::Warned(_) = &fact.kind {
+            facts.push(fact.at, fact.cause, fact.kind);
+        }
     }
 }
 

@@ -54,7 +54,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A struct's value; `null` and what does not fit leave it zero.
     fn strukt(&mut self, of: &'static Struct, json: &'a Value) -> Value {
-        let mut out = Map::new();
+        let mut out = Map::with_capacity(json.as_object().map_or(0, Map::len));
         match json {
             Value::Null => {}
             Value::Object(fields) => {

@@ -11,6 +11,8 @@
 //! stay empty ones, and nothing unknown is left. Defaulting and validation work on that form.
 
 mod decode;
+#[cfg(test)]
+mod drawn;
 mod encode;
 mod same;
 

@@ -425,3 +425,14 @@ fn a_try_changes_nothing() {
         ),
     ]);
 }
+
+#[test]
+fn a_try_warns_as_the_real_thing_would() {
+    let patch = r#"patch deploy web --type=json -p '[{"op":"add","path":"/spec/template/metadata/annotations","value":{"kubernetes.io/config.seen":"x"}},{"op":"add","path":"/spec/template/spec/nodeSelector","value":{"beta.kubernetes.io/os":"linux"}}]' --dry-run=server"#;
+    let done = session(&[patch]);
+    assert_eq!(done[0].exit_code, 0, "{}", done[0].stderr);
+    assert_eq!(
+        done[0].stderr,
+        "Warning: spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead\n"
+    );
+}
