@@ -1,22 +1,22 @@
 //! One scheduling cycle: which node a pod goes to, or why it goes nowhere.
 //!
 //! Follows `pkg/scheduler/schedule_one.go` (`schedulePod`, `findNodesThatFitPod`,
-//! `findNodesThatPassFilters`, `prioritizeNodes`) and `pkg/scheduler/framework/runtime`, with one worker:
+//! `prioritizeNodes`) and `pkg/scheduler/framework/runtime`, with one worker:
 //! upstream's parallel search examines the same nodes, but in an order that depends on timing. Pure:
 //! nothing here knows of time, requests or queues.
 //!
 //! Nodes are filtered plugin by plugin over windows of 64, a bit for each node; what a refused node was
 //! refused for is worked out only when somebody asks, that is when no node is left.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::config::{Config, Profile};
+use super::diagnosis::{Diagnosis, Statuses};
 use super::index::PodIndex;
-use super::node::{NodeInfo, Placed};
 use super::nominator::Nominator;
-use super::plugins::{PluginId, PluginSet, PreFilter, Prep, View, Window};
+use super::plugins::{PluginId, PluginSet, PreFilter, Prep, View};
 use super::pod::PodInfo;
+use super::search::{Beside, Search, filter_node};
 use super::snapshot::Snapshot;
 use super::state::{Code, CycleState, Refusal, Status};
 use super::world::World;
@@ -59,23 +59,6 @@ pub enum Outcome {
     Error(Str),
 }
 
-/// Why no node could take a pod (`framework.Diagnosis`).
-#[derive(Clone, Debug, Default)]
-pub struct Diagnosis {
-    /// How many nodes there are.
-    pub nodes: usize,
-    /// The refusals of nodes that were looked at, by slot.
-    pub statuses: BTreeMap<u32, Status>,
-    /// What counts for every other node; without reasons where nothing is to be said.
-    pub absent: Option<Status>,
-    /// What PreFilter said, where it refused the pod.
-    pub pre_filter: Option<Str>,
-    /// Plugins that refused: a change of what they look at may help.
-    pub plugins: PluginSet,
-    /// What PostFilter said.
-    pub post_filter: Str,
-}
-
 /// Everything a cycle worked out, for those who explain or check it.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
@@ -88,7 +71,7 @@ pub struct Record {
     /// Feasible nodes in the order in which they were found.
     pub feasible: Vec<u32>,
     /// Refusals by slot.
-    pub statuses: BTreeMap<u32, Status>,
+    pub statuses: Statuses,
     /// How many nodes were asked for.
     pub to_find: usize,
     /// How many nodes were examined, the one too many among them.
@@ -119,8 +102,8 @@ pub struct Scores {
 pub struct Scratch {
     /// What the plugins have worked out.
     pub state: CycleState,
-    feasible: Vec<u32>,
-    refused: Vec<u32>,
+    pub(super) feasible: Vec<u32>,
+    pub(super) refused: Vec<u32>,
     scores: Vec<i64>,
     totals: Vec<i64>,
 }
@@ -160,7 +143,7 @@ pub fn schedule(
         profile,
         pod,
         scratch,
-        &beside,
+        beside,
         &mut diagnosis,
         restricted,
         record.as_deref_mut(),
@@ -173,17 +156,13 @@ pub fn schedule(
         let text = format!("node(s) didn't satisfy plugin(s) [{}]", names.join(" "));
         diagnosis.absent = Some(Status { plugin: None, refusal: Refusal::unresolvable(text) });
     }
-    let search = Search { config, profile, pod, beside: &beside, nodes: candidates.as_deref() };
-    search.run(cluster, scratch, record.as_deref_mut());
-    let extra = diagnosis.statuses.keys().filter(|s| !scratch.refused.contains(s)).count();
-    let refused = scratch.refused.len() + extra;
+    let nominated = diagnosis.statuses.iter().next().map(|(slot, _)| slot);
+    let search = Search { config, profile, pod, beside, nodes: candidates.as_deref() };
+    search.run(cluster, scratch, &mut diagnosis, record.as_deref_mut());
+    let extra = nominated.is_some_and(|slot| !scratch.refused.contains(&slot));
+    let refused = scratch.refused.len() + usize::from(extra);
     let evaluated = scratch.feasible.len() + refused;
     cluster.next_start = (cluster.next_start + evaluated) % nodes;
-    let explain = scratch.feasible.is_empty() || record.is_some();
-    if explain {
-        let view = View::new(cluster, &profile.args, pod);
-        explain_refusals(&view, &search, &mut scratch.state, &scratch.refused, &mut diagnosis);
-    }
     if let Some(r) = record.as_deref_mut() {
         r.statuses.clone_from(&diagnosis.statuses);
         r.feasible.clone_from(&scratch.feasible);
@@ -220,68 +199,6 @@ impl Scratch {
         self.refused.clear();
     }
 }
-
-impl Diagnosis {
-    /// The status of a node.
-    pub fn status(&self, slot: u32) -> Option<&Status> {
-        self.statuses.get(&slot).or(self.absent.as_ref())
-    }
-
-    /// The whole text (`FitError.Error`): counts per reason, and what the other steps said.
-    pub fn message(&self) -> String {
-        use std::fmt::Write as _;
-        if self.nodes == 0 {
-            return "no nodes available to schedule pods".to_owned();
-        }
-        let mut text = format!("0/{} nodes are available:", self.nodes);
-        if let Some(said) = &self.pre_filter {
-            let _ = write!(text, " {said}.");
-        } else {
-            let entries = self.entries();
-            if !entries.is_empty() {
-                let _ = write!(text, " {}.", entries.join(", "));
-            }
-        }
-        if !self.post_filter.is_empty() {
-            let _ = write!(text, " {}", self.post_filter);
-        }
-        text
-    }
-
-    /// `<count> <reason>`, sorted as strings.
-    fn entries(&self) -> Vec<String> {
-        let mut counts = BTreeMap::<&str, usize>::new();
-        for reason in self.statuses.values().flat_map(|s| &s.refusal.reasons) {
-            *counts.entry(reason).or_insert(0) += 1;
-        }
-        let others = self.nodes.saturating_sub(self.statuses.len());
-        if let (Some(absent), true) = (&self.absent, others > 0) {
-            for reason in &absent.refusal.reasons {
-                *counts.entry(reason).or_insert(0) += others;
-            }
-        }
-        let mut entries: Vec<String> =
-            counts.into_iter().map(|(reason, n)| format!("{n} {reason}")).collect();
-        entries.sort_unstable();
-        entries
-    }
-}
-
-/// How many feasible nodes end the search (`numFeasibleNodesToFind`).
-pub fn nodes_to_find(config: &Config, profile: &Profile, nodes: usize) -> usize {
-    const LEAST: i64 = 100;
-    let n = i64::try_from(nodes).unwrap_or(i64::MAX);
-    if n < LEAST {
-        return nodes;
-    }
-    let configured = profile.percentage_of_nodes_to_score;
-    let percentage = match configured.unwrap_or(config.percentage_of_nodes_to_score) {
-        0 => (50 - n / 125).max(5),
-        p => i64::from(p),
-    };
-    usize::try_from((n * percentage / 100).max(LEAST)).unwrap_or(nodes)
-}
-
 enum Stop {
     Refused,
     Failed(Str),
@@ -347,89 +264,6 @@ fn restrict(cluster: &Cluster, names: &[Str]) -> Vec<u32> {
     slots
 }
 
-/// Pods nominated to nodes that the cycle's pod must leave room for: those of at least its priority.
-#[derive(Debug, Default)]
-pub struct Beside(BTreeMap<u32, Vec<Arc<PodInfo>>>);
-
-impl Beside {
-    /// The pods beside which `pod` must fit, by slot.
-    pub fn of(cluster: &Cluster, pod: &PodInfo) -> Self {
-        let mut out = BTreeMap::new();
-        if cluster.nominator.is_empty() {
-            return Self(out);
-        }
-        for (node, pods) in cluster.nominator.iter() {
-            let Some(slot) = cluster.snapshot.slot(node) else { continue };
-            let counts = |p: &&Arc<PodInfo>| p.uid() != pod.uid() && p.priority() >= pod.priority();
-            let pods: Vec<Arc<PodInfo>> = pods.iter().filter(counts).cloned().collect();
-            if !pods.is_empty() {
-                out.insert(slot, pods);
-            }
-        }
-        Self(out)
-    }
-}
-
-/// Runs the filters on one node, first with the pods nominated to it and then without them
-/// (`RunFilterPluginsWithNominatedPods`).
-///
-/// # Errors
-/// The first refusal.
-pub fn filter_node(
-    view: &View<'_>,
-    profile: &Profile,
-    state: &mut CycleState,
-    node: &NodeInfo,
-    beside: &Beside,
-) -> Result<(), Status> {
-    if let Some(pods) = beside.0.get(&node.slot) {
-        let mark = state.mark();
-        let mut fuller = node.clone();
-        for pod in pods {
-            fuller.add_pod(Placed { info: pod.clone(), class: None });
-            adjust(view, profile, state, pod, node, 1);
-        }
-        let verdict = run_filters(view, profile, state, &fuller);
-        for pod in pods {
-            adjust(view, profile, state, pod, node, -1);
-        }
-        state.restore(mark);
-        verdict?;
-    }
-    run_filters(view, profile, state, node)
-}
-
-/// Keeps the plugins' counts up while a pod comes to or leaves a node for the sake of argument.
-pub fn adjust(
-    view: &View<'_>,
-    profile: &Profile,
-    state: &mut CycleState,
-    pod: &PodInfo,
-    node: &NodeInfo,
-    sign: i32,
-) {
-    for id in &profile.pre_filter {
-        if !state.skip_filter.contains(*id) {
-            id.plugin().adjust(view, state, pod, node, sign);
-        }
-    }
-}
-
-fn run_filters(
-    view: &View<'_>,
-    profile: &Profile,
-    state: &CycleState,
-    node: &NodeInfo,
-) -> Result<(), Status> {
-    for id in &profile.filter {
-        if !state.skip_filter.contains(*id) {
-            let verdict = id.plugin().filter(view, state, node);
-            verdict.map_err(|refusal| Status { plugin: Some(*id), refusal })?;
-        }
-    }
-    Ok(())
-}
-
 /// Tries the node that the pod's status nominates, by itself.
 #[expect(clippy::too_many_arguments, reason = "the parts of one cycle, borrowed apart")]
 fn try_nominated(
@@ -437,7 +271,7 @@ fn try_nominated(
     profile: &Profile,
     pod: &PodInfo,
     scratch: &mut Scratch,
-    beside: &Beside,
+    beside: Beside<'_>,
     diagnosis: &mut Diagnosis,
     restricted: bool,
     record: Option<&mut Record>,
@@ -465,109 +299,10 @@ fn try_nominated(
             if let (Some(plugin), true) = (status.plugin, restricted) {
                 diagnosis.plugins.insert(plugin);
             }
-            diagnosis.statuses.insert(slot, status);
+            diagnosis.statuses.set(slot, Some(status));
             None
         }
     }
-}
-
-/// The search for feasible nodes.
-struct Search<'a> {
-    config: &'a Config,
-    profile: &'a Profile,
-    pod: &'a PodInfo,
-    beside: &'a Beside,
-    nodes: Option<&'a [u32]>,
-}
-
-impl Search<'_> {
-    /// Fills the feasible and the refused nodes of `scratch`.
-    fn run(&self, cluster: &Cluster, scratch: &mut Scratch, record: Option<&mut Record>) {
-        let view = View::new(cluster, &self.profile.args, self.pod);
-        let nodes = self.nodes.unwrap_or_else(|| cluster.snapshot.order());
-        let to_find = nodes_to_find(self.config, self.profile, nodes.len());
-        let filters: Vec<PluginId> = self
-            .profile
-            .filter
-            .iter()
-            .copied()
-            .filter(|id| !scratch.state.skip_filter.contains(*id))
-            .collect();
-        let mut examined = 0;
-        let mut slots = [0u32; 64];
-        let mut place = if nodes.is_empty() { 0 } else { cluster.next_start % nodes.len() };
-        'search: while examined < nodes.len() {
-            let count = (nodes.len() - examined).min(64);
-            for slot in slots.iter_mut().take(count) {
-                *slot = nodes[place];
-                place = if place + 1 == nodes.len() { 0 } else { place + 1 };
-            }
-            let window = Window { slots: &slots[..count] };
-            let passed = self.filter_window(&view, &mut scratch.state, &filters, window);
-            for (i, slot) in window.slots.iter().enumerate() {
-                examined += 1;
-                if passed & (1 << i) == 0 {
-                    scratch.refused.push(*slot);
-                } else if scratch.feasible.len() < to_find {
-                    scratch.feasible.push(*slot);
-                } else {
-                    break 'search;
-                }
-            }
-        }
-        if let Some(r) = record {
-            (r.to_find, r.examined) = (to_find, examined);
-        }
-    }
-
-    fn filter_window(
-        &self,
-        view: &View<'_>,
-        state: &mut CycleState,
-        filters: &[PluginId],
-        window: Window<'_>,
-    ) -> u64 {
-        let all = if window.slots.len() == 64 { u64::MAX } else { (1 << window.slots.len()) - 1 };
-        let mut special = 0;
-        if !self.beside.0.is_empty() {
-            special = all & !window.retain(all, |slot| !self.beside.0.contains_key(&slot));
-        }
-        let mut mask = all & !special;
-        for id in filters {
-            if mask == 0 {
-                break;
-            }
-            mask = id.plugin().filter_window(view, state, window, mask);
-        }
-        let passed = window.retain(special, |slot| {
-            let node = view.snapshot.node(slot);
-            filter_node(view, self.profile, state, node, self.beside).is_ok()
-        });
-        mask | passed
-    }
-}
-
-/// Works out what each refused node was refused for.
-fn explain_refusals(
-    view: &View<'_>,
-    search: &Search<'_>,
-    state: &mut CycleState,
-    refused: &[u32],
-    diagnosis: &mut Diagnosis,
-) {
-    let mut found = Vec::with_capacity(refused.len());
-    for slot in refused {
-        let node = view.snapshot.node(*slot);
-        if let Err(status) = filter_node(view, search.profile, state, node, search.beside) {
-            if let Some(plugin) = status.plugin {
-                diagnosis.plugins.insert(plugin);
-            }
-            found.push((*slot, status));
-        }
-    }
-    // A map made of many at once is made in a fraction of the time.
-    let before = std::mem::take(&mut diagnosis.statuses);
-    diagnosis.statuses = before.into_iter().chain(found).collect();
 }
 
 /// Scores the feasible nodes and takes the best.
@@ -649,29 +384,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_share_of_nodes_searched_falls_with_their_number() {
-        let (config, profile) = (Config::default(), Profile::default());
-        for (nodes, find) in
-            [(99, 99), (100, 100), (400, 188), (1000, 420), (5000, 500), (6000, 300)]
-        {
-            assert_eq!(nodes_to_find(&config, &profile, nodes), find, "{nodes}");
-        }
-    }
-
-    #[test]
     fn among_equal_totals_the_heap_decides() {
         assert_eq!(best(&mut [1, 1, 1]), 0);
         assert_eq!(best(&mut [0, 1, 1]), 1);
         assert_eq!(best(&mut [0, 0, 0, 2, 2]), 3);
         assert_eq!(best(&mut [1, 0, 2, 2, 2]), 3);
-    }
-
-    #[test]
-    fn the_message_sorts_its_entries_as_strings() {
-        let status = |reason| Status { plugin: None, refusal: Refusal::unschedulable(reason) };
-        let mut d = Diagnosis { nodes: 11, ..Diagnosis::default() };
-        d.statuses.extend((0..10).map(|i| (i, status("x"))));
-        d.statuses.insert(10, status("a"));
-        assert_eq!(d.message(), "0/11 nodes are available: 1 a, 10 x.");
     }
 }

@@ -18,11 +18,13 @@ pub mod config;
 pub mod config_file;
 pub mod corpus;
 pub mod cycle;
+pub mod diagnosis;
 pub mod explain;
 #[cfg(test)]
 mod fast_paths;
 pub mod feed;
 pub mod index;
+pub mod journal;
 pub mod news;
 pub mod node;
 pub mod nominator;
@@ -31,11 +33,13 @@ pub mod pod;
 pub mod preemption;
 pub mod queue;
 pub mod requests;
+pub mod search;
 pub mod snapshot;
 pub mod state;
 pub mod storage;
 pub mod terms;
 pub mod tree;
+pub mod verdicts;
 pub mod volumes;
 pub mod world;
 

@@ -84,7 +84,7 @@ pub struct NodeInfo {
     /// Ports taken. A set, as upstream: a port taken twice is free once one of the two is gone.
     pub ports: BTreeSet<HostPort>,
     /// Images on it.
-    pub images: BTreeMap<Str, ImageOnNode>,
+    pub images: Arc<BTreeMap<Str, ImageOnNode>>,
 }
 
 impl NodeInfo {
@@ -103,7 +103,7 @@ impl NodeInfo {
             extended_requested: BTreeMap::new(),
             pods: Vec::new(),
             ports: BTreeSet::new(),
-            images: BTreeMap::new(),
+            images: Arc::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::journal::Journal;
 use super::pod::PodInfo;
 use crate::base::{Map, Str};
 use crate::model::Uid;
@@ -12,8 +13,9 @@ use crate::model::Uid;
 /// Nominated pods by node.
 #[derive(Clone, Debug, Default)]
 pub struct Nominator {
-    by_node: std::collections::BTreeMap<Str, Vec<Arc<PodInfo>>>,
+    by_node: Map<Str, Vec<Arc<PodInfo>>>,
     node_of: Map<Uid, Str>,
+    changes: Journal<Str>,
 }
 
 impl Nominator {
@@ -30,6 +32,7 @@ impl Nominator {
         if node.is_empty() {
             return;
         }
+        self.changes.note(node.clone());
         self.node_of.insert(pod.uid(), node.clone());
         self.by_node.entry(node.clone()).or_default().push(pod.clone());
     }
@@ -55,6 +58,7 @@ impl Nominator {
                 self.by_node.remove(&node);
             }
         }
+        self.changes.note(node);
     }
 
     /// The node set aside for a pod.
@@ -67,8 +71,8 @@ impl Nominator {
         self.by_node.get(node).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// All nodes set aside, with their pods.
-    pub fn iter(&self) -> impl Iterator<Item = (&Str, &[Arc<PodInfo>])> {
-        self.by_node.iter().map(|(node, pods)| (node, pods.as_slice()))
+    /// The nodes whose nominations have changed.
+    pub fn changes(&self) -> &Journal<Str> {
+        &self.changes
     }
 }

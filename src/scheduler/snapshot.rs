@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::index::PodIndex;
+use super::journal::Journal;
 use super::node::{ImageOnNode, NodeInfo, Placed};
 use super::pod::PodInfo;
 use super::tree::{NodeTree, ZoneKey, zone_key};
@@ -33,7 +34,8 @@ pub struct Snapshot {
     with_soft_taints: usize,
     with_hard_taints: usize,
     cordoned: usize,
-    generations: u64,
+    /// The slots of nodes that changed, one for each generation.
+    changes: Journal<u32>,
 }
 
 impl Snapshot {
@@ -55,6 +57,16 @@ impl Snapshot {
     /// The slot of the node of that name, if it takes part in cycles.
     pub fn slot(&self, name: &str) -> Option<u32> {
         self.by_name.get(name).copied().filter(|s| self.listed[*s as usize])
+    }
+
+    /// Whether the node in a slot takes part in cycles.
+    pub fn is_listed(&self, slot: u32) -> bool {
+        self.listed[slot as usize]
+    }
+
+    /// The nodes that have changed, or a pod on them.
+    pub fn changes(&self) -> &Journal<u32> {
+        &self.changes
     }
 
     /// The object of the node of that name.
@@ -226,14 +238,18 @@ impl Snapshot {
     }
 
     fn view_images(&mut self, slot: u32, node: &Node) {
-        let view = &mut self.nodes[slot as usize].images;
-        view.clear();
+        let old = &mut self.nodes[slot as usize].images;
+        if node.images.is_empty() && old.is_empty() {
+            return;
+        }
+        let mut view = BTreeMap::new();
         for name in node.images.iter().flat_map(|i| i.names.iter().flatten()) {
             if let Some((size, nodes)) = self.images.get(name.as_str()) {
                 let nodes = i64::try_from(nodes.len()).unwrap_or(i64::MAX);
                 view.insert(name.into(), ImageOnNode { size: *size, nodes });
             }
         }
+        *old = Arc::new(view);
     }
 
     fn drop_images(&mut self, slot: u32) {
@@ -262,8 +278,8 @@ impl Snapshot {
     }
 
     fn mark(&mut self, slot: u32) {
-        self.generations += 1;
-        self.nodes[slot as usize].generation = self.generations;
+        self.changes.note(slot);
+        self.nodes[slot as usize].generation = self.changes.end();
         if !std::mem::replace(&mut self.is_dirty[slot as usize], true) {
             self.dirty.push(slot);
         }

@@ -6,6 +6,7 @@ use super::plugins::{
     PluginId, PluginSet, allocation_scores, inter_pod_affinity, pod_topology_spread,
     volume_binding, volume_restrictions, volume_zone,
 };
+use super::verdicts::Verdicts;
 use crate::base::Str;
 
 /// What plugins have worked out for the pod of this cycle. Reused from cycle to cycle.
@@ -15,6 +16,8 @@ pub struct CycleState {
     pub skip_filter: PluginSet,
     /// Plugins that have nothing to score for this pod.
     pub skip_score: PluginSet,
+    /// What is known of nodes for pods that found none.
+    pub verdicts: Verdicts,
     /// What NodeResourcesFit has scored.
     pub fit_scores: allocation_scores::Remembered,
     /// What NodeResourcesBalancedAllocation has scored.

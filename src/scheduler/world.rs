@@ -18,8 +18,9 @@ pub struct World {
     pub namespaces: BTreeMap<Str, Labels>,
     /// Claims, volumes, classes and what CSI drivers say.
     pub storage: Storage,
-    /// Disruption budgets.
-    pub budgets: BTreeMap<Key, Arc<Budget>>,
+    /// Disruption budgets that select something, with their selectors.
+    budgets: BTreeMap<Key, (Arc<Budget>, Selector)>,
+    budget_changes: u64,
     /// Selectors of Services, by namespace and name. Services without selector are not listed.
     services: BTreeMap<Str, BTreeMap<Str, Labels>>,
     /// Selectors of the controllers that spread their pods.
@@ -40,6 +41,34 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A disruption budget has come, changed or gone (`None`).
+    pub fn set_budget(&mut self, key: Key, budget: Option<Arc<Budget>>) {
+        self.budget_changes += 1;
+        let selected = budget.and_then(|b| {
+            let selector = b.body.spec.as_ref().and_then(|s| s.selector.as_ref());
+            let selector = Selector::compile(selector).ok().filter(|s| !s.is_empty())?;
+            Some((b, selector))
+        });
+        match selected {
+            Some(budget) => {
+                self.budgets.insert(key, budget);
+            }
+            None => {
+                self.budgets.remove(&key);
+            }
+        }
+    }
+
+    /// The disruption budgets that select something, with their selectors.
+    pub fn budgets(&self) -> impl Iterator<Item = &(Arc<Budget>, Selector)> {
+        self.budgets.values()
+    }
+
+    /// Grows with every change of a disruption budget.
+    pub fn budget_changes(&self) -> u64 {
+        self.budget_changes
     }
 
     /// A ReplicationController, ReplicaSet or StatefulSet has come, changed or gone (`None`).

@@ -9,7 +9,8 @@ use super::stage::{NOW, Stage};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::Uid;
-use crate::scheduler::cycle::{self, Cluster, Decision, Diagnosis, Outcome, Record};
+use crate::scheduler::cycle::{self, Cluster, Decision, Outcome, Record};
+use crate::scheduler::diagnosis::Diagnosis;
 use crate::scheduler::plugins::{PluginSet, View, scheduling_gates, volume_binding};
 use crate::scheduler::preemption::{self, DryRun, Nomination, PostFilter, Victims};
 use crate::scheduler::queue::{Place, Queued};
@@ -198,8 +199,8 @@ fn say_search(
         ours.insert("nominated".into(), said);
     }
     if !record.statuses.is_empty() {
-        let of = |(slot, status): (&u32, &Status)| {
-            (cluster.snapshot.node(*slot).name.to_string(), refusal(status))
+        let of = |(slot, status): (u32, &Status)| {
+            (cluster.snapshot.node(slot).name.to_string(), refusal(status))
         };
         ours.insert("filter".into(), Value::Object(record.statuses.iter().map(of).collect()));
     }

@@ -12,7 +12,8 @@ use crate::base::digest::mix;
 use crate::model::{Taint, Toleration, TolerationOperator, Uid};
 use crate::scheduler::compile::Template;
 use crate::scheduler::config::Profile;
-use crate::scheduler::cycle::{self, Cluster, Diagnosis, Outcome, Scratch};
+use crate::scheduler::cycle::{self, Cluster, Outcome, Scratch};
+use crate::scheduler::diagnosis::Diagnosis;
 use crate::scheduler::plugins::PluginId;
 use crate::scheduler::pod::PodInfo;
 use crate::scheduler::preemption::{self, Nomination};
@@ -127,9 +128,9 @@ pub(super) fn count(n: i64, what: &str) -> String {
 pub(super) fn find(kept: &Kept, profile: &Profile, diagnosis: &Diagnosis) -> (Vec<Change>, usize) {
     let mut trials = Vec::new();
     let snapshot = &kept.cluster.snapshot;
-    for (slot, status) in &diagnosis.statuses {
+    for (slot, status) in diagnosis.statuses.iter() {
         if let Some(plugin) = status.plugin {
-            let node = snapshot.node(*slot);
+            let node = snapshot.node(slot);
             trials.extend(nearby::changes(&kept.cluster, &kept.pod, node, plugin));
         }
     }

@@ -15,7 +15,8 @@ use std::sync::Arc;
 pub use changes::{Change, Kind};
 
 use super::config::{Config, Profile};
-use super::cycle::{self, Cluster, Diagnosis, Outcome, Record, Scratch};
+use super::cycle::{self, Cluster, Outcome, Record, Scratch};
+use super::diagnosis::Diagnosis;
 use super::pod::PodInfo;
 use super::preemption::{self, DryRun, Nomination};
 use super::state::Code;
@@ -220,7 +221,7 @@ fn rows(
     let best = record.totals.iter().max();
     let order = cluster.snapshot.order();
     let state = |slot: &u32| {
-        let status = record.statuses.get(slot);
+        let status = record.statuses.get(*slot);
         if let Some(i) = record.feasible.iter().position(|s| s == slot) {
             let scores = record.scores.iter().map(|s| Score {
                 raw: s.raw[i],

@@ -39,11 +39,8 @@ impl Feed {
             Object::Namespace(ns) => {
                 world.namespaces.insert(ns.meta.name.clone(), ns.meta.labels.clone());
             }
-            Object::PodDisruptionBudget(_) if gone => {
-                world.budgets.remove(&key);
-            }
             Object::PodDisruptionBudget(b) => {
-                world.budgets.insert(key, b.clone());
+                world.set_budget(key, (!gone).then(|| b.clone()));
             }
             Object::Service(service) => {
                 let selector = service.body.spec.as_ref().and_then(|s| s.selector.as_ref());

@@ -13,6 +13,10 @@ impl Plugin for DynamicResources {
         PluginId::DynamicResources
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn pre_filter(&self, _: &mut Prep<'_>, _: &mut CycleState) -> Result<PreFilter, Refusal> {
         Ok(PreFilter::Skip)
     }

@@ -122,6 +122,12 @@ pub trait Plugin: Sync {
     /// Which plugin it is.
     fn id(&self) -> PluginId;
 
+    /// Whether its filter looks at nothing but the pod's template, the node and the arguments, the
+    /// latter two with all that is on the node.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Before all nodes: prepares `state`, or refuses the pod.
     ///
     /// # Errors
@@ -316,12 +322,16 @@ impl PluginSet {
     }
 }
 
+impl Extend<PluginId> for PluginSet {
+    fn extend<I: IntoIterator<Item = PluginId>>(&mut self, plugins: I) {
+        plugins.into_iter().for_each(|p| self.insert(p));
+    }
+}
+
 impl FromIterator<PluginId> for PluginSet {
     fn from_iter<I: IntoIterator<Item = PluginId>>(plugins: I) -> Self {
         let mut out = Self::default();
-        for p in plugins {
-            out.insert(p);
-        }
+        out.extend(plugins);
         out
     }
 }

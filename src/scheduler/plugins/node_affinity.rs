@@ -25,6 +25,10 @@ impl Plugin for NodeAffinity {
         PluginId::NodeAffinity
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn pre_filter(&self, prep: &mut Prep<'_>, _: &mut CycleState) -> Result<PreFilter, Refusal> {
         let wanted = &prep.pod.template.nodes;
         let pin = prep.pod.pod.made_for.as_ref();

@@ -19,6 +19,10 @@ impl Plugin for NodeDeclaredFeatures {
         PluginId::NodeDeclaredFeatures
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn pre_filter(&self, prep: &mut Prep<'_>, _: &mut CycleState) -> Result<PreFilter, Refusal> {
         let none = prep.pod.template.features.is_empty();
         Ok(if none { PreFilter::Skip } else { PreFilter::Go })

@@ -19,6 +19,10 @@ impl Plugin for NodeName {
         PluginId::NodeName
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn filter(&self, view: &View<'_>, _: &CycleState, node: &NodeInfo) -> Result<(), Refusal> {
         match &view.pod.pod.node {
             Some(name) if *name != node.name => Err(Refusal::unresolvable(Str::new_static(REASON))),

@@ -20,6 +20,10 @@ impl Plugin for NodePorts {
         PluginId::NodePorts
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn pre_filter(&self, prep: &mut Prep<'_>, _: &mut CycleState) -> Result<PreFilter, Refusal> {
         let none = prep.pod.template.ports.is_empty();
         Ok(if none { PreFilter::Skip } else { PreFilter::Go })

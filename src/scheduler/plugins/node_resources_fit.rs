@@ -24,6 +24,10 @@ impl Plugin for NodeResourcesFit {
         PluginId::NodeResourcesFit
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn filter(&self, view: &View<'_>, _: &CycleState, node: &NodeInfo) -> Result<(), Refusal> {
         let asked = &view.pod.template.requests.usage.requested;
         fits(asked, node, &view.args.fit)

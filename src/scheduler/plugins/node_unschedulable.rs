@@ -23,6 +23,10 @@ impl Plugin for NodeUnschedulable {
         PluginId::NodeUnschedulable
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn filter(&self, view: &View<'_>, _: &CycleState, node: &NodeInfo) -> Result<(), Refusal> {
         if !node.is_cordoned || tolerates(&view.pod.template.tolerations) {
             return Ok(());

@@ -20,6 +20,10 @@ impl Plugin for TaintToleration {
         PluginId::TaintToleration
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn filter(&self, view: &View<'_>, _: &CycleState, node: &NodeInfo) -> Result<(), Refusal> {
         if tolerates_all(&view.pod.template.tolerations, node) {
             return Ok(());
