@@ -36,6 +36,8 @@ struct Rig {
     placed: usize,
     preempted: usize,
     unfit: usize,
+    large: Option<Arc<Pod>>,
+    churned: Option<Arc<Pod>>,
 }
 
 fn object(manifest: &Value) -> Object {
@@ -53,6 +55,8 @@ impl Rig {
             placed: 0,
             preempted: 0,
             unfit: 0,
+            large: None,
+            churned: None,
         };
         for namespace in 0..100 {
             let manifest = json!({"apiVersion": "v1", "kind": "Namespace",
@@ -142,8 +146,42 @@ impl Rig {
     }
 }
 
+/// How often the cluster changes while pods are scheduled, in pods.
+const CHURN: usize = 20;
+
+impl Rig {
+    /// A node without room, a Service and an important pod too large for any node come, and go the next
+    /// time (`churn`, mode `recreate`).
+    fn churn_mixed(&mut self, turn: usize) {
+        let name = format!("churn-{}", turn / 2);
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
+            "status": {"allocatable": {"pods": "0"}}});
+        let service = json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": "ns-0"}, "spec": {"selector": {"app": "foo"},
+                "ports": [{"port": 8080, "protocol": "TCP"}]}});
+        let goes = turn % 2 == 1;
+        self.feed.set_object(&object(&node), goes, NOW);
+        self.feed.set_object(&object(&service), goes, NOW);
+        match self.churned.take().filter(|_| goes) {
+            Some(pod) => self.feed.remove_pod(pod.meta.uid, NOW),
+            None => self.churn_pods(turn),
+        }
+    }
+
+    /// An important pod too large for any node comes (mode `create`).
+    fn churn_pods(&mut self, _: usize) {
+        let large = self.large.get_or_insert_with(|| template(&with_priority(10, "9"))).clone();
+        let pod = self.named(&large, 0);
+        self.come(&pod);
+        self.churned = Some(pod);
+        self.schedule(1);
+    }
+}
+
 /// What is measured: nodes, what is there, what comes.
 struct Shape {
+    /// What changes beside, called again and again with the number of the turn.
+    churn: fn(&mut Rig, usize),
     name: &'static str,
     node: fn(usize) -> Value,
     there: Vec<(Value, usize)>,
@@ -213,6 +251,7 @@ fn shapes() -> Vec<Shape> {
         there,
         come,
         count,
+        churn: |_, _| {},
     };
     let alike = |name, template: Value, there, count| {
         shape(name, vec![(template.clone(), there)], vec![template], count)
@@ -287,6 +326,14 @@ fn shapes() -> Vec<Shape> {
             vec![basic()],
             10_000,
         ),
+        Shape {
+            churn: Rig::churn_pods,
+            ..shape("unschedulable, one more in 20", vec![(basic(), 1000)], vec![basic()], 10_000)
+        },
+        Shape {
+            churn: Rig::churn_mixed,
+            ..shape("churn", vec![(basic(), 1000)], vec![basic()], 10_000)
+        },
         shape("daemonset", vec![(basic(), 1000)], Vec::new(), 5000),
         shape(
             "gated, 10,000 waiting",
@@ -346,7 +393,10 @@ fn measure(shape: &Shape) {
         (0..shape.count).map(|i| rig.named(&templates[i % templates.len()], i)).collect();
     let (before, unfit) = (rig.placed, rig.unfit);
     let start = Instant::now();
-    for pod in &pods {
+    for (i, pod) in pods.iter().enumerate() {
+        if i % CHURN == 0 {
+            (shape.churn)(&mut rig, i / CHURN);
+        }
         rig.come(pod);
         rig.schedule(1);
     }

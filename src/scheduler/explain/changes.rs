@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::{Kept, nearby};
+use super::volumes::Stored;
+use super::{Kept, nearby, volumes};
 use crate::base::Str;
 use crate::base::digest::mix;
 use crate::model::{Taint, Toleration, TolerationOperator, Uid};
@@ -40,6 +41,8 @@ pub enum Kind {
     Tolerate,
     /// Set or remove a label of a node.
     Label,
+    /// Provide a claim, a volume or a class, or loosen one.
+    Storage,
     /// Free something on a node.
     Free,
     /// Let the pod ask for less.
@@ -65,6 +68,7 @@ impl Kind {
             Self::Uncordon => "uncordon",
             Self::Tolerate => "tolerate",
             Self::Label => "label",
+            Self::Storage => "storage",
             Self::Free => "free",
             Self::AskLess => "askLess",
             Self::Loosen => "loosen",
@@ -110,6 +114,8 @@ pub(super) enum Act {
     Skew(usize, i32),
     Priority(i32),
     LikeNode(u32),
+    /// These objects stand in the place of those that are there.
+    Store(Vec<Stored>),
 }
 
 /// At most so many changes are tried: each is a copy of the world and a cycle.
@@ -135,6 +141,9 @@ pub(super) fn find(kept: &Kept, profile: &Profile, diagnosis: &Diagnosis) -> (Ve
         }
     }
     trials.extend(of_the_pod(kept, diagnosis));
+    if diagnosis.pre_filter.is_some() {
+        trials.extend(volumes::of_claims(&kept.cluster, &kept.pod));
+    }
     trials.sort_by(|a, b| (a.kind, a.size, &a.text).cmp(&(b.kind, b.size, &b.text)));
     trials.dedup_by(|a, b| a.text == b.text);
     let (mut told, mut more, mut tried): (Vec<Change>, usize, usize) = (Vec::new(), 0, 0);
@@ -308,6 +317,7 @@ fn apply(cluster: &mut Cluster, pod: &Arc<PodInfo>, act: &Act) -> Option<Arc<Pod
             })?;
         }
         Act::LikeNode(slot) => like(cluster, *slot)?,
+        Act::Store(objects) => objects.iter().for_each(|o| o.put(&mut cluster.world.storage)),
         Act::Remove(uid) => {
             cluster.snapshot.remove_pod(*uid, &mut cluster.index)?;
         }

@@ -9,6 +9,7 @@ mod changes;
 mod nearby;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 use std::sync::Arc;
 

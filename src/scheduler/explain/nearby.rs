@@ -3,6 +3,7 @@
 use smol_str::format_smolstr;
 
 use super::changes::{Act, Kind, Trial, count};
+use super::volumes;
 use crate::base::Str;
 use crate::model::{Labels, Taint, TaintEffect};
 use crate::scheduler::cycle::Cluster;
@@ -32,7 +33,7 @@ pub(super) fn changes(
         PluginId::NodePorts => ports(pod, node),
         PluginId::PodTopologySpread => keys(pod, node),
         PluginId::InterPodAffinity => neighbours(cluster, pod, node),
-        _ => Vec::new(),
+        _ => volumes::of_node(cluster, pod, node, plugin),
     }
 }
 
@@ -87,7 +88,7 @@ fn labels(pod: &PodInfo, node: &NodeInfo) -> Vec<Trial> {
 }
 
 /// The value that a label would have to have; `None` within for a label that would have to go.
-fn would_meet(requirement: &NodeRequirement) -> Option<Option<Str>> {
+pub(super) fn would_meet(requirement: &NodeRequirement) -> Option<Option<Str>> {
     Some(match &requirement.op {
         NodeOp::In(values) => Some(values.first()?.clone()),
         NodeOp::Exists => Some(Str::new_static("true")),
@@ -97,7 +98,7 @@ fn would_meet(requirement: &NodeRequirement) -> Option<Option<Str>> {
     })
 }
 
-fn label(node: &NodeInfo, key: &Str, value: Option<Str>) -> Trial {
+pub(super) fn label(node: &NodeInfo, key: &Str, value: Option<Str>) -> Trial {
     let text = match &value {
         Some(value) => format!("label {} {key}={value}", node.name),
         None => format!("take the label {key} from {}", node.name),
@@ -193,7 +194,7 @@ fn ports(pod: &PodInfo, node: &NodeInfo) -> Vec<Trial> {
     vec![remove(one, node, "which has the host port")]
 }
 
-fn remove(pod: &PodInfo, node: &NodeInfo, why: &str) -> Trial {
+pub(super) fn remove(pod: &PodInfo, node: &NodeInfo, why: &str) -> Trial {
     Trial {
         kind: Kind::Remove,
         text: format!("remove pod/{} from {}, {why}", pod.name(), node.name),

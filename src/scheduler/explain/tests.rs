@@ -44,9 +44,14 @@ fn pod(name: &str, cpu: &str, spec: Value) -> Value {
 
 /// Explains the last pod; those before it are placed as they say.
 fn of(nodes: &[Value], pods: &[Value]) -> Explanation {
+    with(&[], nodes, pods)
+}
+
+/// The same with other objects beside.
+fn with(others: &[Value], nodes: &[Value], pods: &[Value]) -> Explanation {
     let mut feed = Feed::new(Config::default());
-    for node in nodes {
-        feed.set_object(&object(node), false, NOW);
+    for other in others.iter().chain(nodes) {
+        feed.set_object(&object(other), false, NOW);
     }
     let mut last = None;
     for (i, pod) in (1..).zip(pods) {
@@ -146,4 +151,138 @@ fn pods_that_are_not_tried_say_why() {
     let e = of(&[node("a", json!({}))], &[pod("p", "1", elsewhere)]);
     let Verdict::Untried(why) = e.verdict else { panic!() };
     assert!(why.contains("nobody") && why.contains("default-scheduler"));
+}
+
+fn using(claim: &str) -> Value {
+    json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]})
+}
+
+fn claim(name: &str, class: &str, volume: &str) -> Value {
+    let mut claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": class,
+            "resources": {"requests": {"storage": "2Gi"}}}});
+    if !volume.is_empty() {
+        claim["spec"]["volumeName"] = json!(volume);
+        claim["metadata"]["annotations"] = json!({"pv.kubernetes.io/bind-completed": "yes"});
+    }
+    claim
+}
+
+fn volume(name: &str, more: Value) -> Value {
+    let mut volume = json!({"apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {"capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"],
+            "csi": {"driver": "d", "volumeHandle": name}}});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        volume["spec"][key] = value.clone();
+    }
+    volume
+}
+
+fn class(name: &str, provisioner: &str, default: bool) -> Value {
+    json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": {"name": name, "annotations":
+            {"storageclass.kubernetes.io/is-default-class": default.to_string()}},
+        "provisioner": provisioner, "volumeBindingMode": "WaitForFirstConsumer"})
+}
+
+#[test]
+fn a_claim_that_is_missing_or_that_nobody_binds_has_its_remedy() {
+    let (nodes, pods) = ([node("a", json!({}))], [pod("p", "1", using("data"))]);
+    helps(
+        &of(&nodes, &pods),
+        "create persistentvolumeclaim data and a persistentvolume for it",
+    );
+    let standard = class("standard", "x.example", true);
+    helps(
+        &with(std::slice::from_ref(&standard), &nodes, &pods),
+        "create persistentvolumeclaim data (storageclass standard provisions its volume)",
+    );
+    let e = with(&[standard, claim("data", "slow", "")], &nodes, &pods);
+    helps(
+        &e,
+        "create a persistentvolume of 2Gi (storageClassName slow, ReadWriteOnce) for \
+         persistentvolumeclaim data",
+    );
+    helps(
+        &e,
+        "create storageclass slow with a provisioner (volumeBindingMode: WaitForFirstConsumer)",
+    );
+    helps(&e, "recreate persistentvolumeclaim data with storageClassName: standard");
+    let e = with(&[claim("data", "", "gone")], &nodes, &pods);
+    helps(&e, "create persistentvolume gone, to which persistentvolumeclaim data is bound");
+}
+
+#[test]
+fn one_of_two_missing_claims_is_not_enough() {
+    let both = json!({"volumes": [
+        {"name": "v", "persistentVolumeClaim": {"claimName": "one"}},
+        {"name": "w", "persistentVolumeClaim": {"claimName": "two"}}]});
+    let e = of(&[node("a", json!({}))], &[pod("p", "1", both)]);
+    assert!(!texts(&e).iter().any(|t| t.contains("persistentvolumeclaim")), "{:?}", texts(&e));
+}
+
+#[test]
+fn a_volume_that_is_elsewhere_has_its_remedy() {
+    let at = json!({"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions":
+        [{"key": "zone", "operator": "In", "values": ["x"]}]}]}}});
+    let others = [volume("pv", at), claim("data", "", "pv")];
+    let nodes = [node("a", json!({"labels": {"zone": "x"}})), node("b", json!({}))];
+    let full = pod("full", "1", json!({"nodeName": "a"}));
+    let e = with(&others, &nodes, &[full, pod("p", "1", using("data"))]);
+    helps(&e, "let every node reach persistentvolume pv (drop its nodeAffinity)");
+    helps(&e, "label b zone=x");
+    helps(&e, "free 1000m cpu on a");
+}
+
+#[test]
+fn a_claim_that_waits_for_a_volume_near_its_pod_has_its_remedy() {
+    let pods = [pod("p", "1", using("data"))];
+    let local = class("local", "kubernetes.io/no-provisioner", false);
+    let e = with(&[local, claim("data", "local", "")], &[node("a", json!({}))], &pods);
+    helps(
+        &e,
+        "create a persistentvolume of 2Gi (storageClassName local, ReadWriteOnce) for \
+         persistentvolumeclaim data",
+    );
+    let mut zonal = class("zonal", "x.example", false);
+    zonal["allowedTopologies"] =
+        json!([{"matchLabelExpressions": [{"key": "zone", "values": ["x"]}]}]);
+    let e = with(&[zonal, claim("data", "zonal", "")], &[node("a", json!({}))], &pods);
+    helps(&e, "drop the allowedTopologies of storageclass zonal");
+}
+
+#[test]
+fn a_driver_that_can_attach_no_more_has_its_remedy() {
+    let said = json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSINode",
+        "metadata": {"name": "a"}, "spec": {"drivers":
+            [{"name": "d", "nodeID": "a", "allocatable": {"count": 1}}]}});
+    let others = [
+        said,
+        volume("one", json!({})),
+        volume("two", json!({})),
+        claim("first", "", "one"),
+        claim("second", "", "two"),
+    ];
+    let mut there = pod("q", "100m", using("first"));
+    there["spec"]["nodeName"] = json!("a");
+    let e = with(&others, &[node("a", json!({}))], &[there, pod("p", "100m", using("second"))]);
+    helps(&e, "raise the limit of d on a to 2 volumes");
+    helps(&e, "remove pod/q from a, which has a volume of d");
+}
+
+#[test]
+fn a_claim_of_another_pod_alone_has_its_remedy() {
+    let mut own = claim("data", "", "pv");
+    own["spec"]["accessModes"] = json!(["ReadWriteOncePod"]);
+    let mut there = pod("q", "100m", using("data"));
+    there["spec"]["nodeName"] = json!("a");
+    let e = with(
+        &[volume("pv", json!({})), own],
+        &[node("a", json!({})), node("b", json!({}))],
+        &[there, pod("p", "100m", using("data"))],
+    );
+    helps(&e, "remove pod/q from a, which uses the same volume");
+    helps(&e, "recreate persistentvolumeclaim data with accessModes: [ReadWriteOnce]");
 }

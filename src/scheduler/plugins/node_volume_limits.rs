@@ -32,36 +32,10 @@ impl Plugin for NodeVolumeLimits {
     }
 
     fn filter(&self, view: &View<'_>, _: &CycleState, node: &NodeInfo) -> Result<(), Refusal> {
-        let storage = &view.world.storage;
-        let Some(limits) = storage.csi_nodes.get(&node.name).map(|n| &n.limits) else {
-            return Ok(());
-        };
-        if limits.is_empty() {
+        if exceeded(&view.world.storage, view.pod, node).is_empty() {
             return Ok(());
         }
-        let mut new = Volumes::new();
-        add_volumes(storage, view.pod, &mut new);
-        if new.is_empty() {
-            return Ok(());
-        }
-        let mut there = Volumes::new();
-        for placed in node.pods.iter().filter(|p| p.info.has_volumes()) {
-            add_volumes(storage, &placed.info, &mut there);
-        }
-        new.retain(|volume| !there.contains(volume));
-        there.extend(attached(storage, &node.name));
-        let of = |volumes: &Volumes, driver: &Str| {
-            let count = volumes.iter().filter(|(d, _)| d == driver).count();
-            i64::try_from(count).unwrap_or(i64::MAX)
-        };
-        let exceeded = |(driver, limit): (&Str, &i64)| {
-            let count = of(&new, driver);
-            count > 0 && of(&there, driver) + count > *limit
-        };
-        if limits.iter().any(exceeded) {
-            return Err(Refusal::unschedulable(REASON));
-        }
-        Ok(())
+        Err(Refusal::unschedulable(REASON))
     }
 
     fn interests(&self) -> &'static [Interest] {
@@ -96,6 +70,32 @@ impl Plugin for NodeVolumeLimits {
             | StorageChange::Gone => true,
         }
     }
+}
+
+/// The drivers that could not attach all volumes on a node with a pod, and how many those would be.
+pub fn exceeded(storage: &Storage, pod: &PodInfo, node: &NodeInfo) -> Vec<(Str, i64)> {
+    let limits = storage.csi_nodes.get(&node.name).map(|n| &n.limits).filter(|l| !l.is_empty());
+    let Some(limits) = limits else { return Vec::new() };
+    let mut new = Volumes::new();
+    add_volumes(storage, pod, &mut new);
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let mut there = Volumes::new();
+    for placed in node.pods.iter().filter(|p| p.info.has_volumes()) {
+        add_volumes(storage, &placed.info, &mut there);
+    }
+    new.retain(|volume| !there.contains(volume));
+    there.extend(attached(storage, &node.name));
+    let of = |volumes: &Volumes, driver: &Str| {
+        let count = volumes.iter().filter(|(d, _)| d == driver).count();
+        i64::try_from(count).unwrap_or(i64::MAX)
+    };
+    let beyond = |(driver, limit): (&Str, &i64)| {
+        let (more, all) = (of(&new, driver), of(&there, driver));
+        (more > 0 && all + more > *limit).then(|| (driver.clone(), all + more))
+    };
+    limits.iter().filter_map(beyond).collect()
 }
 
 /// Whether a pod has volumes of a kind that limits may count.

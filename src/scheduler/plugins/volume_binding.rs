@@ -331,7 +331,7 @@ fn has_modes(claim: &Claim, volume: &Volume) -> bool {
 }
 
 /// Whether a driver that tracks its capacity has enough near a node (`hasEnoughCapacity`).
-fn has_capacity(
+pub fn has_capacity(
     storage: &Storage,
     provisioner: &str,
     class: &str,

@@ -100,7 +100,7 @@ pub fn not_found(claim: &Str) -> Refusal {
 }
 
 /// Whether two pods use one claim, or disks that clash (`isSchedulableAfterPodDeleted`).
-fn shares(pod: &PodInfo, other: &PodInfo) -> bool {
+pub fn shares(pod: &PodInfo, other: &PodInfo) -> bool {
     let disks = pod.template.volumes.iter().filter(|v| is_disk(&v.source));
     pod.named_claims().any(|c| other.named_claims().any(|o| o == c))
         || disks.into_iter().any(|v| uses(other, &v.source))

@@ -30,6 +30,18 @@ const LABELS: [(&str, &str); 4] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place(&'static str, &'static str, BTreeSet<Str>);
 
+impl Place {
+    fn holds(&self, node: &Labels) -> bool {
+        node.get(self.0).or_else(|| node.get(self.1)).is_some_and(|v| self.2.contains(v))
+    }
+}
+
+/// The labels of a volume that name another place than a node's labels do.
+pub fn unmet(volume: &Labels, node: &Labels) -> Vec<Str> {
+    let places = places(volume).into_iter();
+    places.filter(|p| !p.holds(node)).map(|p| Str::new_static(p.0)).collect()
+}
+
 impl Plugin for VolumeZone {
     fn id(&self) -> PluginId {
         PluginId::VolumeZone
@@ -82,10 +94,7 @@ impl Plugin for VolumeZone {
         if !LABELS.iter().any(|(key, _)| labels.get(key).is_some()) {
             return Ok(());
         }
-        let at = |p: &Place| {
-            labels.get(p.0).or_else(|| labels.get(p.1)).is_some_and(|v| p.2.contains(v))
-        };
-        if state.places.iter().all(at) {
+        if state.places.iter().all(|place| place.holds(labels)) {
             return Ok(());
         }
         Err(Refusal::unresolvable(Str::new_static(REASON)))
