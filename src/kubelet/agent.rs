@@ -125,8 +125,9 @@ impl Agent {
         self.look_at_node(shared, cx);
         let logs: &Logs = cx.logs;
         let Some(log) = logs.node(&self.node.name) else { return };
-        for entry in log.read(self.position, cx.heard_until()) {
-            self.position += 1;
+        let (news, end) = log.read(self.position, cx.heard_until());
+        self.position = end;
+        for entry in news {
             let Object::Pod(pod) = &entry.object else { continue };
             match entry.change {
                 Change::Deleted => self.remove(pod, entry.fact, shared, cx),
@@ -527,8 +528,9 @@ impl Agent {
             .collect();
         let logs: &Logs = cx.logs;
         if let Some(log) = logs.node(&self.node.name) {
-            for entry in log.read(self.position, cx.heard_until()) {
-                self.position += 1;
+            let (news, end) = log.read(self.position, cx.heard_until());
+            self.position = end;
+            for entry in news {
                 let Object::Pod(pod) = &entry.object else { continue };
                 match entry.change {
                     Change::Deleted => wanted.remove(&pod.meta.uid),

@@ -40,7 +40,12 @@ pub struct Sim {
     faults: Faults,
     /// Reused: node agents to be armed anew.
     rearmed: Vec<ComponentId>,
+    /// The store's revision at which its logs are trimmed next.
+    trim_at: u64,
 }
+
+/// The logs are trimmed once in so many changes: each time all cursors are looked at.
+const TRIM_EVERY: u64 = 16_384;
 
 /// Why the loop stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +120,7 @@ impl Sim {
             last_change: options.start.0,
             faults: Faults::default(),
             rearmed: Vec::new(),
+            trim_at: TRIM_EVERY,
         }
     }
 
@@ -414,6 +420,23 @@ impl Sim {
             f(&fact);
         }
         self.out.facts = facts;
+        if self.store().revision() >= self.trim_at {
+            self.trim_logs();
+            self.trim_at = self.store().revision() + TRIM_EVERY;
+        }
+    }
+
+    /// Drops what every reader of the logs has passed.
+    fn trim_logs(&mut self) {
+        let logs = self.api.store_mut().logs_mut();
+        self.kubelets.trim(logs);
+        for kind in Kind::ALL.iter().copied() {
+            let heard = self.controllers.view().position(kind);
+            let heard = self.scheduler.position(kind).map_or(heard, |p| p.min(heard));
+            let of_kind = self.kubelets.positions().filter(|(k, _)| *k == kind);
+            let least = of_kind.fold(heard, |least, (_, p)| least.min(p));
+            logs.trim(kind, least);
+        }
     }
 
     /// Tells everybody who watches the object that there is news.

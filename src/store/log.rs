@@ -1,6 +1,10 @@
 //! The logs that informers read.
+//!
+//! What every reader of a kind has passed is dropped. A node's log is read by the node's agent, and by
+//! another from the beginning when the node comes back: of what is dropped there the last entry of each
+//! pod that is still there is kept, as a watch begins with a list.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
@@ -24,7 +28,7 @@ pub struct Entry {
     pub fact: FactId,
 }
 
-/// The changes of one kind, or of one node's pods. Positions count from 0 and never repeat.
+/// The changes of one kind. Positions count from 0 and never repeat.
 #[derive(Clone, Debug, Default)]
 pub struct KindLog {
     base: u64,
@@ -52,10 +56,50 @@ impl KindLog {
         self.entries.push_back(entry);
     }
 
-    fn trim(&mut self, position: u64) {
-        while self.base < position && self.entries.pop_front().is_some() {
+    fn trim(&mut self, position: u64, mut dropped: impl FnMut(Entry)) {
+        while self.base < position
+            && let Some(entry) = self.entries.pop_front()
+        {
             self.base += 1;
+            dropped(entry);
         }
+        // After a burst the space would stay for the rest of the run.
+        if self.entries.capacity() > 4 * self.entries.len().max(256) {
+            self.entries.shrink_to(2 * self.entries.len());
+        }
+    }
+}
+
+/// The changes of the pods bound to one node.
+#[derive(Clone, Debug, Default)]
+pub struct NodeLog {
+    log: KindLog,
+    /// The last of the dropped entries of each pod that is still there.
+    kept: BTreeMap<Slot, Entry>,
+}
+
+impl NodeLog {
+    /// The entries from `position` on that were committed at `until` or before, and the position after
+    /// them. Where some were dropped, the pods as they were then stand for them, in the order of their
+    /// last change.
+    pub fn read(&self, position: u64, until: SimTime) -> (impl Iterator<Item = &Entry>, u64) {
+        let start = position.max(self.log.base);
+        let new = self.log.read(start, until);
+        let end = start + self.log.read(start, until).count() as u64;
+        let mut kept: Vec<&Entry> = Vec::new();
+        if position < self.log.base {
+            kept.extend(self.kept.values());
+            kept.sort_by_key(|e| e.revision);
+        }
+        (kept.into_iter().chain(new), end)
+    }
+
+    fn trim(&mut self, position: u64) {
+        let kept = &mut self.kept;
+        self.log.trim(position, |entry| match entry.change {
+            Change::Deleted => drop(kept.remove(&entry.slot)),
+            Change::Added | Change::Modified => drop(kept.insert(entry.slot, entry)),
+        });
     }
 }
 
@@ -63,7 +107,7 @@ impl KindLog {
 #[derive(Clone, Debug)]
 pub struct Logs {
     kinds: Vec<KindLog>,
-    nodes: Map<Str, KindLog>,
+    nodes: Map<Str, NodeLog>,
 }
 
 impl Default for Logs {
@@ -79,7 +123,7 @@ impl Logs {
     }
 
     /// The log of the pods bound to a node; `None` before the first.
-    pub fn node(&self, name: &str) -> Option<&KindLog> {
+    pub fn node(&self, name: &str) -> Option<&NodeLog> {
         self.nodes.get(name)
     }
 
@@ -89,8 +133,8 @@ impl Logs {
             && let Some(node) = &pod.node
         {
             match self.nodes.get_mut(node) {
-                Some(log) => log.push(entry.clone()),
-                None => self.nodes.entry(node.clone()).or_default().push(entry.clone()),
+                Some(log) => log.log.push(entry.clone()),
+                None => self.nodes.entry(node.clone()).or_default().log.push(entry.clone()),
             }
         }
         self.kinds[entry.object.kind().index()].push(entry);
@@ -98,7 +142,7 @@ impl Logs {
 
     /// Drops the entries of a kind before `position`: the least of all cursors on it.
     pub fn trim(&mut self, kind: Kind, position: u64) {
-        self.kinds[kind.index()].trim(position);
+        self.kinds[kind.index()].trim(position, drop);
     }
 
     /// Drops the entries of a node's log before `position`.
@@ -106,5 +150,43 @@ impl Logs {
         if let Some(log) = self.nodes.get_mut(node) {
             log.trim(position);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Inert, Meta};
+
+    fn entry(slot: u32, revision: u64, change: Change) -> Entry {
+        let meta = Meta { resource_version: revision, ..Meta::named("default", "thing") };
+        let (at, fact) = (SimTime::from_secs(revision), FactId(revision));
+        let body = Default::default();
+        let object = Inert { meta, api_version: "v1".into(), kind: "Thing".into(), body };
+        Entry { revision, at, slot: Slot(slot), change, object: object.into(), fact }
+    }
+
+    fn read(log: &NodeLog, position: u64) -> (Vec<u64>, u64) {
+        let (entries, end) = log.read(position, SimTime::from_secs(4));
+        (entries.map(|e| e.revision).collect(), end)
+    }
+
+    #[test]
+    fn a_reader_that_comes_late_finds_what_is_left_of_the_part_that_was_dropped() {
+        let mut log = NodeLog::default();
+        let all = [
+            entry(0, 1, Change::Added),
+            entry(1, 2, Change::Added),
+            entry(0, 3, Change::Modified),
+            entry(1, 4, Change::Deleted),
+            entry(2, 5, Change::Added),
+        ];
+        all.into_iter().for_each(|e| log.log.push(e));
+        assert_eq!(read(&log, 0), (vec![1, 2, 3, 4], 4));
+        log.trim(3);
+        assert_eq!(read(&log, 3), (vec![4], 4));
+        assert_eq!(read(&log, 0), (vec![2, 3, 4], 4));
+        log.trim(4);
+        assert_eq!(read(&log, 0), (vec![3], 4));
     }
 }

@@ -16,7 +16,7 @@ mod request;
 mod table;
 
 pub use informer::{Delta, Informer};
-pub use log::{Entry, KindLog, Logs};
+pub use log::{Entry, KindLog, Logs, NodeLog};
 pub use request::{
     ApiError, DeleteOptions, ErrorReason, MetaChange, PatchType, Propagation, Reply, Request,
     WireVerb,

@@ -75,7 +75,8 @@ impl DaemonSetController {
         };
         let nodes = match old {
             Some(k) if same_spec && k.at == at => k.nodes,
-            _ => candidates(&template, view),
+            Some(k) if same_spec => candidates(&template, view, &k.nodes),
+            _ => candidates(&template, view, &[]),
         };
         self.kept.entry(key.clone()).or_insert(Kept {
             set: set.meta.uid,
@@ -101,8 +102,22 @@ pub(super) fn fit(template: &PodTemplate, node: &Node) -> nodes::Fit {
     nodes::fit(node, template.node.as_ref(), &template.spec.wire, &template.spec.tolerations)
 }
 
-/// Every node, and whether pods of this template should run there.
-fn candidates(template: &PodTemplate, view: &View) -> Arc<[Candidate]> {
+/// Every node, and whether pods of this template should run there: as in `old` where nothing about the
+/// node has changed that it depends on.
+fn candidates(template: &PodTemplate, view: &View, old: &[Candidate]) -> Arc<[Candidate]> {
     let nodes = view.kind(Kind::Node).iter().filter_map(|(_, o)| <&Arc<Node>>::try_from(o).ok());
-    nodes.map(|node| (node.clone(), fit(template, node))).collect()
+    let mut next = 0;
+    let judge = |node: &Arc<Node>| {
+        // Nodes stand in the order of their slots; few come or go between two looks.
+        let near = old.get(next..).unwrap_or_default().iter().take(2);
+        let found = near.enumerate().find(|(_, (o, _))| o.meta.name == node.meta.name);
+        let Some((skipped, (known, fit_before))) = found else {
+            return (node.clone(), fit(template, node));
+        };
+        next += skipped + 1;
+        let alike = Arc::ptr_eq(known, node)
+            || known.meta.labels == node.meta.labels && known.taints == node.taints;
+        (node.clone(), if alike { *fit_before } else { fit(template, node) })
+    };
+    nodes.map(judge).collect()
 }

@@ -17,8 +17,9 @@ use crate::model::{
 pub fn check(case: &Value) -> Result<(), String> {
     let now = time(&case["in"]["now"]);
     let given = case["in"]["pods"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut pods: Vec<(Pod, u32)> = given.iter().map(pod).collect();
-    pods.sort_by(|(a, x), (b, y)| rank::first_deleted(a, *x, b, *y, now));
+    let given: Vec<(Pod, u32)> = given.iter().map(pod).collect();
+    let mut pods: Vec<&(Pod, u32)> = given.iter().collect();
+    rank::sort(&mut pods, &|(a, x), (b, y)| rank::first_deleted(a, *x, b, *y, now).is_lt());
     let names: Vec<&str> = pods.iter().map(|(p, _)| p.meta.name.as_str()).collect();
     same("deleteOrder", &json!(names), &case["out"]["deleteOrder"])
 }

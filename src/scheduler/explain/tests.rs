@@ -190,10 +190,7 @@ fn class(name: &str, provisioner: &str, default: bool) -> Value {
 #[test]
 fn a_claim_that_is_missing_or_that_nobody_binds_has_its_remedy() {
     let (nodes, pods) = ([node("a", json!({}))], [pod("p", "1", using("data"))]);
-    helps(
-        &of(&nodes, &pods),
-        "create persistentvolumeclaim data and a persistentvolume for it",
-    );
+    helps(&of(&nodes, &pods), "create persistentvolumeclaim data and a persistentvolume for it");
     let standard = class("standard", "x.example", true);
     helps(
         &with(std::slice::from_ref(&standard), &nodes, &pods),

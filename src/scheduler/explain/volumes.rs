@@ -72,8 +72,12 @@ pub(super) fn of_claims(cluster: &Cluster, pod: &PodInfo) -> Vec<Trial> {
         };
         let phase = claim.body.status.as_ref().and_then(|s| s.phase.as_deref());
         if claim.meta.is_terminating() || phase == Some("Lost") {
-            let fresh = Claim { meta: Meta::named(pod.namespace().clone(), name.clone()), ..(**claim).clone() };
-            let text = format!("recreate persistentvolumeclaim {name}, with a persistentvolume for it");
+            let fresh = Claim {
+                meta: Meta::named(pod.namespace().clone(), name.clone()),
+                ..(**claim).clone()
+            };
+            let text =
+                format!("recreate persistentvolumeclaim {name}, with a persistentvolume for it");
             out.push(trial(text, 3, bound(&fresh)));
         } else if is_bound(claim) {
             let volume = volume_name(claim);
@@ -103,8 +107,9 @@ fn missing(storage: &Storage, pod: &PodInfo, name: &Str) -> Trial {
         let spec = ClaimSpec { storage_class_name: Some(class.into()), ..ClaimSpec::default() };
         let body = wire::core::PersistentVolumeClaim { spec: Some(spec), ..Default::default() };
         let claim = Claim { meta, body: Arc::new(body) };
-        let text =
-            format!("create persistentvolumeclaim {name} (storageclass {class} provisions its volume)");
+        let text = format!(
+            "create persistentvolumeclaim {name} (storageclass {class} provisions its volume)"
+        );
         return trial(text, 1, vec![Stored::Claim(Arc::new(claim))]);
     }
     let claim = Claim { meta, body: Arc::default() };
@@ -212,7 +217,10 @@ fn binding(storage: &Storage, pod: &PodInfo, node: &NodeInfo) -> Vec<Trial> {
         if let Some(spec) = &mut Arc::make_mut(&mut near.body).spec {
             spec.node_affinity = None;
         }
-        let text = format!("let every node reach persistentvolume {} (drop its nodeAffinity)", volume.meta.name);
+        let text = format!(
+            "let every node reach persistentvolume {} (drop its nodeAffinity)",
+            volume.meta.name
+        );
         out.push(trial(text, 3, vec![Stored::Volume(Arc::new(near))]));
         out.extend(terms.iter().flatten().filter_map(|term| label_for(term, node)));
     }
@@ -241,7 +249,8 @@ fn volume_for(storage: &Storage, claim: &Claim, node: &NodeInfo) -> Option<Trial
     let class = storage.classes.get(&claim_class(claim))?;
     let class_name = &class.meta.name;
     if !provisions(class) {
-        let text = format!("create {} for persistentvolumeclaim {}", described(claim), claim.meta.name);
+        let text =
+            format!("create {} for persistentvolumeclaim {}", described(claim), claim.meta.name);
         return Some(trial(text, 2, vec![Stored::Volume(Arc::new(free_volume(claim)))]));
     }
     if !class_reaches(class, node.labels()) {
@@ -262,7 +271,8 @@ fn volume_for(storage: &Storage, claim: &Claim, node: &NodeInfo) -> Option<Trial
         nodes: Some(Selector::All(Vec::new())),
         limit: Some(i64::MAX),
     };
-    let text = format!("let {driver} have {size} left for storageclass {class_name} near {}", node.name);
+    let text =
+        format!("let {driver} have {size} left for storageclass {class_name} near {}", node.name);
     let key = Key::new("", "left");
     Some(trial(text, 4, vec![Stored::Capacity(key, Arc::new(capacity))]))
 }
@@ -317,7 +327,8 @@ fn zones(storage: &Storage, pod: &PodInfo, node: &NodeInfo) -> Vec<Trial> {
 fn limits(storage: &Storage, pod: &PodInfo, node: &NodeInfo) -> Vec<Trial> {
     let exceeded = node_volume_limits::exceeded(storage, pod, node);
     let [(driver, count)] = &exceeded[..] else { return Vec::new() };
-    let mut raised = storage.csi_nodes.get(&node.name).map(|n| CsiNode::clone(n)).unwrap_or_default();
+    let mut raised =
+        storage.csi_nodes.get(&node.name).map(|n| CsiNode::clone(n)).unwrap_or_default();
     raised.limits.insert(driver.clone(), *count);
     let text = format!("raise the limit of {driver} on {} to {count} volumes", node.name);
     let raised = Stored::CsiNode(node.name.clone(), Arc::new(raised));
@@ -342,7 +353,8 @@ fn sharing(cluster: &Cluster, pod: &PodInfo, node: &NodeInfo) -> Vec<Trial> {
         }
         let name = &claim.meta.name;
         let many = with_spec(claim, |s| s.access_modes = Some(vec!["ReadWriteOnce".to_owned()]));
-        let text = format!("recreate persistentvolumeclaim {name} with accessModes: [ReadWriteOnce]");
+        let text =
+            format!("recreate persistentvolumeclaim {name} with accessModes: [ReadWriteOnce]");
         out.push(trial(text, 4, vec![Stored::Claim(Arc::new(many))]));
         for other in cluster.snapshot.nodes().iter().filter(|n| n.slot != node.slot) {
             let users = other.pods.iter().filter(|p| {
