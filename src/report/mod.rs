@@ -3,10 +3,12 @@
 //! Nothing here reaches into a component. A report takes facts as they come and is asked for its
 //! result at the end.
 
+pub mod describe;
 pub mod explain;
 pub mod printers;
 mod record;
 pub mod summary;
+pub mod tabs;
 pub mod timeline;
 mod unmodelled;
 

@@ -9,12 +9,16 @@ use crate::api::selectors::label::format_meta;
 use crate::base::quantity::Quantity;
 
 /// A text; empty where there is none.
-pub(super) fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
+pub(in crate::report) fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A text, or `otherwise` where it is empty.
-pub(super) fn text_or<'v>(object: &'v Value, pointer: &str, otherwise: &'v str) -> &'v str {
+pub(in crate::report) fn text_or<'v>(
+    object: &'v Value,
+    pointer: &str,
+    otherwise: &'v str,
+) -> &'v str {
     match text(object, pointer) {
         "" => otherwise,
         text => text,
@@ -22,32 +26,32 @@ pub(super) fn text_or<'v>(object: &'v Value, pointer: &str, otherwise: &'v str) 
 }
 
 /// A whole number; 0 where there is none.
-pub(super) fn int(object: &Value, pointer: &str) -> i64 {
+pub(in crate::report) fn int(object: &Value, pointer: &str) -> i64 {
     object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
 }
 
 /// A list; empty where there is none.
-pub(super) fn items<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
+pub(in crate::report) fn items<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
     object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// How many entries a mapping has.
-pub(super) fn entries(object: &Value, pointer: &str) -> usize {
+pub(in crate::report) fn entries(object: &Value, pointer: &str) -> usize {
     object.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len)
 }
 
 /// Whether a field is there.
-pub(super) fn has(object: &Value, pointer: &str) -> bool {
+pub(in crate::report) fn has(object: &Value, pointer: &str) -> bool {
     object.pointer(pointer).is_some_and(|v| !v.is_null())
 }
 
 /// A time; `None` where there is none.
-pub(super) fn time(object: &Value, pointer: &str) -> Option<Now> {
+pub(in crate::report) fn time(object: &Value, pointer: &str) -> Option<Now> {
     DateTime::parse_from_rfc3339(text(object, pointer)).ok().map(|t| t.to_utc())
 }
 
 /// How long ago a time was (`translateTimestampSince`).
-pub(super) fn since(time: Option<Now>, now: Now) -> String {
+pub(in crate::report) fn since(time: Option<Now>, now: Now) -> String {
     match time {
         Some(time) => human((now - time).num_nanoseconds().unwrap_or(i64::MAX)),
         None => "<unknown>".to_owned(),
@@ -55,17 +59,17 @@ pub(super) fn since(time: Option<Now>, now: Now) -> String {
 }
 
 /// The name of an object.
-pub(super) fn name(object: &Value) -> Value {
+pub(in crate::report) fn name(object: &Value) -> Value {
     text(object, "/metadata/name").into()
 }
 
 /// The age of an object.
-pub(super) fn age(object: &Value, now: Now) -> Value {
+pub(in crate::report) fn age(object: &Value, now: Now) -> Value {
     since(time(object, "/metadata/creationTimestamp"), now).into()
 }
 
 /// The names and images of containers, each joined by commas (`layoutContainerCells`).
-pub(super) fn containers(object: &Value, pointer: &str) -> [Value; 2] {
+pub(in crate::report) fn containers(object: &Value, pointer: &str) -> [Value; 2] {
     let all = items(object, pointer);
     let joined =
         |field: &str| all.iter().map(|c| text(c, field)).collect::<Vec<_>>().join(",").into();
@@ -73,12 +77,12 @@ pub(super) fn containers(object: &Value, pointer: &str) -> [Value; 2] {
 }
 
 /// A label selector as it is printed.
-pub(super) fn selector(object: &Value, pointer: &str) -> Value {
+pub(in crate::report) fn selector(object: &Value, pointer: &str) -> Value {
     format_meta(object.pointer(pointer).unwrap_or(&Value::Null)).into()
 }
 
 /// Labels as they are printed, `<none>` where there are none (`labels.FormatLabels`).
-pub(super) fn labels(object: &Value, pointer: &str) -> Value {
+pub(in crate::report) fn labels(object: &Value, pointer: &str) -> Value {
     let Some(map) = object.pointer(pointer).and_then(Value::as_object) else {
         return "<none>".into();
     };
@@ -90,7 +94,7 @@ pub(super) fn labels(object: &Value, pointer: &str) -> Value {
 }
 
 /// An amount in its canonical form; `0` where there is none.
-pub(super) fn quantity(object: &Value, pointer: &str) -> String {
+pub(in crate::report) fn quantity(object: &Value, pointer: &str) -> String {
     let written = match object.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),

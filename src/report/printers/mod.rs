@@ -3,7 +3,7 @@
 //! Follows `pkg/printers/internalversion/printers.go`: the server makes the cells, kubectl lays them out.
 //! Cells are made from the document that the API server would answer, by the time at which it is asked.
 
-mod cells;
+pub(super) mod cells;
 mod cluster;
 pub mod corpus;
 pub mod duration;

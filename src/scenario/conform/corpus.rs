@@ -19,6 +19,7 @@ use super::value::shown;
 use crate::api::corpus as api;
 use crate::container::corpus as container;
 use crate::controllers::corpus as controllers;
+use crate::report::describe::corpus as describe;
 use crate::report::printers::corpus as printers;
 use crate::scheduler::corpus as scheduler;
 
@@ -46,6 +47,7 @@ pub static CORPORA: &[Corpus] = &[
         "a rollout's arithmetic and steps",
         controllers::deployment_rollout::check,
     ),
+    corpus("describe", "what kubectl describe prints", describe::check),
     corpus(
         "field-selector",
         "field selectors: reading, matching, printing",
