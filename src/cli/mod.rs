@@ -5,13 +5,18 @@ mod check;
 mod cluster_file;
 mod conform;
 mod convert;
+mod describe;
+mod events;
 pub mod exit_code;
 mod explain;
 mod floats;
+mod get;
 mod input;
 mod logs;
+mod look;
 mod run;
 mod scheduler_config;
+mod top;
 mod ui;
 mod wall;
 
@@ -33,7 +38,11 @@ enum Command {
     Explain(Box<explain::Args>),
     Check(check::Args),
     Convert(convert::Args),
+    Get(Box<get::Args>),
+    Describe(Box<describe::Args>),
     Logs(Box<logs::Args>),
+    Events(Box<events::Args>),
+    Top(Box<top::Args>),
     Conform(conform::Args),
 }
 
@@ -53,7 +62,11 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Get(args) => get::run(&args),
+        Command::Describe(args) => describe::run(&args),
         Command::Logs(args) => logs::run(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Conform(args) => conform::run(&args),
     };
     ExitCode::from(code)

@@ -23,6 +23,8 @@ mod target;
 mod tests;
 mod usage;
 
+pub use usage::{Used, states_load, used};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::load::{Profile, SCRAPE, last_scrape, scrape_from};
 use super::replicas::{Measured, Sample};
+use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::{ConditionStatus, ContainerState, Labels, Meta, Pod, conditions};
 
@@ -172,6 +173,49 @@ impl Asked<'_> {
             Self::Metric(_) => NO_CUSTOM_METRICS.to_owned(),
         }
     }
+}
+
+/// What a container uses, as its pod states it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// The container.
+    pub container: Str,
+    /// CPU in thousandths of a core.
+    pub cpu: i64,
+    /// Memory in bytes.
+    pub memory: i64,
+}
+
+/// Whether an object states the use of CPU or memory.
+pub fn states_load(meta: &Meta) -> bool {
+    let of = |key: &str| {
+        key.strip_prefix(PREFIX).is_some_and(|k| k.starts_with("cpu") || k.starts_with("memory"))
+    };
+    meta.annotations.iter().any(|(key, _)| of(key))
+}
+
+/// What the containers of a pod used at the last scrape; `None` where it has no sample yet. `peers` are the
+/// pods of its workload, which share what is stated for all of them.
+///
+/// # Errors
+/// A profile that cannot be read.
+pub fn used(pod: &Pod, peers: &[Arc<Pod>], now: SimTime) -> Result<Option<Vec<Used>>, String> {
+    let at = last_scrape(now);
+    if !states_load(&pod.meta) || sampled_from(pod).is_none_or(|from| from > at) {
+        return Ok(None);
+    }
+    let nobody = Meta::default();
+    let usage = Usage::new(&nobody, peers, now);
+    let mut all = Vec::new();
+    for container in &pod.spec.containers {
+        let of = |name| {
+            let asked = Asked::Resource { name, container: Some(&container.name) };
+            usage.value_of(pod, asked, at).map(Option::unwrap_or_default)
+        };
+        let (cpu, memory) = (of("cpu")?, of("memory")? / 1000);
+        all.push(Used { container: container.name.clone(), cpu, memory });
+    }
+    Ok(Some(all))
 }
 
 /// What a cluster without the custom metrics API answers.

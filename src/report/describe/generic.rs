@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::page::{Page, put};
 use super::{Cluster, events};
+use crate::api::go_value::plain;
 
 /// Fields that stand at the head, or that nobody wants to see.
 const SKIPPED: [&str; 5] = [
@@ -51,28 +52,12 @@ fn fields(page: &mut Page, level: usize, content: &Value, path: &str) {
                 for item in items {
                     match item {
                         Value::Object(_) => fields(page, level + 1, item, &path),
-                        other => put!(page, level + 1, "{}\n", go(other)),
+                        other => put!(page, level + 1, "{}\n", plain(other)),
                     }
                 }
             }
-            other => put!(page, level, "{title}:\t{}\n", go(other)),
+            other => put!(page, level, "{title}:\t{}\n", plain(other)),
         }
-    }
-}
-
-/// A value as Go's `%v` writes it.
-fn go(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(go).collect::<Vec<_>>().join(" ")),
-        Value::Object(map) => {
-            let mut pairs: Vec<String> =
-                map.iter().map(|(k, v)| format!("{k}:{}", go(v))).collect();
-            pairs.sort();
-            format!("map[{}]", pairs.join(" "))
-        }
-        other => other.to_string(),
     }
 }
 
@@ -154,7 +139,7 @@ mod tests {
             ("creationTimestamp", "Creation Timestamp"),
             ("uid", "UID"),
             ("podCIDRs", "Pod CIDRs"),
-            ("clusterIPs", "Cluster IPs"),
+            ("clusterIPs", "Cluster I Ps"),
             ("my.field", "my.field"),
             ("someURL", "Some URL"),
         ] {

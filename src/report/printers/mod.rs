@@ -135,6 +135,14 @@ pub fn row(kind: &str, object: &Value, now: Now) -> Vec<Value> {
     (printer(kind).row)(object, now)
 }
 
+/// How long ago a time was, as ages are shown; `<invalid>` where the text is no time.
+pub fn ago(time: &str, now: Now) -> String {
+    match DateTime::parse_from_rfc3339(time) {
+        Ok(time) => cells::since(Some(time.to_utc()), now),
+        Err(_) => "<invalid>".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

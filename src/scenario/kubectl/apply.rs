@@ -219,7 +219,7 @@ impl Apply {
         };
         let done = if self.server_side { "serverside-applied" } else { done };
         let printer = self.printer.saying(&format!("{done}{suffix}"));
-        out.stdout.push_str(&printer.print(object));
+        out.print(&printer, object);
     }
 
     /// Prints what became of it.

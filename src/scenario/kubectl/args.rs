@@ -145,6 +145,11 @@ impl Args {
         Self { words, ..self.clone() }
     }
 
+    /// Sets the value of a flag that was given.
+    pub(super) fn put(&mut self, name: &'static str, value: String) {
+        self.given.insert(name, vec![value]);
+    }
+
     /// The same line without a flag.
     pub(super) fn clear(&mut self, name: &str) {
         self.given.remove(name);

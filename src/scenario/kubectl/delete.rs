@@ -155,7 +155,7 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let mut warn = cx.namespace_given && !args.on("all-namespaces");
     let mut gone = Vec::new();
     for info in infos {
-        let stored = info.clone().fetch(cx.look.store).ok();
+        let stored = info.clone().fetch(&cx.look).ok();
         if warn && !info.resource.namespaced {
             tasks.push(Task::Warn("Warning: deleting cluster-scoped resources, not scoped to the provided namespace\n".to_owned()));
             warn = false;

@@ -16,8 +16,10 @@ mod args;
 mod autoscale;
 mod create;
 mod delete;
+mod describe;
 mod drain;
 pub(super) mod errors;
+mod events;
 mod exec;
 mod expose;
 mod files;
@@ -39,10 +41,12 @@ mod rollout_status;
 mod run;
 mod scale;
 mod set;
+mod sort;
 mod table;
 mod taint;
 #[cfg(test)]
 mod tests;
+mod top;
 mod wait;
 
 use std::collections::VecDeque;
@@ -70,7 +74,9 @@ static VERBS: &[&[Verb]] = &[
     create::VERBS,
     generators::VERBS,
     delete::VERBS,
+    describe::VERBS,
     drain::VERBS,
+    events::VERBS,
     exec::VERBS,
     expose::VERBS,
     get::VERBS,
@@ -86,6 +92,7 @@ static VERBS: &[&[Verb]] = &[
     scale::VERBS,
     set::VERBS,
     taint::VERBS,
+    top::VERBS,
     wait::VERBS,
 ];
 
@@ -128,6 +135,15 @@ struct Output {
     stdout: String,
     stderr: String,
     failures: Vec<Failure>,
+}
+
+impl Output {
+    /// Prints an object, and notes what went wrong.
+    fn print(&mut self, printer: &Printer, object: &Value) {
+        let (text, failure) = printer.print(object);
+        self.stdout.push_str(&text);
+        self.failures.extend(failure);
+    }
 }
 
 /// One run of kubectl.
@@ -183,6 +199,8 @@ enum Task {
     Warn(String),
     /// Note a failure, and go on.
     Fail(Failure),
+    /// Print what could be printed, and note why no more.
+    Broken(String, Failure),
     /// Do no more if something has failed.
     StopIfFailed,
     /// Send a request and print what came of it.
@@ -252,13 +270,13 @@ impl Send {
             (Ok(_), Done::Say(line)) => out.stdout.push_str(line),
             (Ok(object), Done::Print(printer)) => {
                 let object = object.as_ref().map_or(Value::Null, resource::to_value);
-                out.stdout.push_str(&printer.print(&object));
+                out.print(printer, &object);
             }
             (Ok(object), Done::Changed { printer, same, version }) => {
                 let now = object.as_ref().map_or(0, |o| o.meta().resource_version);
                 let printer = if now == *version { same } else { printer };
                 let object = object.as_ref().map_or(Value::Null, resource::to_value);
-                out.stdout.push_str(&printer.print(&object));
+                out.print(printer, &object);
             }
             (Err(error), _) => {
                 let failure = Failure::from(error);
@@ -277,7 +295,10 @@ impl Send {
 impl Task {
     /// The task that prints an object at once.
     fn print(printer: &Printer, object: &Value) -> Self {
-        Self::Say(printer.print(object))
+        match printer.print(object) {
+            (text, None) => Self::Say(text),
+            (text, Some(failure)) => Self::Broken(text, failure),
+        }
     }
 
     fn poll(&mut self, look: &Look<'_>, out: &mut Output) -> Poll {
@@ -285,6 +306,10 @@ impl Task {
             Self::Say(text) => out.stdout.push_str(text),
             Self::Warn(text) => out.stderr.push_str(text),
             Self::Fail(failure) => out.failures.push(failure.clone()),
+            Self::Broken(text, failure) => {
+                out.stdout.push_str(text);
+                out.failures.push(failure.clone());
+            }
             Self::StopIfFailed => {}
             Self::Send(send) => {
                 if let Some(request) = send.request.take() {
@@ -309,6 +334,7 @@ impl Task {
             Self::Say(_)
             | Self::Warn(_)
             | Self::Fail(_)
+            | Self::Broken(..)
             | Self::StopIfFailed
             | Self::Gone(_)
             | Self::Rollout(_)
@@ -338,6 +364,22 @@ impl Invocation {
         let mut invocation = Self::default();
         invocation.begin(split(line).map_err(Failure::Plain).and_then(|w| plan(&w, look, session)));
         invocation
+    }
+
+    /// What kubectl prints of the words of a command line that only looks (`get`, `describe`, `events`,
+    /// `top`): standard output, standard error, and the exit code. A line that would do more says so.
+    pub fn look(words: &[String], look: &Look<'_>, session: &Session<'_>) -> (String, String, i32) {
+        let mut invocation = Self::default();
+        invocation.begin(plan(words, look, session));
+        let code = match invocation.next(look) {
+            Next::Exit(code) => code,
+            Next::Send(_) | Next::At(_) | Next::Run(_) => {
+                invocation.out.stderr.push_str("error: this changes the cluster: make it a --step\n");
+                1
+            }
+        };
+        let (stdout, stderr) = invocation.printed();
+        (stdout, stderr, code)
     }
 
     fn begin(&mut self, planned: Result<Tasks, Failure>) {
@@ -411,8 +453,8 @@ impl Invocation {
 /// Whether a command line asks for logs or events, so that they have to be kept.
 pub fn asks_history(line: &str) -> bool {
     let Ok(words) = split(line) else { return false };
-    let events = |w: &String| matches!(w.as_str(), "events" | "event" | "ev");
-    words.iter().any(|w| events(w) || matches!(w.as_str(), "logs" | "log"))
+    let names = ["events", "event", "ev", "describe", "logs", "log"];
+    words.iter().any(|w| names.iter().any(|n| w == n || w.split([',', '/']).any(|part| part == *n)))
 }
 
 impl<'a> Cx<'a> {
@@ -438,6 +480,7 @@ fn plan(words: &[String], look: &Look<'_>, session: &Session<'_>) -> Result<Task
         args.text("namespace").clone_into(&mut cx.namespace);
         cx.namespace_given = true;
     }
+    let args = output::inlined(args, &cx)?;
     (verb.plan)(&args, &cx)
 }
 

@@ -1,13 +1,17 @@
 //! How kubectl prints what it has done: the object's name and what was done to it, or the object itself.
 //!
-//! After `k8s.io/cli-runtime/pkg/genericclioptions/print_flags.go` and `printers`.
+//! After `k8s.io/cli-runtime/pkg/genericclioptions/print_flags.go` and `printers`, and
+//! `k8s.io/kubectl/pkg/cmd/get/customcolumn.go`.
 
 use serde_json::Value;
 
-use super::Failure;
 use super::args::Args;
+use super::{Cx, Failure};
+use crate::api::go_template::Template;
+use crate::api::go_value;
 use crate::api::jsonpath::{JsonPath, sorted};
 use crate::api::yaml::go;
+use crate::report::tabs;
 
 /// Whether anything is really done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,42 @@ enum Form {
     Yaml,
     Path(Box<JsonPath>),
     PathAsJson(Box<JsonPath>),
+    Template { template: Box<Template>, missing: bool },
+    Columns { columns: Vec<(String, JsonPath)>, headers: bool },
+}
+
+/// Lines whose cells are divided by tabs, as kubectl aligns tables.
+pub(super) fn columns(text: &str) -> String {
+    tabs::align(&escaped(text), 6, 3)
+}
+
+/// What could command a terminal is shown (`EscapeTerminal`).
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('\x1b', "^[").replace('\r', "\\r")
+}
+
+/// The line with the file that `-o …-file=FILE` names read in.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn inlined(args: Args, cx: &Cx<'_>) -> Result<Args, Failure> {
+    let output = args.text("output").to_owned();
+    let (form, inline) = output.split_once('=').unwrap_or((&output, ""));
+    let form = match form {
+        "jsonpath-file" => "jsonpath",
+        "go-template-file" | "templatefile" => "go-template",
+        "custom-columns-file" => "custom-columns-lines",
+        _ => return Ok(args),
+    };
+    let path = if inline.is_empty() { args.text("template") } else { inline };
+    if path.is_empty() {
+        return Err("template format specified but no template given".into());
+    }
+    let bytes = cx.files.data(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut args = args;
+    args.put("output", format!("{form}={text}"));
+    Ok(args)
 }
 
 /// The forms of `-o`, as the error about a wrong one lists them.
@@ -76,9 +116,15 @@ impl Printer {
         Self { form: self.form.clone(), done: done.to_owned() }
     }
 
-    /// The object as it is printed.
-    pub(super) fn print(&self, object: &Value) -> String {
-        match &self.form {
+    /// The object as it is printed, and what went wrong.
+    pub(super) fn print(&self, object: &Value) -> (String, Option<Failure>) {
+        let text = match &self.form {
+            Form::Template { template, missing } => {
+                return match template.render(object, *missing) {
+                    Ok(text) => (text, None),
+                    Err((text, why)) => template_failed(template, object, &text, &why.to_string()),
+                };
+            }
             Form::Done => format!("{} {}\n", title(object), self.done),
             Form::Name => format!("{}\n", title(object)),
             Form::Json => json(object),
@@ -87,8 +133,81 @@ impl Printer {
             Form::PathAsJson(path) => {
                 json(&path.find(object).into_iter().cloned().collect::<Vec<_>>().into())
             }
-        }
+            Form::Columns { columns, headers } => table(columns, *headers, object),
+        };
+        (text, None)
     }
+}
+
+/// What is printed of a template that fails: kubectl shows on standard output what it was working on.
+fn template_failed(
+    template: &Template,
+    object: &Value,
+    text: &str,
+    why: &str,
+) -> (String, Option<Failure>) {
+    let shown = format!(
+        "{text}Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{}\n\traw data was:\n\t\t{}\n\tobject given to template engine was:\n\t\t{}\n\n",
+        template.text(),
+        sorted(object),
+        go_value::plain(object)
+    );
+    let failure = format!("error executing template {:?}: {why}", template.text());
+    (shown, Some(failure.into()))
+}
+
+/// Columns of one object, or of each object of a list.
+fn table(columns: &[(String, JsonPath)], headers: bool, object: &Value) -> String {
+    let mut text = String::new();
+    if headers {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        text.push_str(&format!("{}\n", names.join("\t")));
+    }
+    let items = object["items"].as_array().filter(|_| object["kind"] == "List");
+    let rows = items.map_or(std::slice::from_ref(object), Vec::as_slice);
+    for row in rows {
+        let cell = |path: &JsonPath| match path.find(row).as_slice() {
+            [] => "<none>".to_owned(),
+            found => found.iter().map(|v| go_value::plain(v)).collect::<Vec<_>>().join(","),
+        };
+        let cells: Vec<String> = columns.iter().map(|(_, path)| cell(path)).collect();
+        text.push_str(&format!("{}\n", cells.join("\t")));
+    }
+    self::columns(&text)
+}
+
+/// Columns as `-o custom-columns` names them: `NAME:.metadata.name,…`
+/// (`NewCustomColumnsPrinterFromSpec`), or in two lines of a file.
+fn column_specs(text: &str, lines: bool) -> Result<Vec<(String, JsonPath)>, Failure> {
+    if text.is_empty() {
+        return Err("custom-columns format specified but no custom columns given".into());
+    }
+    let relaxed = |header: &str, path: &str| {
+        let path = JsonPath::parse_relaxed(path).map_err(|e| Failure::Plain(e.to_string()))?;
+        Ok((header.to_owned(), path))
+    };
+    if !lines {
+        let column = |part: &str| {
+            let (header, path) = part.split_once(':').ok_or_else(|| {
+                format!("unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>")
+            })?;
+            relaxed(header, path)
+        };
+        return text.split(',').map(column).collect();
+    }
+    let mut lines = text.lines();
+    let mut words = |which: &str| match lines.next() {
+        Some(line) => Ok(line.split_whitespace().collect::<Vec<_>>()),
+        None => Err(format!(
+            "invalid template, missing {which} line. Expected format is one line of space separated headers, one line of space separated column specs."
+        )),
+    };
+    let (headers, paths) = (words("header")?, words("spec")?);
+    if headers.len() != paths.len() {
+        let (a, b) = (headers.len(), paths.len());
+        return Err(format!("number of headers ({a}) and field specifications ({b}) don't match").into());
+    }
+    headers.into_iter().zip(paths).map(|(header, path)| relaxed(header, path)).collect()
 }
 
 impl Form {
@@ -111,9 +230,21 @@ impl Form {
             "yaml" => Ok(Self::Yaml),
             "jsonpath" => path().map(Self::Path),
             "jsonpath-as-json" => path().map(Self::PathAsJson),
-            "go-template" | "template" | "go-template-file" | "templatefile" | "jsonpath-file" | "kyaml" => {
-                Err(format!("-o {name} is not modelled\nwavetank hint: -o jsonpath, -o json or -o yaml").into())
+            "go-template" | "template" => {
+                if template.is_empty() {
+                    return Err("template format specified but no template given".into());
+                }
+                let parsed = Template::parse(template)
+                    .map_err(|e| Failure::Plain(format!("error parsing template {template}, {e}")))?;
+                let missing = args.on("allow-missing-template-keys");
+                Ok(Self::Template { template: Box::new(parsed), missing })
             }
+            "custom-columns" | "custom-columns-lines" => {
+                let columns = column_specs(template, name == "custom-columns-lines")?;
+                let headers = name == "custom-columns-lines" || !args.on("no-headers");
+                Ok(Self::Columns { columns, headers })
+            }
+            "kyaml" => Err("-o kyaml is not modelled\nwavetank hint: -o yaml".into()),
             other => Err(format!(
                 "unable to match a printer suitable for the output format {other:?}, allowed formats are: {FORMS}"
             )

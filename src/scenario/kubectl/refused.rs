@@ -29,12 +29,6 @@ pub(super) const VERBS: &[Verb] = &[
         "a step has no editor\nwavetank hint: use kubectl patch, kubectl set or kubectl apply",
     ),
     refused(
-        "describe",
-        "describe (-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME)",
-        "Show details of a specific resource or group of resources.",
-        "it is not modelled yet\nwavetank hint: use kubectl get -o yaml and kubectl events --for TYPE/NAME",
-    ),
-    refused(
         "cp",
         "cp <file-spec-src> <file-spec-dest>",
         "Copy files and directories to and from containers.",
@@ -63,12 +57,6 @@ pub(super) const VERBS: &[Verb] = &[
         "debug (POD | TYPE[[.VERSION].GROUP]/NAME) [ -- COMMAND [args...] ]",
         "Create debugging sessions for troubleshooting workloads and nodes.",
         "ephemeral containers are not modelled\nwavetank hint: use kubectl exec, or run a pod beside it with kubectl run",
-    ),
-    refused(
-        "top",
-        "top (node | pod)",
-        "Display resource (CPU/memory) usage.",
-        "Metrics API not available: the use of CPU and memory is not measured",
     ),
     refused(
         "certificate",

@@ -123,7 +123,7 @@ fn anew(infos: Vec<Info>, args: &Args, cx: &Cx<'_>, printer: &Printer) -> Result
     };
     let mut old = Vec::new();
     for info in &infos {
-        if let Ok(found) = info.clone().fetch(cx.look.store) {
+        if let Ok(found) = info.clone().fetch(&cx.look) {
             let place = match info.namespace.as_str() {
                 "" => String::new(),
                 namespace => format!(" from {namespace} namespace"),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::args::Args;
 use super::files;
-use super::{Cx, Failure};
+use super::{Cx, Failure, Look, events};
 use crate::api::selectors::{FieldSelector, LabelSelector};
 use crate::api::{convert, kinds, registry};
 use crate::model::{Kind, Object, Ref};
@@ -112,8 +112,13 @@ impl Resource {
         Failure::server(ErrorReason::NotFound, format!("{} {name:?} not found", self.qualified()))
     }
 
+    /// Whether its objects are API events, which are told by the run and stand in no store.
+    pub(super) fn is_event(&self) -> bool {
+        self.kind == "Event" && matches!(self.group.as_str(), "" | "events.k8s.io")
+    }
+
     /// All objects of this type, by namespace and name.
-    fn list<'a>(&'a self, store: &'a Store) -> Vec<&'a Object> {
+    pub(super) fn list<'a>(&'a self, store: &'a Store) -> Vec<&'a Object> {
         let of = |o: &&Object| match o {
             Object::Inert(i) => i.kind == self.kind && kinds::split(&i.api_version).0 == self.group,
             _ => true,
@@ -206,7 +211,8 @@ pub(super) struct Info {
     pub(super) name: String,
     /// The object as it is; `None` where it was not looked up or does not exist.
     pub(super) object: Option<Object>,
-    /// The document that names it, where it comes from a file.
+    /// The document that names it, where it comes from a file; of an event, which is no object of the
+    /// store, the event.
     pub(super) document: Option<Value>,
     /// The file it comes from; empty otherwise.
     pub(super) source: String,
@@ -225,12 +231,22 @@ impl Info {
 
     /// The object as the server answers it; null where there is none.
     pub(super) fn wire(&self) -> Value {
-        self.object.as_ref().map_or(Value::Null, to_value)
+        let event = || self.document.clone().filter(|_| self.resource.is_event());
+        self.object.as_ref().map(to_value).or_else(event).unwrap_or_default()
     }
 
     /// Looks the object up.
-    pub(super) fn fetch(mut self, store: &Store) -> Result<Self, Failure> {
-        let found = store.find(&self.reference());
+    pub(super) fn fetch(mut self, look: &Look<'_>) -> Result<Self, Failure> {
+        if self.resource.is_event() {
+            let named = |e: &Value| {
+                let of = &e["metadata"];
+                of["name"] == self.name.as_str() && of["namespace"] == self.namespace.as_str()
+            };
+            let found = events::documents(look).into_iter().find(named);
+            self.document = Some(found.ok_or_else(|| self.resource.not_found(&self.name))?);
+            return Ok(self);
+        }
+        let found = look.store.find(&self.reference());
         self.object = Some(found.ok_or_else(|| self.resource.not_found(&self.name))?.clone());
         Ok(self)
     }
@@ -472,7 +488,7 @@ fn one(of: Resource, name: &str, cx: &Cx<'_>, ways: Ways) -> Result<Info, Failur
         document: None,
         source: String::new(),
     };
-    if ways.absent { Ok(info) } else { info.fetch(cx.look.store) }
+    if ways.absent { Ok(info) } else { info.fetch(&cx.look) }
 }
 
 fn by_selection(
@@ -501,11 +517,16 @@ fn by_selection(
             infos.push(Err(failure));
             continue;
         }
+        let here = |namespace: &str| {
+            !of.namespaced || args.on("all-namespaces") || namespace == cx.namespace
+        };
+        if of.is_event() {
+            let found = events::documents(&cx.look).into_iter().map(|e| info_of_event(of, e));
+            infos.extend(found.filter(|i| here(&i.namespace) && selects_event(i, selection)).map(Ok));
+            continue;
+        }
         for object in of.list(cx.look.store) {
-            let meta = object.meta();
-            let here =
-                !of.namespaced || args.on("all-namespaces") || meta.namespace == cx.namespace;
-            if here && matches(of, object, selection) {
+            if here(&object.meta().namespace) && matches(of, object, selection) {
                 infos.push(Ok(info_of(of.clone(), object)));
             }
         }
@@ -524,6 +545,25 @@ pub(super) fn info_of(resource: Resource, object: &Object) -> Info {
         document: None,
         source: String::new(),
     }
+}
+
+/// An event.
+fn info_of_event(resource: &Resource, event: Value) -> Info {
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    Info {
+        resource: resource.clone(),
+        namespace: text(&event["metadata"]["namespace"]),
+        name: text(&event["metadata"]["name"]),
+        object: None,
+        document: Some(event),
+        source: String::new(),
+    }
+}
+
+/// Events have no labels.
+fn selects_event(info: &Info, selection: &Selection) -> bool {
+    selection.labels.matches(|_| None)
+        && info.document.as_ref().is_some_and(|e| fields_match(&info.resource, e, selection))
 }
 
 fn check_fields(of: &Resource, selection: &Selection, args: &Args) -> Result<(), Failure> {
@@ -548,12 +588,15 @@ fn matches(of: &Resource, object: &Object, selection: &Selection) -> bool {
     if selection.fields.is_empty() {
         return true;
     }
-    let whole = to_value(object);
+    fields_match(of, &to_value(object), selection)
+}
+
+fn fields_match(of: &Resource, whole: &Value, selection: &Selection) -> bool {
     let texts: Vec<(String, String)> = selection
         .fields
         .terms
         .iter()
-        .map(|t| (t.field.clone(), field(of, &whole, &t.field)))
+        .map(|t| (t.field.clone(), field(of, whole, &t.field)))
         .collect();
     selection
         .fields
@@ -565,6 +608,8 @@ fn field(of: &Resource, whole: &Value, name: &str) -> String {
     let path = match (of.kind.as_str(), name) {
         ("Job", "status.successful") => "status.succeeded",
         ("Pod", "spec.host") => "spec.nodeName",
+        ("Event", "source") => "source.component",
+        ("Event", "reportingComponent") => "reportingComponent",
         (_, name) => name,
     };
     let mut at = whole;
@@ -595,7 +640,7 @@ fn by_file(
         if wanted {
             infos.push(
                 of_file(document, &source, cx).and_then(|info| {
-                    if ways.absent { Ok(info) } else { info.fetch(cx.look.store) }
+                    if ways.absent { Ok(info) } else { info.fetch(&cx.look) }
                 }),
             );
         }

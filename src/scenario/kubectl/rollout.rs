@@ -274,7 +274,7 @@ fn undo_one(info: &Info, args: &Args, cx: &Cx<'_>) -> Result<Task, Failure> {
     let printer = Printer::of(args, "rolled back")?;
     let on_error = OnError::Prefix(format!("failed restoring revision {to}: "));
     // What is printed is the object as it was before.
-    let done = Done::Say(printer.print(&whole));
+    let done = Done::Say(printer.print(&whole).0);
     Ok(Send::task(kept(request, dry_run), done, on_error))
 }
 
@@ -330,7 +330,7 @@ fn history_of(info: &Info, revision: i64, args: &Args, cx: &Cx<'_>) -> Result<St
             _ => vec![wanted().ok_or("unable to find the specified revision")?.1],
         };
         let printer = Printer::of(args, "")?;
-        return Ok(shown.iter().map(|o| printer.print(&to_value(o))).collect());
+        return Ok(shown.iter().map(|o| printer.print(&to_value(o)).0).collect());
     }
     let text = match revision {
         _ if found.is_empty() => "No rollout history found.".to_owned(),

@@ -202,7 +202,7 @@ impl Wait {
                 }
                 Ok(Some(object)) => {
                     if let Some(printer) = &self.printer {
-                        out.stdout.push_str(&printer.print(&object));
+                        out.print(printer, &object);
                     }
                     self.at.1 += 1;
                     self.seen = 0;
