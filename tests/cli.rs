@@ -443,3 +443,53 @@ fn a_deployment_that_lost_its_pods_waits_without_an_event() {
     let events: u32 = events.unwrap().parse().unwrap();
     assert!(events < 2_000, "{events} events in:\n{told}");
 }
+
+/// Asks about a run of the manifests that the project began with.
+fn look(words: &[&str]) -> (Option<i32>, String, String) {
+    let out = wavetank(words);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+#[test]
+fn a_run_is_looked_at_with_kubectls_eyes() {
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/seed");
+    let (code, said, _) = look(&["get", "sts,ds", seed, "--at", "30s"]);
+    assert_eq!(code, Some(OK));
+    assert!(
+        said.starts_with(
+            "NAME                   READY   AGE\nstatefulset.apps/web   2/2     30s\n\n"
+        ),
+        "{said}"
+    );
+    let (_, said, _) =
+        look(&["get", "pod/web-0", seed, "--at", "30s", "-o", "jsonpath={.status.phase}"]);
+    assert_eq!(said, "Running");
+    let (code, said, told) = look(&["get", "pod/web-9", seed, "--at", "30s"]);
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert_eq!(told, "Error from server (NotFound): pods \"web-9\" not found\n");
+    let (code, _, told) = look(&["get", "ingress", seed, "--at", "1s"]);
+    assert_eq!((code, told.as_str()), (Some(OK), "No resources found in default namespace.\n"));
+    let (_, said, _) = look(&["describe", "job/counter", seed, "--at", "30s"]);
+    assert!(
+        said.contains("Pods Statuses:    0 Active (0 Ready) / 1 Succeeded / 0 Failed\n"),
+        "{said}"
+    );
+    assert!(said.contains("job-controller  Job completed\n"), "{said}");
+    let (_, said, _) =
+        look(&["events", seed, "--at", "30s", "--about", "job/counter", "--no-headers"]);
+    assert_eq!(said.lines().count(), 2, "{said}");
+    let (code, _, told) = look(&["top", "pods", seed, "--at", "30s"]);
+    assert_eq!(code, Some(1));
+    assert!(told.starts_with("error: Metrics API not available\n"), "{told}");
+}
+
+#[test]
+fn a_name_where_a_path_belongs_is_told_how_objects_are_named() {
+    let (code, _, told) = look(&["get", "pods", "web-0", "--at", "1s"]);
+    assert_eq!(code, Some(BAD_INPUT));
+    assert!(
+        told.ends_with("  hint: an object is named with its type, as in pods/web-0\n"),
+        "{told}"
+    );
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use regex::Regex;
 use serde_json::Value;
+use wavetank::scenario::conform::views::compare;
 use wavetank::scenario::recorded::find_scenarios;
 use wavetank::scenario::replay::replay;
 
@@ -94,4 +95,22 @@ fn the_page_about_kubectl_is_made_from_the_table() {
     }
     let stands = fs::read_to_string(&path).unwrap_or_default();
     assert!(stands == made, "docs/kubectl.md is stale: write it anew with WAVETANK_WRITE_DOCS=1");
+}
+
+#[test]
+fn what_kubectl_shows_at_the_end_of_recordings_is_what_ours_shows() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/golden");
+    let (mut files, mut differing) = (0, Vec::new());
+    for scenario in find_scenarios(&[folder]).unwrap() {
+        for view in compare(&scenario, 1).unwrap() {
+            files += 1;
+            if !view.differences.is_empty() {
+                let shown = view.differences.join("\n  ");
+                differing.push(format!("{} {}:\n  {shown}", scenario.name, view.file));
+            }
+        }
+    }
+    assert!(files >= 30, "{files} texts are kept with the tests");
+    // Which state a container that fails again and again is in at one instant is chance.
+    assert!(differing.len() * 20 <= files, "{}", differing.join("\n"));
 }

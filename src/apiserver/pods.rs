@@ -12,10 +12,21 @@ use crate::model::{
 };
 use crate::store::{ApiError, ErrorReason, Reply};
 
-/// Node labels that a pod gets when it is bound (admission plugin PodTopologyLabels).
+/// Node labels that a pod gets when it is bound, or made on a node (admission plugin PodTopologyLabels).
 const TOPOLOGY_LABELS: [&str; 2] = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
 
 impl ApiServer {
+    /// Gives a pod the topology labels of its node.
+    pub(in crate::apiserver) fn label_by_node(&self, pod: &mut Pod) {
+        let Some(node) = &pod.node else { return };
+        let Some(node) = self.store.get(Kind::Node, &Key::new("", node.clone())) else { return };
+        for label in TOPOLOGY_LABELS {
+            if let Some(value) = node.meta().labels.get(label) {
+                pod.meta.labels = pod.meta.labels.with(label, value.clone());
+            }
+        }
+    }
+
     /// The node agent's status of a pod.
     pub(super) fn pod_status(
         &mut self,
@@ -80,13 +91,7 @@ impl ApiServer {
         }
         let mut new = Pod::clone(&old);
         new.node = Some(node.clone());
-        if let Some(bound) = self.store.get(Kind::Node, &Key::new("", node.clone())) {
-            for label in TOPOLOGY_LABELS {
-                if let Some(value) = bound.meta().labels.get(label) {
-                    new.meta.labels = new.meta.labels.with(label, value.clone());
-                }
-            }
-        }
+        self.label_by_node(&mut new);
         new.status.nominated_node = Str::default();
         new.status.conditions = new.status.with_condition(PodCondition {
             kind: conditions::POD_SCHEDULED.into(),

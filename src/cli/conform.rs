@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{exit_code, ui};
 use crate::scenario::conform::corpus::{self, Corpus};
-use crate::scenario::conform::{Recording, Verdict, judge_recordings};
+use crate::scenario::conform::{Recording, Verdict, judge_recordings, views};
 use crate::scenario::recorded::{ScenarioDir, find_scenarios};
 use crate::scenario::replay::{Replayed, replay};
 
@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Show every difference
     #[arg(long, short)]
     verbose: bool,
+    /// Compare what kubectl printed at the end (describe-*.txt, final-get.txt), not the traces
+    #[arg(long)]
+    texts: bool,
     /// The seed of the simulated runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -54,6 +57,7 @@ pub(super) fn run(args: &Args) -> u8 {
         args.paths.iter().partition(|p| p.is_file());
     if !folders.is_empty() {
         match find_scenarios(folders) {
+            Ok(found) if args.texts => found.iter().for_each(|s| texts(s, args, &mut tally)),
             Ok(found) => found.iter().for_each(|s| scenario(s, args, &mut tally)),
             Err(error) => {
                 ui::err(&format!("error: {error}"));
@@ -116,6 +120,35 @@ fn scenario(dir: &ScenarioDir, args: &Args, tally: &mut Tally) {
             } else {
                 ui::out(&format!("FAIL 0.000 {}  {error}\n", dir.name));
             }
+        }
+    }
+}
+
+fn texts(dir: &ScenarioDir, args: &Args, tally: &mut Tally) {
+    let found = match views::compare(dir, args.seed) {
+        Ok(found) => found,
+        Err(error) => {
+            tally.broken = true;
+            ui::err(&format!("error: {}: {error}", dir.name));
+            return;
+        }
+    };
+    let equal = found.iter().filter(|v| v.differences.is_empty()).count();
+    tally.agreed += equal;
+    tally.total += found.len();
+    if args.json {
+        let shown = |v: &views::View| json!({"file": v.file, "differences": v.differences});
+        let rows: Vec<Value> = found.iter().map(shown).collect();
+        tally.rows.push(json!({"scenario": dir.name, "equal": equal, "texts": rows}));
+        return;
+    }
+    let mark = if equal == found.len() { "pass" } else { "FAIL" };
+    ui::out(&format!("{mark} {equal} of {} texts {}\n", found.len(), dir.name));
+    for view in found.iter().filter(|v| !v.differences.is_empty()) {
+        let shown = if args.verbose { usize::MAX } else { EXAMPLES };
+        ui::out(&format!("  {}: {} differences\n", view.file, view.differences.len()));
+        for line in view.differences.iter().take(shown) {
+            ui::out(&format!("    {line}\n"));
         }
     }
 }

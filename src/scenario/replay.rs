@@ -15,6 +15,7 @@ use crate::base::time::SimTime;
 use crate::model::Kind;
 use crate::report::Recorder;
 use crate::sim::{Options, Start};
+use crate::trace::Fact;
 
 /// A simulated run of a recorded scenario.
 #[derive(Debug)]
@@ -41,28 +42,27 @@ pub enum ReplayError {
         /// What stands there.
         text: String,
     },
+    /// A file of the recording cannot be read.
+    #[error("{}: {problem}", path.display())]
+    Recording {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The API server refuses the cluster.
     #[error("the cluster cannot be built: {0}")]
     Cluster(#[from] Box<crate::store::ApiError>),
 }
 
-/// Runs a recorded scenario with a seed.
+/// The cluster and steps of a recorded scenario, to be run with a seed.
 ///
 /// # Errors
-/// See [`ReplayError`]. A manifest that cannot be loaded is no error here: kubectl refuses it at its step.
-pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
+/// See [`ReplayError`].
+pub fn plan(dir: &ScenarioDir, seed: u64) -> Result<Plan, ReplayError> {
     let (scenario, header) = (dir.scenario()?, dir.header()?);
-    let start = chrono::DateTime::parse_from_rfc3339(&header.wall_start)
-        .ok()
-        .and_then(|t| SimTime::from_utc(t.to_utc()))
-        .ok_or_else(|| ReplayError::Start {
-            path: dir.trace.clone(),
-            text: header.wall_start.clone(),
-        })?;
-    let first = first_line(&scenario, &header);
-    let mut recorder = Recorder::new(start, NAMESPACE, &first);
-    recorder.watch(dir.kinds()?.iter().filter_map(|kind| Kind::from_name(kind)));
-    let plan = Plan {
+    let start = start(dir, &header)?;
+    Ok(Plan {
         options: Options { seed, start: Start(start), cloud: false, ..Options::default() },
         snapshot: super::snapshot::Snapshot::default(),
         nodes: nodes(&header, start),
@@ -74,11 +74,48 @@ pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
             .map(|s| TimedStep { namespace_given: true, ..step(&dir.dir, s) })
             .collect(),
         end: End::After(scenario.duration),
-    };
-    let mut runner = Runner::new(plan, &mut |_| {})?;
-    runner.run(&mut |fact| recorder.observe(fact));
+    })
+}
+
+fn start(dir: &ScenarioDir, header: &Header) -> Result<SimTime, ReplayError> {
+    chrono::DateTime::parse_from_rfc3339(&header.wall_start)
+        .ok()
+        .and_then(|t| SimTime::from_utc(t.to_utc()))
+        .ok_or_else(|| ReplayError::Start {
+            path: dir.trace.clone(),
+            text: header.wall_start.clone(),
+        })
+}
+
+/// Runs a recorded scenario with a seed.
+///
+/// # Errors
+/// See [`ReplayError`]. A manifest that cannot be loaded is no error here: kubectl refuses it at its step.
+pub fn replay(dir: &ScenarioDir, seed: u64) -> Result<Replayed, ReplayError> {
+    run(dir, seed, &mut |_| {}).map(|(replayed, _)| replayed)
+}
+
+/// Runs a recorded scenario with a seed, tells every fact, and hands out the cluster at its end.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub fn run(
+    dir: &ScenarioDir,
+    seed: u64,
+    f: &mut dyn FnMut(&Fact),
+) -> Result<(Replayed, Runner), ReplayError> {
+    let (scenario, header) = (dir.scenario()?, dir.header()?);
+    let first = first_line(&scenario, &header);
+    let mut recorder = Recorder::new(start(dir, &header)?, NAMESPACE, &first);
+    recorder.watch(dir.kinds()?.iter().filter_map(|kind| Kind::from_name(kind)));
+    let mut runner = Runner::new(plan(dir, seed)?, f)?;
+    runner.run(&mut |fact| {
+        recorder.observe(fact);
+        f(fact);
+    });
     let (lines, logs) = recorder.finish();
-    Ok(Replayed { lines, logs, digest: runner.sim().digest() })
+    let digest = runner.sim().digest();
+    Ok((Replayed { lines, logs, digest }, runner))
 }
 
 impl Replayed {

@@ -32,10 +32,16 @@ pub(super) fn cron_job_from_wire(o: wire::batch::CronJob) -> Result<CronJob, Con
     let spec = o.spec;
     let template = spec.job_template.clone();
     let metadata = template.metadata.unwrap_or_default();
+    let mut job_spec = spec_from_wire(template.spec.unwrap_or_default())?;
+    // A Job of it is defaulted on creation (`SetDefaults_Job`); the template itself is not.
+    if job_spec.parallelism.is_none() {
+        job_spec.completions.get_or_insert(1);
+        job_spec.parallelism = Some(1);
+    }
     let job = JobTemplate {
         labels: labels(metadata.labels),
         annotations: labels(metadata.annotations),
-        spec: Arc::new(spec_from_wire(template.spec.unwrap_or_default())?),
+        spec: Arc::new(job_spec),
     };
     Ok(CronJob {
         meta: meta_from_wire(o.metadata),

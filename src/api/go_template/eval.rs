@@ -16,7 +16,8 @@ type Failed = (String, String);
 /// Fills the nodes in.
 pub(super) fn run(nodes: &[Node], data: &Value, missing: bool) -> Result<String, Failed> {
     let root = floats(data);
-    let mut run = Run { out: String::new(), variables: vec![(String::new(), Some(root.clone()))], missing };
+    let mut run =
+        Run { out: String::new(), variables: vec![(String::new(), Some(root.clone()))], missing };
     match run.all(nodes, &Some(root)) {
         Ok(_) => Ok(run.out),
         Err(why) => Err((run.out, why)),
@@ -81,8 +82,7 @@ impl Run {
             }
             Node::With(pipe, yes, no) => {
                 let value = self.pipe(pipe, dot)?;
-                let flow =
-                    if truth(&value) { self.all(yes, &value)? } else { self.all(no, dot)? };
+                let flow = if truth(&value) { self.all(yes, &value)? } else { self.all(no, dot)? };
                 self.variables.truncate(known);
                 return Ok(flow);
             }
@@ -93,7 +93,13 @@ impl Run {
         Ok(Flow::On)
     }
 
-    fn range(&mut self, pipe: &Pipe, body: &[Node], none: &[Node], dot: &Found) -> Result<Flow, String> {
+    fn range(
+        &mut self,
+        pipe: &Pipe,
+        body: &[Node],
+        none: &[Node],
+        dot: &Found,
+    ) -> Result<Flow, String> {
         let known = self.variables.len();
         let bare = Pipe { variables: Vec::new(), ..pipe.clone() };
         let pairs: Vec<(Value, Value)> = match self.pipe(&bare, dot)? {
@@ -106,10 +112,13 @@ impl Run {
                 pairs.sort_by(|a, b| a.0.cmp(&b.0));
                 pairs.into_iter().map(|(k, v)| (Value::from(k), v)).collect()
             }
-            Some(Value::Number(n)) if n.is_i64() => {
-                (0..n.as_i64().unwrap_or(0)).take(MAX_OUTPUT).map(|i| (Value::from(i), Value::from(i))).collect()
+            Some(Value::Number(n)) if n.is_i64() => (0..n.as_i64().unwrap_or(0))
+                .take(MAX_OUTPUT)
+                .map(|i| (Value::from(i), Value::from(i)))
+                .collect(),
+            Some(other) => {
+                return Err(format!("range can't iterate over {}", go_value::plain(&other)));
             }
-            Some(other) => return Err(format!("range can't iterate over {}", go_value::plain(&other))),
         };
         if pairs.is_empty() {
             let flow = self.all(none, dot)?;
@@ -156,7 +165,12 @@ impl Run {
         Ok(value)
     }
 
-    fn command(&mut self, words: &[Operand], dot: &Found, last: Option<Found>) -> Result<Found, String> {
+    fn command(
+        &mut self,
+        words: &[Operand],
+        dot: &Found,
+        last: Option<Found>,
+    ) -> Result<Found, String> {
         let Some((first, rest)) = words.split_first() else { return Ok(None) };
         let Base::Function(name) = &first.base else {
             if !rest.is_empty() || last.is_some() {
@@ -178,7 +192,13 @@ impl Run {
     }
 
     /// `and` and `or` look no further than they must.
-    fn short_circuit(&mut self, and: bool, rest: &[Operand], dot: &Found, last: Option<Found>) -> Result<Found, String> {
+    fn short_circuit(
+        &mut self,
+        and: bool,
+        rest: &[Operand],
+        dot: &Found,
+        last: Option<Found>,
+    ) -> Result<Found, String> {
         let mut value = None;
         for operand in rest {
             value = self.operand(operand, dot)?;
@@ -245,8 +265,11 @@ pub(super) fn truth(value: &Found) -> bool {
 
 /// A value as an action prints it.
 pub(super) fn shown(value: &Found) -> String {
-    value.as_ref().map_or_else(|| "<no value>".to_owned(), |v| match v {
-        Value::Null => "<no value>".to_owned(),
-        other => go_value::plain(other),
-    })
+    value.as_ref().map_or_else(
+        || "<no value>".to_owned(),
+        |v| match v {
+            Value::Null => "<no value>".to_owned(),
+            other => go_value::plain(other),
+        },
+    )
 }

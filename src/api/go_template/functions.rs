@@ -12,8 +12,25 @@ use crate::api::schema::illegal_base64_at;
 pub(super) fn known(name: &str) -> bool {
     matches!(
         name,
-        "and" | "or" | "not" | "len" | "index" | "slice" | "print" | "printf" | "println" | "html"
-            | "urlquery" | "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "exists" | "base64decode"
+        "and"
+            | "or"
+            | "not"
+            | "len"
+            | "index"
+            | "slice"
+            | "print"
+            | "printf"
+            | "println"
+            | "html"
+            | "urlquery"
+            | "eq"
+            | "ne"
+            | "lt"
+            | "le"
+            | "gt"
+            | "ge"
+            | "exists"
+            | "base64decode"
     )
 }
 
@@ -89,7 +106,8 @@ fn index(arguments: &[Found]) -> Result<Found, String> {
         at = match (at, key) {
             (Some(Value::Object(mut map)), Some(Value::String(key))) => map.shift_remove(key),
             (Some(Value::Array(items)), key) => {
-                let i = whole(key).ok_or_else(|| format!("cannot index slice/array with type {}", kind(key)))?;
+                let i = whole(key)
+                    .ok_or_else(|| format!("cannot index slice/array with type {}", kind(key)))?;
                 let found = usize::try_from(i).ok().and_then(|i| items.get(i).cloned());
                 Some(found.ok_or_else(|| format!("index out of range: {i}"))?)
             }
@@ -175,7 +193,8 @@ fn printf(arguments: &[Found]) -> Result<String, String> {
 }
 
 fn verbed(verb: char, flags: &str, value: &Found) -> String {
-    let precision: Option<usize> = flags.split_once('.').map(|(_, p)| p.parse().unwrap_or(0).min(1000));
+    let precision: Option<usize> =
+        flags.split_once('.').map(|(_, p)| p.parse().unwrap_or(0).min(1000));
     match (verb, value) {
         ('v', value) => nil_shown(value),
         ('s', Some(Value::String(text))) => match precision {
@@ -197,7 +216,8 @@ fn verbed(verb: char, flags: &str, value: &Found) -> String {
 
 fn padded(text: &str, flags: &str) -> String {
     let left = flags.contains('-');
-    let digits = flags.split('.').next().unwrap_or_default().trim_start_matches(['-', '+', '#', ' ']);
+    let digits =
+        flags.split('.').next().unwrap_or_default().trim_start_matches(['-', '+', '#', ' ']);
     let zeros = digits.starts_with('0') && !left;
     let width = digits.parse::<usize>().unwrap_or(0).min(1000);
     let missing = width.saturating_sub(text.chars().count());

@@ -42,7 +42,8 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Wrong> {
     let (mut rest, mut line, mut trim) = (text, 1, false);
     while let Some(open) = rest.find("{{") {
         let (before, inside) = (&rest[..open], &rest[open + 2..]);
-        let trims_before = inside.strip_prefix('-').is_some_and(|r| r.starts_with([' ', '\t', '\n', '\r']));
+        let trims_before =
+            inside.strip_prefix('-').is_some_and(|r| r.starts_with([' ', '\t', '\n', '\r']));
         push_text(&mut pieces, before, trim, trims_before);
         line += before.matches('\n').count();
         let inside = if trims_before { &inside[1..] } else { inside };

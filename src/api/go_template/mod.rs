@@ -41,9 +41,8 @@ impl Template {
         if text.len() > MAX_TEMPLATE {
             return Err(TemplateError(format!("the template is longer than {MAX_TEMPLATE} bytes")));
         }
-        let nodes = parse::parse(text).map_err(|(line, what)| {
-            TemplateError(format!("template: output:{line}: {what}"))
-        })?;
+        let nodes = parse::parse(text)
+            .map_err(|(line, what)| TemplateError(format!("template: output:{line}: {what}")))?;
         Ok(Self { text: text.to_owned(), nodes })
     }
 
@@ -78,10 +77,11 @@ mod tests {
             "empty": [],
             "secret": "aGVsbG8=",
         });
-        let text = match Template::parse(template).and_then(|t| t.render(&data, true).map_err(|e| e.1)) {
-            Ok(text) => text,
-            Err(error) => error.to_string(),
-        };
+        let text =
+            match Template::parse(template).and_then(|t| t.render(&data, true).map_err(|e| e.1)) {
+                Ok(text) => text,
+                Err(error) => error.to_string(),
+            };
         assert_eq!(text, expect, "{template}");
     }
 
@@ -113,7 +113,10 @@ mod tests {
         check("{{.secret | base64decode}}", "hello");
         check("{{exists . \"items\"}} {{exists . \"x\"}}", "true false");
         check("{{slice .kind 1 3}}", "is");
-        check("{{\"<a>\" | html}} {{print 1 2 \"x\" \"y\"}} {{println 1 2}}", "&lt;a&gt; 1 2x y 1 2\n");
+        check(
+            "{{\"<a>\" | html}} {{print 1 2 \"x\" \"y\"}} {{println 1 2}}",
+            "&lt;a&gt; 1 2xy 1 2\n",
+        );
     }
 
     #[test]
@@ -124,7 +127,10 @@ mod tests {
         check("{{nope .a}}", "template: output:1: function \"nope\" not defined");
         check("{{$x}}", "template: output:1: undefined variable \"$x\"");
         check("{{len 3}}", "template: output: error calling len: len of type int");
-        check("{{eq .kind 3}}", "template: output: error calling eq: incompatible types for comparison");
+        check(
+            "{{eq .kind 3}}",
+            "template: output: error calling eq: incompatible types for comparison",
+        );
         check("{{.kind.x}}", "template: output: can't evaluate field x in type interface {}");
         let deep = format!("{}{}", "{{if .a}}".repeat(100), "{{end}}".repeat(100));
         assert!(Template::parse(&deep).is_err());

@@ -48,7 +48,8 @@ pub(super) enum Base {
 /// Reads a template.
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, Wrong> {
     let pieces = pieces(text)?;
-    let mut parser = Parser { pieces: pieces.into_iter(), line: 1, variables: Vec::new(), ranges: 0 };
+    let mut parser =
+        Parser { pieces: pieces.into_iter(), line: 1, variables: Vec::new(), ranges: 0 };
     match parser.list(0)? {
         (nodes, None) => Ok(nodes),
         (_, Some(end)) => Err(parser.wrong(format!("unexpected {{{{{}}}}}", end.name()))),
@@ -152,7 +153,12 @@ impl Parser {
     }
 
     /// What follows `else`: a list, or another `if` or `with` that shares the `end`.
-    fn otherwise(&mut self, word: &str, again: Vec<Token>, depth: usize) -> Result<Vec<Node>, Wrong> {
+    fn otherwise(
+        &mut self,
+        word: &str,
+        again: Vec<Token>,
+        depth: usize,
+    ) -> Result<Vec<Node>, Wrong> {
         match again.first() {
             None => match self.list(depth + 1)? {
                 (nodes, Some(End::End)) => Ok(nodes),

@@ -42,6 +42,7 @@ impl ApiServer {
         if !limits_set.is_empty() {
             pod.meta.annotations = pod.meta.annotations.with(limit_ranger::ANNOTATION, limits_set);
         }
+        self.label_by_node(pod);
         pod.status = PodStatus { phase: Phase::Pending, ..PodStatus::default() };
         if !pod.spec.scheduling_gates.is_empty() {
             // As `podStrategy.PrepareForCreate`, `applySchedulingGatedCondition`.

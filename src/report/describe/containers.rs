@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::super::printers::cells::{has, int, items, quantity, text};
 use super::page::{Page, bracketed, date, on, or_none, plain, put, texts, truth};
-use crate::api::names;
 use crate::base::quantity::Quantity;
 
 /// Where containers stand.
@@ -275,26 +274,12 @@ fn env(page: &mut Page, container: &Value, pod: Option<&Value>) {
     }
 }
 
-/// A field of a pod as text, as far as it is kept in its metadata (`ExtractFieldPathAsString`).
-fn field(pod: &Value, path: &str) -> Option<String> {
-    let keys = |of: &str| {
-        let pairs = super::page::pairs(pod.pointer(&format!("/metadata/{of}")));
-        pairs.iter().map(|(k, v)| format!("{k}={v:?}")).collect::<Vec<_>>().join("\n")
-    };
-    if let Some((of, key)) = path.strip_suffix("']").and_then(|p| p.split_once("['")) {
-        let of = of.strip_prefix("metadata.").filter(|o| matches!(*o, "labels" | "annotations"))?;
-        let checked = if of == "annotations" { key.to_lowercase() } else { key.to_owned() };
-        if !names::qualified_name(&checked).is_empty() {
-            return None;
-        }
-        return pod["metadata"][of][key].as_str().map(str::to_owned);
-    }
+/// A field of a pod as text: kubectl itself knows the fields of no kind, and so name and namespace alone
+/// (`DefaultMetaV1FieldSelectorConversion`).
+fn field<'v>(pod: &'v Value, path: &str) -> Option<&'v str> {
     match path {
-        "metadata.labels" => Some(keys("labels")),
-        "metadata.annotations" => Some(keys("annotations")),
-        "metadata.name" | "metadata.namespace" | "metadata.uid" => {
-            Some(text(pod, &format!("/{}", path.replace('.', "/"))).to_owned())
-        }
+        "metadata.name" => Some(text(pod, "/metadata/name")),
+        "metadata.namespace" => Some(text(pod, "/metadata/namespace")),
         _ => None,
     }
 }

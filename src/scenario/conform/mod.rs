@@ -51,6 +51,7 @@ mod text;
 mod trace_file;
 mod value;
 mod verdict;
+pub mod views;
 mod workloads;
 
 use std::io;

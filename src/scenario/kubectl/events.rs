@@ -112,7 +112,8 @@ fn document(record: &EventRecord, seen: Seen, taken: &mut BTreeSet<(String, Stri
         event["firstTimestamp"] = Value::Null;
         event["lastTimestamp"] = Value::Null;
         event["source"] = json!({});
-        event["action"] = if record.reason == "Preempted" { "Preempting" } else { "Binding" }.into();
+        event["action"] =
+            if record.reason == "Preempted" { "Preempting" } else { "Binding" }.into();
         if seen.count > 1 {
             event["series"] = json!({"count": seen.count, "lastObservedTime": micro(seen.last)});
         }
@@ -135,7 +136,9 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         named => {
             let (of, name) = named.split_once('/').ok_or("--for must be in resource/name form")?;
             if name.contains('/') {
-                return Err("arguments in resource/name form may not have more than one slash".into());
+                return Err(
+                    "arguments in resource/name form may not have more than one slash".into()
+                );
             }
             Some((resource::resource(of, cx.look.store)?, name))
         }
@@ -190,7 +193,8 @@ fn row(event: &Value, everywhere: bool, cx: &Cx<'_>) -> String {
         Some(at) => human((cx.look.now.to_utc() - at).num_nanoseconds().unwrap_or(i64::MAX)),
         None => "<unknown>".to_owned(),
     };
-    let first = if event["eventTime"].is_null() { ago("/firstTimestamp") } else { ago("/eventTime") };
+    let first =
+        if event["eventTime"].is_null() { ago("/firstTimestamp") } else { ago("/eventTime") };
     let interval = match (event["series"]["count"].as_u64(), event["count"].as_u64()) {
         (Some(count), _) => format!("{} (x{count} over {first})", ago("/series/lastObservedTime")),
         (None, Some(count @ 2..)) => format!("{} (x{count} over {first})", ago("/lastTimestamp")),
@@ -198,8 +202,11 @@ fn row(event: &Value, everywhere: bool, cx: &Cx<'_>) -> String {
     };
     let of = &event["involvedObject"];
     let message = text(&event["message"]).trim().to_owned();
-    let space =
-        if everywhere { format!("{}\t", text(&event["metadata"]["namespace"])) } else { String::new() };
+    let space = if everywhere {
+        format!("{}\t", text(&event["metadata"]["namespace"]))
+    } else {
+        String::new()
+    };
     format!(
         "{space}{interval}\t{}\t{}\t{}/{}\t{message}\n",
         text(&event["type"]),

@@ -57,7 +57,7 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     }
     let printer = Printer::of(&line, "")?;
     let found = resource::find(args, cx, Ways { bare_type: true, ..Ways::default() })?;
-    let single = found.single;
+    let (single, several) = (found.single, found.several);
     let (mut infos, failures) = found.split();
     sorted(&mut infos, args, table)?;
     let ignore = args.on("ignore-not-found");
@@ -70,7 +70,7 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
                 tasks.push(Task::Warn(nothing(args, cx)));
             }
         } else {
-            tasks.push(Task::Say(rows(&infos, args, &cx.look)?));
+            tasks.push(Task::Say(rows(&infos, several, args, &cx.look)?));
         }
     } else if printer.tells() {
         tasks.extend(infos.iter().map(|i| Task::print(&printer, &i.wire())));
@@ -89,9 +89,10 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
 /// What is said where there is nothing to show.
 pub(super) fn nothing(args: &Args, cx: &Cx<'_>) -> String {
     let types = args.words.first().map(|w| w.split(','));
-    let wide = types.into_iter().flatten().any(|of| {
-        resource::resource(of, cx.look.store).is_ok_and(|r| !r.namespaced)
-    });
+    let wide = types
+        .into_iter()
+        .flatten()
+        .any(|of| resource::resource(of, cx.look.store).is_ok_and(|r| !r.namespaced));
     match args.on("all-namespaces") || wide {
         true => "No resources found\n".to_owned(),
         false => format!("No resources found in {} namespace.\n", cx.namespace),
@@ -130,9 +131,9 @@ fn types(infos: &[Info]) -> Vec<Resource> {
 }
 
 /// The table, one part for each type: the cells are the server's.
-fn rows(infos: &[Info], args: &Args, look: &Look<'_>) -> Result<String, Failure> {
+fn rows(infos: &[Info], several: bool, args: &Args, look: &Look<'_>) -> Result<String, Failure> {
     let types = types(infos);
-    let titled = types.len() > 1 || args.on("show-kind");
+    let titled = several || types.len() > 1 || args.on("show-kind");
     let mut parts = Vec::new();
     for of in &types {
         parts.push(output::columns(&part(infos, of, titled, args, look)?));
@@ -259,7 +260,9 @@ impl Columns {
                     match found {
                         Some(Value::String(text)) if *date => printers::ago(&text, now).into(),
                         Some(Value::String(text)) => text.into(),
-                        Some(other @ (Value::Array(_) | Value::Object(_))) => other.to_string().into(),
+                        Some(other @ (Value::Array(_) | Value::Object(_))) => {
+                            other.to_string().into()
+                        }
                         Some(other) => other,
                         None => "".into(),
                     }

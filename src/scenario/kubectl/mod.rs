@@ -374,7 +374,10 @@ impl Invocation {
         let code = match invocation.next(look) {
             Next::Exit(code) => code,
             Next::Send(_) | Next::At(_) | Next::Run(_) => {
-                invocation.out.stderr.push_str("error: this changes the cluster: make it a --step\n");
+                invocation
+                    .out
+                    .stderr
+                    .push_str("error: this changes the cluster: make it a --step\n");
                 1
             }
         };

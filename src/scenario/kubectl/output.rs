@@ -95,6 +95,9 @@ pub(super) fn inlined(args: Args, cx: &Cx<'_>) -> Result<Args, Failure> {
 /// The forms of `-o`, as the error about a wrong one lists them.
 const FORMS: &str = "go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,yaml";
 
+/// The forms of `kubectl get`.
+const GET_FORMS: &str = "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,wide,yaml";
+
 impl Printer {
     /// What `-o` asks for; `done` is what was done to the object: `scaled`.
     pub(super) fn of(args: &Args, done: &str) -> Result<Self, Failure> {
@@ -189,7 +192,9 @@ fn column_specs(text: &str, lines: bool) -> Result<Vec<(String, JsonPath)>, Fail
     if !lines {
         let column = |part: &str| {
             let (header, path) = part.split_once(':').ok_or_else(|| {
-                format!("unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>")
+                format!(
+                    "unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>"
+                )
             })?;
             relaxed(header, path)
         };
@@ -205,7 +210,9 @@ fn column_specs(text: &str, lines: bool) -> Result<Vec<(String, JsonPath)>, Fail
     let (headers, paths) = (words("header")?, words("spec")?);
     if headers.len() != paths.len() {
         let (a, b) = (headers.len(), paths.len());
-        return Err(format!("number of headers ({a}) and field specifications ({b}) don't match").into());
+        return Err(
+            format!("number of headers ({a}) and field specifications ({b}) don't match").into()
+        );
     }
     headers.into_iter().zip(paths).map(|(header, path)| relaxed(header, path)).collect()
 }
@@ -239,14 +246,15 @@ impl Form {
                 let missing = args.on("allow-missing-template-keys");
                 Ok(Self::Template { template: Box::new(parsed), missing })
             }
-            "custom-columns" | "custom-columns-lines" => {
+            "custom-columns" | "custom-columns-lines" if args.verb == "get" => {
                 let columns = column_specs(template, name == "custom-columns-lines")?;
                 let headers = name == "custom-columns-lines" || !args.on("no-headers");
                 Ok(Self::Columns { columns, headers })
             }
             "kyaml" => Err("-o kyaml is not modelled\nwavetank hint: -o yaml".into()),
             other => Err(format!(
-                "unable to match a printer suitable for the output format {other:?}, allowed formats are: {FORMS}"
+                "unable to match a printer suitable for the output format {other:?}, allowed formats are: {}",
+                if args.verb == "get" { GET_FORMS } else { FORMS }
             )
             .into()),
         }

@@ -279,6 +279,8 @@ pub(super) struct Found {
     pub(super) infos: Vec<Result<Info, Failure>>,
     /// Whether the line names one object.
     pub(super) single: bool,
+    /// Whether objects of several types were asked for, found or not.
+    pub(super) several: bool,
 }
 
 impl Found {
@@ -446,7 +448,7 @@ fn by_pair(pairs: &[(String, String)], cx: &Cx<'_>, ways: Ways) -> Result<Found,
         return Err("you may only specify a single resource type".into());
     }
     let named = pairs.iter().zip(types).map(|((_, name), of)| one(of, name, cx, ways));
-    Ok(Found { infos: named.collect(), single: pairs.len() == 1 })
+    Ok(Found { infos: named.collect(), single: pairs.len() == 1, several: false })
 }
 
 fn by_name(
@@ -468,7 +470,7 @@ fn by_name(
         return Err("a resource cannot be retrieved by name across all namespaces".into());
     }
     let infos = names.iter().map(|name| one(of.clone(), name, cx, ways)).collect();
-    Ok(Found { infos, single: names.len() == 1 })
+    Ok(Found { infos, single: names.len() == 1, several: false })
 }
 
 fn missing_resource() -> Failure {
@@ -522,7 +524,9 @@ fn by_selection(
         };
         if of.is_event() {
             let found = events::documents(&cx.look).into_iter().map(|e| info_of_event(of, e));
-            infos.extend(found.filter(|i| here(&i.namespace) && selects_event(i, selection)).map(Ok));
+            infos.extend(
+                found.filter(|i| here(&i.namespace) && selects_event(i, selection)).map(Ok),
+            );
             continue;
         }
         for object in of.list(cx.look.store) {
@@ -531,7 +535,7 @@ fn by_selection(
             }
         }
     }
-    Ok(Found { infos, single: false })
+    Ok(Found { infos, single: false, several: resources.len() > 1 })
 }
 
 /// An object that stands in the store.
@@ -639,13 +643,12 @@ fn by_file(
             .is_none_or(|s| s.labels.matches_json(document["metadata"]["labels"].as_object()));
         if wanted {
             infos.push(
-                of_file(document, &source, cx).and_then(|info| {
-                    if ways.absent { Ok(info) } else { info.fetch(&cx.look) }
-                }),
+                of_file(document, &source, cx)
+                    .and_then(|info| if ways.absent { Ok(info) } else { info.fetch(&cx.look) }),
             );
         }
     }
-    Ok(Found { infos, single })
+    Ok(Found { infos, single, several: false })
 }
 
 /// The object that a document of a file is about.

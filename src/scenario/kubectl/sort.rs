@@ -19,13 +19,20 @@ const INSERTION: usize = 12;
 ///
 /// # Errors
 /// The path is none, or no document has the field.
-pub(super) fn by<T>(items: &mut Vec<T>, path: &str, document: impl Fn(&T) -> Value) -> Result<(), Failure> {
+pub(super) fn by<T>(
+    items: &mut Vec<T>,
+    path: &str,
+    document: impl Fn(&T) -> Value,
+) -> Result<(), Failure> {
     let parsed = JsonPath::parse_relaxed(path).map_err(|e| Failure::Plain(e.to_string()))?;
     let field = |item: &T| parsed.find(&document(item)).first().map(|v| (*v).clone());
     let mut keyed: Vec<(Option<Value>, T)> = items.drain(..).map(|i| (field(&i), i)).collect();
     if !keyed.is_empty() && keyed.iter().all(|(key, _)| key.is_none()) {
         let bare = path.trim_start_matches('{').trim_end_matches('}').trim_start_matches('.');
-        return Err(format!("couldn't find any field with path \"{{.{bare}}}\" in the list of objects").into());
+        return Err(format!(
+            "couldn't find any field with path \"{{.{bare}}}\" in the list of objects"
+        )
+        .into());
     }
     if keyed.len() <= INSERTION {
         for i in 1..keyed.len() {
@@ -106,9 +113,13 @@ mod tests {
     #[test]
     fn objects_without_the_field_come_first_and_a_field_of_none_is_an_error() {
         let objects = [json!({"n": 1, "a": 2}), json!({"n": 2}), json!({"n": 3})];
-        let names: Vec<Value> = sorted("{.a}", &objects).unwrap().into_iter().map(|o| o["n"].clone()).collect();
+        let names: Vec<Value> =
+            sorted("{.a}", &objects).unwrap().into_iter().map(|o| o["n"].clone()).collect();
         assert_eq!(names, [3, 2, 1]);
         let error = sorted(".x.y", &objects).unwrap_err();
-        assert_eq!(error.text(), "couldn't find any field with path \"{.x.y}\" in the list of objects");
+        assert_eq!(
+            error.text(),
+            "couldn't find any field with path \"{.x.y}\" in the list of objects"
+        );
     }
 }

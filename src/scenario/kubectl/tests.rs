@@ -193,7 +193,7 @@ fn tables_have_the_columns_of_the_server() {
         (
             "get cj nightly --no-headers",
             0,
-            "nightly   0 3 * * *   <none>   False   0   <none>   20s\n",
+            "nightly   0 3 * * *   <none>   False   0     <none>   20s\n",
         ),
         (
             "get cm -n kube-public",
@@ -355,7 +355,7 @@ fn what_makes_no_sense_is_refused_in_the_words_of_kubectl() {
         (
             "get pods -o wider",
             1,
-            "error: unable to match a printer suitable for the output format \"wider\", allowed formats are: go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,yaml\n",
+            "error: unable to match a printer suitable for the output format \"wider\", allowed formats are: custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,wide,yaml\n",
         ),
         (
             "edit deploy web",
@@ -435,4 +435,146 @@ fn a_try_warns_as_the_real_thing_would() {
         done[0].stderr,
         "Warning: spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead\n"
     );
+}
+
+#[test]
+fn objects_are_listed_in_columns_templates_and_orders_of_the_users_own() {
+    check(&[
+        (
+            "get deploy,cj -o custom-columns=NAME:.metadata.name,N:spec.replicas",
+            0,
+            "NAME      N\nweb       2\nnightly   <none>\n",
+        ),
+        ("get deploy web --no-headers -o custom-columns=N:.spec.replicas", 0, "2\n"),
+        (
+            "get deploy -o custom-columns=NAME",
+            1,
+            "error: unexpected custom-columns spec: NAME, expected <header>:<json-path-expr>\n",
+        ),
+        (
+            "get deploy -o go-template='{{range .items}}{{.metadata.name}}: {{.spec.replicas}}{{end}}'",
+            0,
+            "web: 2",
+        ),
+        ("get deploy web -o go-template --template={{.kind}}", 0, "Deployment"),
+        (
+            "get deploy -o go-template='{{.a'",
+            1,
+            "error: error parsing template {{.a, template: output:1: unclosed action\n",
+        ),
+        (
+            "get pods crasher talker --sort-by=.metadata.name -o name",
+            0,
+            "pod/crasher\npod/talker\n",
+        ),
+        ("get nodes --sort-by={.metadata.name} -o name", 0, "node/node-1\nnode/node-2\n"),
+        (
+            "get nodes --sort-by=.spec.nothing",
+            1,
+            "error: couldn't find any field with path \"{.spec.nothing}\" in the list of objects\n",
+        ),
+        ("get sts", 0, ""),
+        ("get pvc -o name", 0, ""),
+    ]);
+}
+
+#[test]
+fn objects_are_described_with_their_events() {
+    let done = session(&[
+        "describe pod talker",
+        "describe deploy,cj",
+        "describe pod craw",
+        "describe pod cra",
+        "describe node/node-1",
+        "describe pod talker --show-events=false",
+        "get events --field-selector involvedObject.name=talker,reason=Started -o name",
+    ]);
+    let shown: Vec<(&str, i32)> = done.iter().map(|d| (d.stdout.as_str(), d.exit_code)).collect();
+    assert!(shown[0].0.starts_with("Name:             talker\nNamespace:        default\n"));
+    assert!(shown[0].0.contains("kubelet            spec.containers{main}: Container started\n"));
+    assert!(
+        shown[1].0.contains("\n\n\nName:                          nightly\n"),
+        "{}",
+        shown[1].0
+    );
+    assert!(!shown[1].0.contains("Events:"), "several objects are described without events");
+    assert_eq!(done[2].stderr, "Error from server (NotFound): pods \"craw\" not found\n");
+    assert!(shown[3].0.starts_with("Name:             crasher\n"), "a name may be the beginning");
+    assert!(shown[4].0.contains("Allocated resources:\n"));
+    assert!(!shown[5].0.contains("Events:"));
+    assert!(shown[6].0.starts_with("event/talker."), "{}", shown[6].0);
+}
+
+#[test]
+fn what_pods_use_is_what_they_state() {
+    let busy = "run busy --image=nginx --annotations=wavetank.dev/load.cpu=250m --annotations=wavetank.dev/load.memory=64Mi";
+    let done = session(&[
+        "top pod",
+        busy,
+        "top pod",
+        "version",
+        "version",
+        "top pods",
+        "top pod busy --containers --sum",
+        "top node --sort-by=cpu --no-headers",
+        "top pod nobody",
+    ]);
+    assert!(done[0].stderr.starts_with("error: Metrics API not available\n"));
+    assert_eq!(done[2].stderr, "error: metrics not available yet\n");
+    assert_eq!(
+        done[5].stdout,
+        "NAME   CPU(cores)   MEMORY(bytes)   \nbusy   250m         64Mi            \n"
+    );
+    let sum = "POD    NAME   CPU(cores)   MEMORY(bytes)   \nbusy   busy   250m         64Mi            \n              ________     ________        \n              250m         64Mi            \n";
+    assert_eq!(done[6].stdout, sum);
+    assert!(done[7].stdout.contains("250m   6%     64Mi   0%"), "{}", done[7].stdout);
+    assert_eq!(
+        done[8].stderr,
+        "Error from server (NotFound): podmetrics.metrics.k8s.io \"default/nobody\" not found\n"
+    );
+}
+
+#[test]
+fn a_custom_resource_is_shown_in_the_columns_of_its_definition() {
+    let column =
+        |name: &str, path: &str, of: &str| json!({"name": name, "type": of, "jsonPath": path});
+    let documents = vec![
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "tanks.example.com"}, "spec": {"group": "example.com", "scope": "Namespaced",
+                "names": {"plural": "tanks", "singular": "tank", "kind": "Tank", "listKind": "TankList"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+                    "additionalPrinterColumns": [column("Depth", ".spec.depth", "integer"),
+                        column("Age", ".metadata.creationTimestamp", "date")]}]}}),
+        json!({"apiVersion": "example.com/v1", "kind": "Tank", "metadata": {"name": "blue"},
+            "spec": {"depth": 4}}),
+    ];
+    let start = SimTime::from_secs(1_767_225_600);
+    let kubectl = |at, line: &str| step(at, StepAction::Kubectl(line.to_owned()));
+    let apply = |document: &Value, at| {
+        step(at, StepAction::Apply { source: "x.yaml".into(), documents: vec![document.clone()] })
+    };
+    let plan = Plan {
+        options: Options { seed: 1, start: Start(start), ..Options::default() },
+        snapshot: Snapshot::default(),
+        nodes: vec![NodeSpec::worker("node-1").object(0, start)],
+        storage: Storage::None,
+        steps: vec![
+            apply(&documents[0], 0),
+            apply(&documents[1], 1),
+            kubectl(11, "get tanks"),
+            kubectl(12, "describe tank blue --show-events=false"),
+        ],
+        end: End::After(Duration::from_secs(20)),
+    };
+    let mut said = Vec::new();
+    let mut runner = Runner::new(plan, &mut |_| {}).unwrap();
+    runner.run(&mut |fact| {
+        if let FactKind::Step(step) = &fact.kind {
+            said.push(step.stdout.clone());
+        }
+    });
+    assert_eq!(said[2], "NAME   DEPTH   AGE\nblue   4       10s\n");
+    assert!(said[3].contains("API Version:  example.com/v1\nKind:         Tank\n"), "{}", said[3]);
+    assert!(said[3].ends_with("Spec:\n  Depth:  4\n"), "{}", said[3]);
 }

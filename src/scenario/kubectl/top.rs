@@ -20,8 +20,7 @@ use crate::store::ErrorReason;
 /// A pod older than this should have been measured (`metricsCreationDelay`).
 const DELAY: std::time::Duration = std::time::Duration::from_secs(120);
 
-const MEASURED: &str =
-    "usage is not measured: it is what load profiles (wavetank.dev/load.cpu, .memory) of pods state";
+const MEASURED: &str = "usage is not measured: it is what load profiles (wavetank.dev/load.cpu, .memory) of pods state";
 
 const COMMON: &[Flag] = &[
     switch("no-headers"),
@@ -151,7 +150,8 @@ fn pods(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         table.push_str("NAME\tCPU(cores)\tMEMORY(bytes)\t\n");
     }
     for line in &mut lines {
-        let space = if everywhere { format!("{}\t", line.pod.meta.namespace) } else { String::new() };
+        let space =
+            if everywhere { format!("{}\t", line.pod.meta.namespace) } else { String::new() };
         if !containers {
             table.push_str(&format!("{space}{}", row(&line.pod.meta.name, &line.sum())));
             continue;
@@ -162,7 +162,11 @@ fn pods(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
             _ => line.used.sort_by(|a, b| a.container.cmp(&b.container)),
         }
         for used in &line.used {
-            table.push_str(&format!("{space}{}\t{}", line.pod.meta.name, row(&used.container, used)));
+            table.push_str(&format!(
+                "{space}{}\t{}",
+                line.pod.meta.name,
+                row(&used.container, used)
+            ));
         }
     }
     if args.on("sum") {
@@ -248,7 +252,8 @@ fn nodes(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
             let text = node["status"][of][resource].as_str().unwrap_or_default();
             text.parse().unwrap_or_default()
         };
-        let percent = |part: i64, all: i64| if all == 0 { 0 } else { part.saturating_mul(100) / all };
+        let percent =
+            |part: i64, all: i64| if all == 0 { 0 } else { part.saturating_mul(100) / all };
         let (cores, bytes) =
             (percent(*cpu, there("cpu").milli_value()), percent(*memory, there("memory").value()));
         table.push_str(&format!("{name}\t{cpu}m\t{cores}%\t{}Mi\t{bytes}%\t\n", memory >> 20));
