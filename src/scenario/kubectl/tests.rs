@@ -527,7 +527,7 @@ fn what_pods_use_is_what_they_state() {
     );
     let sum = "POD    NAME   CPU(cores)   MEMORY(bytes)   \nbusy   busy   250m         64Mi            \n              ________     ________        \n              250m         64Mi            \n";
     assert_eq!(done[6].stdout, sum);
-    assert!(done[7].stdout.contains("250m   6%     64Mi   0%"), "{}", done[7].stdout);
+    assert!(done[7].stdout.contains("250m   6%    64Mi   0%"), "{}", done[7].stdout);
     assert_eq!(
         done[8].stderr,
         "Error from server (NotFound): podmetrics.metrics.k8s.io \"default/nobody\" not found\n"
