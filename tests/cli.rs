@@ -493,3 +493,65 @@ fn a_name_where_a_path_belongs_is_told_how_objects_are_named() {
         "{told}"
     );
 }
+
+/// The data of a page that `run --html` wrote.
+fn page_data(page: &str) -> serde_json::Value {
+    let from = page.split_once(r#"<script id="data" type="application/json">"#).unwrap().1;
+    serde_json::from_str(from.split_once("</script>").unwrap().0).unwrap()
+}
+
+#[test]
+fn a_page_to_look_at_holds_the_run_and_asks_no_network() {
+    let manifest = file(
+        "page.yaml",
+        br#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: nginx, resources: {requests: {cpu: 250m, memory: 64Mi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: crasher}
+spec:
+  restartPolicy: OnFailure
+  containers:
+  - {name: main, image: busybox, command: [sh, -c, "echo '</script><b>'; exit 3"]}
+"#,
+    );
+    let page = manifest.with_extension("html");
+    let (manifest, to) = (manifest.display().to_string(), page.display().to_string());
+    let out = wavetank(&["run", &manifest, "--for", "2m", "-q", "--html", &to]);
+    assert_eq!(out.status.code(), Some(OK), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = fs::read_to_string(page).unwrap();
+    for outside in ["http://", "https://", "src=", "@import", "url("] {
+        assert!(!text.contains(outside), "{outside}");
+    }
+    let data = page_data(&text);
+    let pods = data["pods"].as_array().unwrap();
+    let of = |owner: &str| pods.iter().filter(|pod| pod["owner"] == owner).count();
+    assert_eq!((pods.len(), of("Deployment/web"), of("")), (3, 2, 1));
+    let words = |pod: &serde_json::Value| {
+        let states = pod["states"].as_array().unwrap();
+        states.iter().map(|state| state[2].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let web = pods.iter().find(|pod| pod["owner"] == "Deployment/web").unwrap();
+    assert_eq!(words(web), ["Pending", "ContainerCreating", "Ready"]);
+    assert_eq!((&web["cpu"], &web["memory"]), (&250.into(), &(64 << 20).into()));
+    let crasher = pods.iter().find(|pod| pod["name"] == "crasher").unwrap();
+    assert!(words(crasher).contains(&"CrashLoopBackOff".to_owned()));
+    let restart = &crasher["restarts"][0];
+    assert_eq!(
+        (&restart[1], &restart[2], &restart[3]),
+        (&"main".into(), &"Error".into(), &3.into())
+    );
+    assert_eq!(data["lines"][0][3], "</script><b>");
+    assert_eq!(data["nodes"].as_array().unwrap().len(), 3);
+}

@@ -12,6 +12,7 @@ use super::{exit_code, ui};
 use crate::api::{convert, yaml};
 use crate::model::{Kind, Object, Pod};
 use crate::report::Recorder;
+use crate::report::html::{Chronicle, Heading};
 use crate::report::summary::{Gathered, Summary};
 use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
 use crate::scenario::runner::{Ended, LONGEST, NAMESPACE, Runner, SETTLED};
@@ -31,6 +32,9 @@ pub(super) struct Args {
     /// Write the trace of the run, one JSON object per line
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write a report of the run to look at in a browser: one page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// When to use colours
     #[arg(long, value_enum, default_value_t = Colour::Auto)]
     color: Colour,
@@ -75,6 +79,7 @@ struct Listeners {
     timeline: Timeline,
     gathered: Gathered,
     recorder: Option<Recorder>,
+    chronicle: Option<Chronicle>,
     style: Style,
     /// Whether lines are printed as they come; otherwise they are kept.
     print: bool,
@@ -86,6 +91,9 @@ impl Listeners {
         self.gathered.observe(fact);
         if let Some(recorder) = &mut self.recorder {
             recorder.observe(fact);
+        }
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.observe(fact);
         }
         self.timeline.observe(fact);
         let lines = self.timeline.take();
@@ -127,11 +135,18 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         timeline: Timeline::new(if args.verbose { Detail::Everything } else { Detail::Usual }),
         gathered: Gathered::default(),
         recorder: args.trace.as_ref().map(|_| Recorder::new(start, NAMESPACE, &header)),
+        chronicle: args.html.as_ref().map(|_| Chronicle::new(start)),
         style: Style { colour, start },
         print: timeline && !args.quiet,
         kept: Vec::new(),
     };
-    let mut runner = match Runner::new(plan, &mut |_| {}) {
+    // The cluster's own objects are made here, and told to nobody but the page.
+    let built = Runner::new(plan, &mut |fact| {
+        if let Some(chronicle) = &mut listeners.chronicle {
+            chronicle.observe(fact);
+        }
+    });
+    let mut runner = match built {
         Ok(runner) => runner,
         Err(error) => {
             ui::err(&format!("error: the cluster cannot be built: {error}"));
@@ -160,7 +175,36 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
             }
         }
     }
-    finish(args, &runner, listeners.recorder, wall, &summary)
+    let code = finish(args, &runner, listeners.recorder, wall, &summary);
+    match listeners.chronicle.map(|chronicle| page(args, &chronicle, &runner, ended, &summary)) {
+        Some(Err(code)) => code,
+        Some(Ok(())) | None => code,
+    }
+}
+
+/// Writes the report to look at.
+fn page(
+    args: &Args,
+    chronicle: &Chronicle,
+    runner: &Runner,
+    ended: Ended,
+    summary: &Summary,
+) -> Result<(), u8> {
+    let Some(file) = &args.html else { return Ok(()) };
+    let (sim, input) = (runner.sim(), &args.floats.input);
+    let paths = input.paths.iter().chain(&input.filename).chain(&args.floats.scenario);
+    let names: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+    let heading = Heading {
+        title: &names.join(" "),
+        ended: &describe(ended),
+        seed: args.floats.seed,
+        digest: sim.digest(),
+        end: sim.now(),
+    };
+    fs::write(file, chronicle.page(&heading, summary)).map_err(|error| {
+        ui::err(&format!("error: cannot write {}: {error}", file.display()));
+        exit_code::IO
+    })
 }
 
 /// What goes to standard error and to files: nothing of it changes what is printed as the result.

@@ -5,6 +5,7 @@
 
 pub mod describe;
 pub mod explain;
+pub mod html;
 pub mod printers;
 mod record;
 pub mod summary;
