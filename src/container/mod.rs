@@ -38,6 +38,8 @@ mod outside;
 pub mod planned;
 mod process;
 mod regex;
+mod seldom;
+mod shared;
 mod shell;
 mod table;
 #[cfg(test)]
@@ -224,7 +226,7 @@ pub struct Container {
 #[derive(Clone, Debug)]
 enum Body {
     /// Nothing was run in it yet.
-    Planned { planned: Planned, told: bool, assumption: Option<Assumption> },
+    Planned { planned: Planned, told: bool, assumption: Option<Box<Assumption>> },
     /// It has processes.
     Live(Box<Live>),
 }
@@ -233,7 +235,7 @@ enum Body {
 struct Live {
     os: Os,
     /// The program, if it is a planned one; the processes are then all from further commands.
-    planned: Option<Planned>,
+    planned: Option<Box<Planned>>,
     told: bool,
 }
 
@@ -255,7 +257,7 @@ impl Container {
         let image = image::image(spec.image);
         let service = catalogue::by_image(spec.image);
         let plan = |planned, assumption| {
-            Ok(Self { body: Body::Planned { planned, told: false, assumption } })
+            Ok(Self { body: Body::Planned { planned, told: false, assumption: boxed(assumption) } })
         };
         if let Some((told, attempt)) = spec.behavior.filter(|(b, _)| b.tells_program()) {
             let (rng, key) = spec.random;
@@ -307,7 +309,8 @@ impl Container {
         let assumption =
             if spec.service { Assumption::Service { image } } else { Assumption::Task { image } };
         let planned = Planned::assumed(spec.service, now);
-        Ok(Self { body: Body::Planned { planned, told: false, assumption: Some(assumption) } })
+        let assumption = boxed(Some(assumption));
+        Ok(Self { body: Body::Planned { planned, told: false, assumption } })
     }
 
     /// Runs every process until all are blocked, and tells what happened since the last run. Output of further
@@ -378,9 +381,14 @@ impl Container {
         if let Body::Planned { planned, told, assumption } = &self.body {
             let mut os = boot(spec, world);
             os.reserve_init();
-            os.assumptions.extend(assumption.clone());
-            self.body =
-                Body::Live(Box::new(Live { os, planned: Some(planned.clone()), told: *told }));
+            if let Some(assumption) = assumption {
+                os.rare.assumptions.push((**assumption).clone());
+            }
+            self.body = Body::Live(Box::new(Live {
+                os,
+                planned: Some(Box::new(planned.clone())),
+                told: *told,
+            }));
         }
         let Body::Live(live) = &mut self.body else { return Err(StartError::NoCommand) };
         // A program that is told not to be ready fails whatever asks it.
@@ -450,8 +458,8 @@ impl Container {
     /// What had to be assumed so far.
     pub fn assumptions(&self) -> Vec<Assumption> {
         match &self.body {
-            Body::Planned { assumption, .. } => assumption.iter().cloned().collect(),
-            Body::Live(live) => live.os.assumptions.clone(),
+            Body::Planned { assumption, .. } => assumption.iter().map(|a| (**a).clone()).collect(),
+            Body::Live(live) => live.os.rare.assumptions.clone(),
         }
     }
 
@@ -459,7 +467,7 @@ impl Container {
     pub fn complaints(&self) -> &[String] {
         match &self.body {
             Body::Planned { .. } => &[],
-            Body::Live(live) => &live.os.complaints,
+            Body::Live(live) => &live.os.rare.complaints,
         }
     }
 
@@ -478,6 +486,10 @@ impl Container {
             Body::Live(live) => Some(&mut live.os.files.own),
         }
     }
+}
+
+fn boxed(assumption: Option<Assumption>) -> Option<Box<Assumption>> {
+    assumption.map(Box::new)
 }
 
 /// What a planned program writes when it begins.
@@ -513,7 +525,7 @@ pub fn hosts_file(ip: &str, hostname: &str, domain: &str, aliases: &[(&str, Vec<
 }
 
 /// The kernel of a new container.
-fn boot(spec: &StartSpec<'_>, world: &World<'_>) -> Os {
+fn boot(spec: &StartSpec<'_>, world: &mut World<'_>) -> Os {
     let image = image::image(spec.image);
     let tree = Tree::over(&image.tree);
     let (rng, key) = spec.random;
@@ -524,7 +536,7 @@ fn boot(spec: &StartSpec<'_>, world: &World<'_>) -> Os {
         pod_ip: spec.pod_ip,
         namespace: spec.namespace.into(),
         hosts: spec.hosts.into(),
-        limits: spec.limits,
+        limits: world.volumes.shared.limits(&spec.limits),
         random: Draws::new(rng, key),
         nslookup: spec.nslookup,
     })

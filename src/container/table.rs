@@ -19,7 +19,22 @@ impl<K, V> Default for Table<K, V> {
     }
 }
 
+/// Up to here tables grow by one: most have one entry or two for all their lives.
+const SMALL: usize = 3;
+
 impl<K: Ord, V> Table<K, V> {
+    /// A table with room for so many entries.
+    pub(crate) fn with_room(entries: usize) -> Self {
+        Self { entries: Vec::with_capacity(entries) }
+    }
+
+    fn put(&mut self, at: usize, key: K, value: V) {
+        if self.entries.len() < SMALL {
+            self.entries.reserve_exact(1);
+        }
+        self.entries.insert(at, (key, value));
+    }
+
     fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,
@@ -56,7 +71,7 @@ impl<K: Ord, V> Table<K, V> {
         match self.place(&key) {
             Ok(at) => Some(std::mem::replace(&mut self.entries[at].1, value)),
             Err(at) => {
-                self.entries.insert(at, (key, value));
+                self.put(at, key, value);
                 None
             }
         }
@@ -75,7 +90,7 @@ impl<K: Ord, V> Table<K, V> {
         let at = match self.place(&key) {
             Ok(at) => at,
             Err(at) => {
-                self.entries.insert(at, (key, make()));
+                self.put(at, key, make());
                 at
             }
         };

@@ -62,7 +62,7 @@ pub(crate) fn fits(sys: &mut Sys<'_, '_>, len: usize) -> bool {
         return true;
     }
     let text = format!("a tool of the container buffers more than {bound} bytes (memory_bytes)");
-    if sys.os.complaints.last() != Some(&text) {
+    if sys.os.rare.complaints.last() != Some(&text) {
         sys.complain(text);
     }
     false

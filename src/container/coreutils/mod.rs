@@ -73,6 +73,7 @@ pub(crate) mod wget;
 pub(crate) mod xargs;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::fs::Errno;
 use super::os::{OpenMode, Program, Sys};
@@ -730,7 +731,7 @@ impl FilterRun {
 #[derive(Clone, Debug)]
 pub(crate) struct Tool {
     name: Str,
-    argv: Vec<Str>,
+    pub(crate) argv: Arc<[Str]>,
     environment: Vec<(Str, Str)>,
     state: State,
 }
@@ -739,7 +740,7 @@ pub(crate) struct Tool {
 enum State {
     Fresh,
     Filter(Box<FilterRun>),
-    Wait(Box<Waiting>),
+    Wait(Waiting),
     /// Done but for output that a pipe has to take.
     Ended(u8),
 }
@@ -749,7 +750,7 @@ impl Tool {
     pub(crate) fn new(name: &str, argv: &[Str], environment: &[(Str, Str)]) -> Self {
         Self {
             name: name.into(),
-            argv: argv.to_vec(),
+            argv: argv.into(),
             environment: environment.to_vec(),
             state: State::Fresh,
         }
@@ -759,7 +760,7 @@ impl Tool {
     pub(crate) fn ended(status: u8) -> Self {
         Self {
             name: Str::default(),
-            argv: Vec::new(),
+            argv: Arc::default(),
             environment: Vec::new(),
             state: State::Ended(status),
         }
@@ -767,15 +768,15 @@ impl Tool {
 
     /// A process that begins in the middle of a tool's work.
     pub(crate) fn waiting(name: &str, waiting: Waiting) -> Self {
-        Self { state: State::Wait(Box::new(waiting)), ..Self::new(name, &[name.into()], &[]) }
+        Self { state: State::Wait(waiting), ..Self::new(name, &[name.into()], &[]) }
     }
 
     /// A program of an image that is not known: it is taken to run a second and to succeed.
     pub(crate) fn assumed(sys: &mut Sys<'_, '_>, name: &str) -> Self {
         let until = sys.now().saturating_add(super::planned::ASSUMED_COMMAND);
-        sys.os.assumptions.push(super::planned::Assumption::Command { name: name.into() });
+        sys.os.rare.assumptions.push(super::planned::Assumption::Command { name: name.into() });
         Self {
-            state: State::Wait(Box::new(Waiting::Until(until, 0))),
+            state: State::Wait(Waiting::Until(until, 0)),
             ..Self::new(name, &[name.into()], &[])
         }
     }
@@ -815,7 +816,7 @@ impl Tool {
                         Begun::Wait(waiting) => {
                             // What waits has taken what it needs of them.
                             self.environment = Vec::new();
-                            self.state = State::Wait(Box::new(waiting));
+                            self.state = State::Wait(waiting);
                             continue;
                         }
                         Begun::Become(program) => Step::Become(program),

@@ -1,5 +1,7 @@
 //! Tools that find processes and signal them: `kill`, `killall`, `pidof`, `pgrep`, `pkill`.
 
+use std::sync::Arc;
+
 use super::{Begun, Call};
 use crate::base::Str;
 use crate::container::os::Sys;
@@ -329,7 +331,10 @@ fn shown(argv: &[Str], full: bool) -> String {
     if full { argv.join(" ") } else { command(argv).to_owned() }
 }
 
-fn find(call: &mut Call<'_, '_, '_>, search: &Search) -> Result<Vec<(Pid, Vec<Str>)>, Box<Begun>> {
+fn find(
+    call: &mut Call<'_, '_, '_>,
+    search: &Search,
+) -> Result<Vec<(Pid, Arc<[Str]>)>, Box<Begun>> {
     let pattern = match search.pattern.as_deref().map(|p| Regex::extended(p, false)) {
         None => None,
         Some(Ok(regex)) => Some(regex),

@@ -6,6 +6,7 @@ use super::tree::ROOT;
 use super::{Errno, Ino, Inode, Kind, Stamp, Tree};
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::shared::Shared;
 
 /// Names a volume of a pod or of the cluster; the owner of the containers gives them out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +16,8 @@ pub struct VolumeId(pub u32);
 #[derive(Clone, Debug, Default)]
 pub struct Volumes {
     trees: BTreeMap<VolumeId, Tree>,
+    /// What containers hold in common besides.
+    pub(crate) shared: Shared,
 }
 
 impl Volumes {

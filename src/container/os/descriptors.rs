@@ -138,14 +138,14 @@ impl Os {
         let id = FileId(self.next_id());
         match target {
             Target::PipeOut(p) => {
-                if let Some(pipe) = self.pipes.get_mut(&p) {
+                if let Some(pipe) = self.rare.pipes.get_mut(&p) {
                     pipe.readers += 1;
                     pipe.had_reader = true;
                 }
                 self.wake_pipe(p);
             }
             Target::PipeIn(p) => {
-                if let Some(pipe) = self.pipes.get_mut(&p) {
+                if let Some(pipe) = self.rare.pipes.get_mut(&p) {
                     pipe.writers += 1;
                     pipe.had_writer = true;
                 }
@@ -160,7 +160,7 @@ impl Os {
     /// A new pipe without ends.
     pub(super) fn new_pipe(&mut self) -> PipeId {
         let id = PipeId(self.next_id());
-        self.pipes.insert(id, Pipe::default());
+        self.rare.pipes.insert(id, Pipe::default());
         id
     }
 
@@ -178,23 +178,23 @@ impl Os {
             return;
         }
         let open = self.open.remove(&file).expect("it was just found");
-        if !self.locks.is_empty() {
+        if !self.rare.locks.is_empty() {
             self.unlock(file);
         }
         match open.target {
             Target::PipeOut(p) => {
-                if let Some(pipe) = self.pipes.get_mut(&p) {
+                if let Some(pipe) = self.rare.pipes.get_mut(&p) {
                     pipe.readers -= 1;
                 }
                 self.pipe_end_closed(p);
             }
             Target::PipeIn(p) => {
-                if let Some(pipe) = self.pipes.get_mut(&p) {
+                if let Some(pipe) = self.rare.pipes.get_mut(&p) {
                     pipe.writers -= 1;
                 }
                 self.pipe_end_closed(p);
             }
-            Target::Socket(s) => match self.sockets.remove(&s) {
+            Target::Socket(s) => match self.rare.sockets.remove(&s) {
                 Some(Socket::Local { from, to }) => {
                     self.release_socket_end(from, true);
                     self.release_socket_end(to, false);
@@ -208,10 +208,10 @@ impl Os {
 
     /// Connections that nobody accepted end.
     fn stop_listening(&mut self, port: u16) {
-        let waiting = self.listeners.remove(&port).map(|l| l.queue).unwrap_or_default();
+        let waiting = self.rare.listeners.remove(&port).map(|l| l.queue).unwrap_or_default();
         for (from, to) in waiting {
             for p in [from, to] {
-                if let Some(pipe) = self.pipes.get_mut(&p) {
+                if let Some(pipe) = self.rare.pipes.get_mut(&p) {
                     pipe.had_reader = true;
                     pipe.had_writer = true;
                 }
@@ -222,7 +222,7 @@ impl Os {
 
     /// The writing end of a local connection says that it is done.
     pub(super) fn shut_pipe(&mut self, p: PipeId) {
-        if let Some(pipe) = self.pipes.get_mut(&p) {
+        if let Some(pipe) = self.rare.pipes.get_mut(&p) {
             pipe.writers = 0;
             pipe.had_writer = true;
         }
@@ -245,7 +245,7 @@ impl Os {
     }
 
     fn release_socket_end(&mut self, p: PipeId, reader: bool) {
-        if let Some(pipe) = self.pipes.get_mut(&p) {
+        if let Some(pipe) = self.rare.pipes.get_mut(&p) {
             if reader {
                 pipe.readers -= 1;
             } else {
@@ -257,13 +257,13 @@ impl Os {
 
     fn pipe_end_closed(&mut self, p: PipeId) {
         self.wake_pipe(p);
-        if let Some(pipe) = self.pipes.get(&p)
+        if let Some(pipe) = self.rare.pipes.get(&p)
             && pipe.readers == 0
             && pipe.writers == 0
-            && !self.listeners.values().any(|l| l.queue.iter().any(|c| c.0 == p || c.1 == p))
+            && !self.rare.listeners.values().any(|l| l.queue.iter().any(|c| c.0 == p || c.1 == p))
         {
-            self.pipes.remove(&p);
-            self.fifos.retain(|_, id| *id != p);
+            self.rare.pipes.remove(&p);
+            self.rare.fifos.retain(|_, id| *id != p);
         }
     }
 
@@ -301,13 +301,13 @@ impl Os {
 
     fn waits_at(&self, proc: &Proc, fd: Fd, p: PipeId) -> bool {
         proc.fds.get(&fd).is_none_or(|h| self.file_uses_pipe(h.file, p))
-            || proc.backlog.front().is_some_and(|(f, _)| self.file_uses_pipe(*f, p))
+            || proc.unsent.backlog.front().is_some_and(|(f, _)| self.file_uses_pipe(*f, p))
     }
 
     fn file_uses_pipe(&self, file: FileId, p: PipeId) -> bool {
         match self.open.get(&file).map(|o| &o.target) {
             Some(Target::PipeIn(q) | Target::PipeOut(q)) => *q == p,
-            Some(Target::Socket(s)) => match self.sockets.get(s) {
+            Some(Target::Socket(s)) => match self.rare.sockets.get(s) {
                 Some(Socket::Local { from, to }) => *from == p || *to == p,
                 Some(Socket::Remote(_) | Socket::Listening { .. }) | None => true,
             },
@@ -363,7 +363,7 @@ impl Os {
         }
         if self.output_len + bytes.len() > self.limits.output_bytes {
             if self.output_len < self.limits.output_bytes {
-                self.complaints.push(format!(
+                self.rare.complaints.push(format!(
                     "the container wrote more than {} bytes of output at once (output_bytes); the rest is not kept",
                     self.limits.output_bytes
                 ));
@@ -372,7 +372,7 @@ impl Os {
             return Ok(bytes.len());
         }
         self.output_len += bytes.len();
-        let out = self.outputs.entry(sink).or_default();
+        let out = self.outputs.get_or_insert_with(sink, Vec::new);
         match out.last_mut() {
             Some(last) if last.at == at && last.stream == stream => {
                 last.bytes.extend_from_slice(bytes)
@@ -383,7 +383,7 @@ impl Os {
     }
 
     fn write_pipe(&mut self, p: PipeId, bytes: &[u8]) -> Result<usize, Errno> {
-        let pipe = self.pipes.get_mut(&p).ok_or(Errno::Pipe)?;
+        let pipe = self.rare.pipes.get_mut(&p).ok_or(Errno::Pipe)?;
         if pipe.readers == 0 && pipe.had_reader {
             return Err(Errno::Pipe);
         }
@@ -402,13 +402,14 @@ impl Os {
         bytes: &[u8],
         world: &mut World<'_>,
     ) -> Result<usize, Errno> {
-        match self.sockets.get_mut(&s) {
+        let rare = &mut *self.rare;
+        match rare.sockets.get_mut(&s) {
             Some(Socket::Local { to, .. }) => {
                 let to = *to;
                 self.write_pipe(to, bytes)
             }
             Some(Socket::Remote(remote)) => {
-                remote.send(bytes, world.now, &mut self.requests);
+                remote.send(bytes, world.now, &mut rare.requests);
                 Ok(bytes.len())
             }
             Some(Socket::Listening { .. }) | None => Err(Errno::Pipe),
@@ -438,8 +439,8 @@ impl Os {
             let text = format!(
                 "files of the container hold {limit} bytes (file_bytes); the write failed as on a full disk"
             );
-            if self.complaints.last() != Some(&text) {
-                self.complaints.push(text);
+            if self.rare.complaints.last() != Some(&text) {
+                self.rare.complaints.push(text);
             }
             return Err(Errno::NoSpace);
         }
@@ -460,12 +461,13 @@ impl Os {
     pub(super) fn drain_backlog(&mut self, pid: Pid, world: &mut World<'_>) -> bool {
         loop {
             let Some(proc) = self.procs.get_mut(&pid) else { return false };
-            let Some((file, bytes)) = proc.backlog.pop_front() else { return true };
+            let waiting = proc.unsent.there().and_then(|unsent| unsent.backlog.pop_front());
+            let Some((file, bytes)) = waiting else { return true };
             match self.write_file(file, &bytes, world) {
                 Ok(n) if n == bytes.len() => self.release(file),
                 Ok(n) => {
                     let Some(proc) = self.procs.get_mut(&pid) else { return false };
-                    proc.backlog.push_front((file, bytes[n..].to_vec()));
+                    proc.unsent.backlog.push_front((file, bytes[n..].to_vec()));
                     let fd = proc.fds.iter().find(|(_, h)| h.file == file).map_or(1, |(&fd, _)| fd);
                     proc.phase = Phase::Ready;
                     self.block(pid, Wait::Writable(fd));
@@ -522,7 +524,7 @@ impl Os {
     }
 
     fn read_pipe(&mut self, p: PipeId, max: usize) -> Read {
-        let Some(pipe) = self.pipes.get_mut(&p) else { return Read::End };
+        let Some(pipe) = self.rare.pipes.get_mut(&p) else { return Read::End };
         if pipe.bytes.is_empty() {
             return if pipe.writers == 0 && pipe.had_writer {
                 Read::End
@@ -537,7 +539,7 @@ impl Os {
     }
 
     fn read_socket(&mut self, s: u32, max: usize, now: SimTime) -> Read {
-        match self.sockets.get_mut(&s) {
+        match self.rare.sockets.get_mut(&s) {
             Some(Socket::Local { from, .. }) => {
                 let from = *from;
                 self.read_pipe(from, max)
@@ -597,15 +599,15 @@ impl Sys<'_, '_> {
             return Ok(());
         }
         self.work(bytes.len() / 64);
-        if !self.me().backlog.is_empty() {
+        if !self.me().unsent.backlog.is_empty() {
             self.os.retain(file);
-            self.me_mut().backlog.push_back((file, bytes.to_vec()));
+            self.me_mut().unsent.backlog.push_back((file, bytes.to_vec()));
             return Ok(());
         }
         match self.os.write_file(file, bytes, self.world) {
             Ok(n) if n < bytes.len() => {
                 self.os.retain(file);
-                self.me_mut().backlog.push_back((file, bytes[n..].to_vec()));
+                self.me_mut().unsent.backlog.push_back((file, bytes[n..].to_vec()));
                 Ok(())
             }
             Ok(_) => Ok(()),
@@ -634,7 +636,7 @@ impl Sys<'_, '_> {
         let file = self.me().fds.get(&fd).and_then(|h| self.os.open.get(&h.file));
         match file.map(|open| (&open.target, open.offset)) {
             Some((Target::Bytes(bytes), at)) => bytes.get(at..).unwrap_or_default().to_vec(),
-            Some((Target::PipeOut(p), _)) => match self.os.pipes.get(p) {
+            Some((Target::PipeOut(p), _)) => match self.os.rare.pipes.get(p) {
                 Some(pipe) => pipe.bytes.iter().copied().collect(),
                 None => Vec::new(),
             },
@@ -751,8 +753,8 @@ impl Sys<'_, '_> {
     /// Whether the other end of a named pipe is there; true for everything else.
     pub(crate) fn fifo_connected(&self, fd: Fd) -> bool {
         match self.target(fd) {
-            Some(Target::PipeIn(p)) => self.os.pipes.get(p).is_some_and(|p| p.had_reader),
-            Some(Target::PipeOut(p)) => self.os.pipes.get(p).is_some_and(|p| p.had_writer),
+            Some(Target::PipeIn(p)) => self.os.rare.pipes.get(p).is_some_and(|p| p.had_reader),
+            Some(Target::PipeOut(p)) => self.os.rare.pipes.get(p).is_some_and(|p| p.had_writer),
             Some(Target::Node(_) | Target::Bytes(_) | Target::Sink(..) | Target::Socket(_))
             | None => true,
         }
@@ -760,11 +762,11 @@ impl Sys<'_, '_> {
 
     /// The end of the named pipe at `node`.
     pub(super) fn open_fifo(&mut self, node: NodeId, access: Access, least: Fd) -> Fd {
-        let p = match self.os.fifos.get(&node) {
+        let p = match self.os.rare.fifos.get(&node) {
             Some(&p) => p,
             None => {
                 let p = self.os.new_pipe();
-                self.os.fifos.insert(node, p);
+                self.os.rare.fifos.insert(node, p);
                 p
             }
         };
@@ -772,7 +774,7 @@ impl Sys<'_, '_> {
             if access.write && !access.read { Target::PipeIn(p) } else { Target::PipeOut(p) };
         if access.write
             && access.read
-            && let Some(pipe) = self.os.pipes.get_mut(&p)
+            && let Some(pipe) = self.os.rare.pipes.get_mut(&p)
         {
             pipe.had_writer = true;
             pipe.writers += 1;
@@ -784,15 +786,16 @@ impl Sys<'_, '_> {
     pub(crate) fn out(&mut self, bytes: &[u8]) {
         self.work(bytes.len() / 64);
         let me = self.me_mut();
-        me.stdio.extend_from_slice(bytes);
-        if me.stdio.len() >= 4096 {
+        me.unsent.stdio.extend_from_slice(bytes);
+        if me.unsent.stdio.len() >= 4096 {
             self.flush();
         }
     }
 
     /// Writes buffered standard output.
     pub(crate) fn flush(&mut self) {
-        let bytes = std::mem::take(&mut self.me_mut().stdio);
+        let Some(unsent) = self.me_mut().unsent.there() else { return };
+        let bytes = std::mem::take(&mut unsent.stdio);
         // A closed pipe raises its signal; other failures of output are the tool's own business.
         let _written = self.write(1, &bytes);
     }

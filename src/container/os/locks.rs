@@ -9,7 +9,7 @@ impl Os {
     /// Gives up the lock of an open file, if it holds one, and wakes those who wait for a lock.
     pub(super) fn unlock(&mut self, file: FileId) {
         let mut freed = false;
-        self.locks.retain(|_, holders| {
+        self.rare.locks.retain(|_, holders| {
             let before = holders.len();
             holders.retain(|(holder, _)| *holder != file);
             freed |= holders.len() < before;
@@ -31,7 +31,7 @@ impl Sys<'_, '_> {
     /// Locks the file behind a descriptor; false when another open file's lock stands against it.
     pub(crate) fn lock(&mut self, fd: Fd, exclusive: bool) -> Result<bool, Errno> {
         let (file, node) = self.lockable(fd)?;
-        let holders = self.os.locks.entry(node).or_default();
+        let holders = self.os.rare.locks.entry(node).or_default();
         let free = holders.iter().all(|&(holder, alone)| holder == file || !(alone || exclusive));
         if free {
             holders.retain(|(holder, _)| *holder != file);

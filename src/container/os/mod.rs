@@ -25,6 +25,7 @@ mod socket_calls;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::NslookupStyle;
 use super::coreutils::Tool;
@@ -35,6 +36,7 @@ use super::net::sockets::Socket;
 use super::net::{Listener, Network, Request};
 use super::planned::Assumption;
 use super::process::{Ended, Fd, Pid, Signal, SignalSet, Step, Wait};
+use super::seldom::{Empty, Seldom};
 use super::shell::Shell;
 use super::table::Table;
 use crate::base::Str;
@@ -65,6 +67,14 @@ pub(crate) enum Program {
 }
 
 impl Program {
+    /// The arguments that a process has which runs this as `argv`: a tool shares its own.
+    fn arguments(&self, argv: &[Str]) -> Arc<[Str]> {
+        match self {
+            Self::Tool(tool) if *tool.argv == *argv => Arc::clone(&tool.argv),
+            Self::Tool(_) | Self::Shell(_) => argv.into(),
+        }
+    }
+
     fn resume(&mut self, sys: &mut Sys<'_, '_>) -> Step {
         match self {
             Self::Shell(shell) => shell.resume(sys),
@@ -97,7 +107,7 @@ pub(crate) struct Proc {
     phase: Phase,
     /// The program, except while it runs.
     program: Option<Program>,
-    pub(crate) argv: Vec<Str>,
+    pub(crate) argv: Arc<[Str]>,
     fds: Table<Fd, Handle>,
     pub(crate) cwd: Str,
     pub(crate) uid: u32,
@@ -111,10 +121,7 @@ pub(crate) struct Proc {
     /// It is to end by this signal as soon as it stops running.
     doomed: Option<Signal>,
     stopped: bool,
-    /// Output that a full pipe did not take yet; it runs on only after that.
-    backlog: VecDeque<(FileId, Vec<u8>)>,
-    /// Buffered standard output of a tool, as stdio keeps it.
-    stdio: Vec<u8>,
+    unsent: Seldom<Unsent>,
     pub(crate) started: SimTime,
 }
 
@@ -159,7 +166,7 @@ pub(crate) struct Os {
     pub(crate) files: Files,
     pub(crate) image: &'static Image,
     pub(crate) hostname: Str,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) random: Draws,
     pub(crate) pod_ip: Option<Ipv4Addr>,
     pub(crate) namespace: Str,
@@ -175,6 +182,18 @@ pub(crate) struct Os {
     timers: Vec<(SimTime, u64, Pid)>,
     timer_seq: u64,
     open: Table<FileId, OpenFile>,
+    next_id: u32,
+    outputs: Table<SinkId, Vec<Output>>,
+    output_len: usize,
+    ended: Table<Pid, Ended>,
+    steps_at: SimTime,
+    steps: u64,
+    pub(crate) rare: Seldom<Rare>,
+}
+
+/// What few containers have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
     pipes: BTreeMap<PipeId, Pipe>,
     sockets: BTreeMap<u32, Socket>,
     fifos: BTreeMap<NodeId, PipeId>,
@@ -182,17 +201,43 @@ pub(crate) struct Os {
     listeners: BTreeMap<u16, Listening>,
     /// Advisory locks on files, with the open files that hold them and whether exclusively.
     locks: BTreeMap<NodeId, Vec<(FileId, bool)>>,
-    next_id: u32,
-    outputs: BTreeMap<SinkId, Vec<Output>>,
-    output_len: usize,
     requests: Vec<Request>,
-    ended: BTreeMap<Pid, Ended>,
-    steps_at: SimTime,
-    steps: u64,
     /// Assumptions that programs of this container made.
     pub(crate) assumptions: Vec<Assumption>,
     /// Bounds that were reached, as text.
     pub(crate) complaints: Vec<String>,
+}
+
+impl Empty for Rare {
+    fn empty() -> &'static Self {
+        static EMPTY: Rare = Rare {
+            pipes: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            fifos: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            locks: BTreeMap::new(),
+            requests: Vec::new(),
+            assumptions: Vec::new(),
+            complaints: Vec::new(),
+        };
+        &EMPTY
+    }
+}
+
+/// Output of a process that has not gone out yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unsent {
+    /// What a full pipe did not take; the process runs on only after that.
+    backlog: VecDeque<(FileId, Vec<u8>)>,
+    /// Buffered standard output of a tool, as stdio keeps it.
+    stdio: Vec<u8>,
+}
+
+impl Empty for Unsent {
+    fn empty() -> &'static Self {
+        static EMPTY: Unsent = Unsent { backlog: VecDeque::new(), stdio: Vec::new() };
+        &EMPTY
+    }
 }
 
 /// Where random numbers come from: a stream of the container's own, begun with the first draw.
@@ -240,7 +285,7 @@ pub(crate) struct Boot {
     pub(crate) pod_ip: Option<Ipv4Addr>,
     pub(crate) namespace: Str,
     pub(crate) hosts: Str,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) random: Draws,
     pub(crate) nslookup: NslookupStyle,
 }
@@ -278,20 +323,13 @@ impl Os {
             timers: Vec::new(),
             timer_seq: 0,
             open: Table::default(),
-            pipes: BTreeMap::new(),
-            sockets: BTreeMap::new(),
-            fifos: BTreeMap::new(),
-            listeners: BTreeMap::new(),
-            locks: BTreeMap::new(),
             next_id: 1,
-            outputs: BTreeMap::new(),
+            outputs: Table::default(),
             output_len: 0,
-            requests: Vec::new(),
-            ended: BTreeMap::new(),
+            ended: Table::default(),
             steps_at: SimTime::ZERO,
             steps: 0,
-            assumptions: Vec::new(),
-            complaints: Vec::new(),
+            rare: Seldom::default(),
         }
     }
 
@@ -366,8 +404,8 @@ impl Os {
             "the container's processes took {} steps without letting time pass and were set aside (a busy loop, steps_per_instant; a real one would use a processor until it is stopped)",
             self.limits.steps_per_instant
         );
-        if self.complaints.last() != Some(&text) {
-            self.complaints.push(text);
+        if self.rare.complaints.last() != Some(&text) {
+            self.rare.complaints.push(text);
         }
         self.block(pid, Wait::Spinning);
     }
@@ -380,7 +418,7 @@ impl Os {
         proc.interrupted = false;
         match step {
             Step::Exit(code) => {
-                if proc.backlog.is_empty() {
+                if proc.unsent.backlog.is_empty() {
                     return self.finish(pid, Ended::Exit(code), world);
                 }
                 // It has written all it will; it ends when the pipe took it.
@@ -412,6 +450,10 @@ impl Os {
         if let Some(at) = wait.deadline() {
             self.timer_seq += 1;
             let timer = (at, self.timer_seq, pid);
+            if self.timers.is_empty() {
+                // Most containers have one at a time.
+                self.timers.reserve_exact(1);
+            }
             self.timers.insert(self.timers.partition_point(|t| *t < timer), timer);
         }
         if let Some(proc) = self.procs.get_mut(&pid) {
@@ -478,7 +520,9 @@ impl Os {
         let Some(proc) = self.procs.get_mut(&pid) else { return };
         let parent = proc.parent;
         let fds = std::mem::take(&mut proc.fds);
-        proc.backlog.clear();
+        if let Some(unsent) = proc.unsent.there() {
+            unsent.backlog.clear();
+        }
         proc.program = None;
         proc.phase = Phase::Zombie(ended);
         self.timers.retain(|t| t.2 != pid);
@@ -537,7 +581,7 @@ impl Os {
 
     /// Takes the requests that were sent to servers.
     pub(crate) fn take_requests(&mut self) -> Vec<Request> {
-        std::mem::take(&mut self.requests)
+        self.rare.there().map(|rare| std::mem::take(&mut rare.requests)).unwrap_or_default()
     }
 
     /// What every process is doing, PID 1 first.
@@ -562,7 +606,7 @@ impl Os {
 
     /// Ports that processes listen on, with what answers there.
     pub(crate) fn listening(&self) -> Vec<(u16, Listener)> {
-        self.listeners.iter().map(|(&port, l)| (port, l.shown.clone())).collect()
+        self.rare.listeners.iter().map(|(&port, l)| (port, l.shown.clone())).collect()
     }
 
     fn next_id(&mut self) -> u32 {
@@ -609,7 +653,7 @@ impl Sys<'_, '_> {
     /// Whether this process must return at once: it is to die, or a full pipe holds its output.
     pub(crate) fn must_stop(&self) -> bool {
         let me = self.me();
-        me.doomed.is_some() || !me.backlog.is_empty()
+        me.doomed.is_some() || !me.unsent.backlog.is_empty()
     }
 
     /// The credentials of file operations.
@@ -620,6 +664,6 @@ impl Sys<'_, '_> {
 
     /// Names a bound that was reached, for the report.
     pub(crate) fn complain(&mut self, text: String) {
-        self.os.complaints.push(text);
+        self.os.rare.complaints.push(text);
     }
 }

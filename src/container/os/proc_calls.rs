@@ -1,11 +1,14 @@
 //! The system calls on processes: start, fork, exec, wait, kill.
 
+use std::sync::Arc;
+
 use super::{Access, Handle, Launch, Os, OutputStream, Phase, Proc, Program, Sys, Target, World};
 use crate::base::Str;
 use crate::container::coreutils::Tool;
 use crate::container::fs::{Errno, Kind};
 use crate::container::os::{Read, SinkId};
 use crate::container::process::{Ended, ExecError, Fd, Pid, Signal, SignalSet, Wait};
+use crate::container::seldom::Seldom;
 use crate::container::shell::{Dialect, Shell};
 use crate::container::table::Table;
 
@@ -37,8 +40,8 @@ impl Os {
             group: pid,
             phase: Phase::Ready,
             program: None,
-            argv: launch.argv.to_vec(),
-            fds: Table::default(),
+            argv: launch.argv.into(),
+            fds: Table::with_room(3),
             cwd: launch.cwd.into(),
             uid: launch.uid,
             gid: launch.gid,
@@ -49,8 +52,7 @@ impl Os {
             interrupted: false,
             doomed: None,
             stopped: false,
-            backlog: std::collections::VecDeque::new(),
-            stdio: Vec::new(),
+            unsent: Seldom::default(),
             started: world.now,
         };
         self.procs.insert(pid, Box::new(proc));
@@ -188,22 +190,25 @@ impl Sys<'_, '_> {
             Err(ExecError::File(Errno::NoExec)) => {
                 let mut arguments: Vec<Str> = vec!["sh".into(), file.into()];
                 arguments.extend(argv.iter().skip(1).cloned());
-                Ok(Program::Shell(Box::new(Shell::new(self.os.image.sh, &arguments, env))))
+                let shell =
+                    Shell::new(self.os.image.sh, &arguments, env, &mut self.world.volumes.shared);
+                Ok(Program::Shell(Box::new(shell)))
             }
             loaded => loaded,
         }
     }
 
     fn program(&mut self, name: &str, argv: &[Str], env: &[(Str, Str)]) -> Program {
+        let sh = self.os.image.sh;
+        let shell = |sys: &mut Self, dialect, argv: &[Str]| {
+            let shared = &mut sys.world.volumes.shared;
+            Program::Shell(Box::new(Shell::new(dialect, argv, env, shared)))
+        };
         match name {
-            "sh" | "ash" | "dash" => {
-                Program::Shell(Box::new(Shell::new(self.os.image.sh, argv, env)))
-            }
-            "bash" => Program::Shell(Box::new(Shell::new(Dialect::Bash, argv, env))),
+            "sh" | "ash" | "dash" => shell(self, sh, argv),
+            "bash" => shell(self, Dialect::Bash, argv),
             "busybox" => match argv.get(1).map(Str::as_str) {
-                Some("sh" | "ash") => {
-                    Program::Shell(Box::new(Shell::new(Dialect::Ash, &argv[1..], env)))
-                }
+                Some("sh" | "ash") => shell(self, Dialect::Ash, &argv[1..]),
                 Some(applet) if Tool::is_known(applet) => {
                     Program::Tool(Box::new(Tool::new(applet, &argv[1..], env)))
                 }
@@ -216,10 +221,10 @@ impl Sys<'_, '_> {
     /// Resets what exec resets: caught signals, descriptors marked so, buffered output.
     pub(crate) fn prepare_exec(&mut self, argv: &[Str]) {
         let me = self.me_mut();
-        me.argv = argv.to_vec();
+        me.argv = argv.into();
         me.caught = SignalSet::default();
         me.pending = SignalSet::default();
-        me.stdio.clear();
+        me.unsent.clear();
         let closing: Vec<Fd> =
             me.fds.iter().filter(|(_, h)| h.close_on_exec).map(|(&fd, _)| fd).collect();
         for fd in closing {
@@ -251,8 +256,8 @@ impl Sys<'_, '_> {
             parent: self.pid,
             group: me.group,
             phase: Phase::Ready,
+            argv: exec.map_or_else(|| Arc::clone(&me.argv), |argv| program.arguments(argv)),
             program: Some(program),
-            argv: exec.map_or_else(|| me.argv.clone(), <[Str]>::to_vec),
             fds,
             cwd: me.cwd.clone(),
             uid: me.uid,
@@ -264,8 +269,7 @@ impl Sys<'_, '_> {
             interrupted: false,
             doomed: None,
             stopped: false,
-            backlog: std::collections::VecDeque::new(),
-            stdio: Vec::new(),
+            unsent: Seldom::default(),
             started: self.world.now,
         };
         let files: Vec<_> = child.fds.values().map(|h| h.file).collect();
@@ -406,13 +410,18 @@ impl Sys<'_, '_> {
     }
 
     /// All processes but zombies: pid, parent, arguments.
-    pub(crate) fn processes(&self) -> Vec<(Pid, Pid, Vec<Str>)> {
+    pub(crate) fn processes(&self) -> Vec<(Pid, Pid, Arc<[Str]>)> {
         self.os
             .procs
             .iter()
             .filter(|(_, p)| !matches!(p.phase, Phase::Zombie(_)))
-            .map(|(&pid, p)| (pid, p.parent, p.argv.clone()))
+            .map(|(&pid, p)| (pid, p.parent, Arc::clone(&p.argv)))
             .collect()
+    }
+
+    /// The arguments of a process; none of one that is not there.
+    pub(crate) fn arguments_of(&self, pid: Pid) -> Arc<[Str]> {
+        self.os.procs.get(&pid).map(|p| Arc::clone(&p.argv)).unwrap_or_default()
     }
 
     /// The owner and start of a process.

@@ -40,13 +40,13 @@ impl Sys<'_, '_> {
     fn process_file(&self, pid: Pid, file: &str) -> Option<String> {
         let proc = &self.os.procs[&pid];
         let comm = proc.argv.first().map_or("", |a| a.rsplit('/').next().unwrap_or(a));
-        let comm = &comm[..comm.len().min(15)];
+        let comm: String = comm.chars().take(15).collect();
         let parent = if proc.parent == u32::MAX { 1 } else { proc.parent };
         Some(match file {
             "comm" => format!("{comm}\n"),
             "cmdline" => {
                 let mut out = String::new();
-                for arg in &proc.argv {
+                for arg in proc.argv.iter() {
                     push(&mut out, format_args!("{arg}\0"));
                 }
                 out

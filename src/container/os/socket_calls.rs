@@ -26,7 +26,7 @@ impl Sys<'_, '_> {
     /// Connects to an address. Answers of listeners come at once; black holes never answer.
     pub(crate) fn connect(&mut self, to: SocketAddr, least: Fd) -> Connected {
         self.work(10);
-        if self.is_own(to.ip()) && self.os.listeners.contains_key(&to.port()) {
+        if self.is_own(to.ip()) && self.os.rare.listeners.contains_key(&to.port()) {
             return Connected::Open(self.connect_local(to.port(), least));
         }
         // What listens in another container of the pod, or is planned, stands in the network.
@@ -44,7 +44,7 @@ impl Sys<'_, '_> {
             Reached::Open(listener) => {
                 let id = self.os.next_id();
                 let remote = Remote::new(to, listener, self.world.now);
-                self.os.sockets.insert(id, Socket::Remote(remote));
+                self.os.rare.sockets.insert(id, Socket::Remote(remote));
                 Connected::Open(self.install(Target::Socket(id), BOTH, least))
             }
         }
@@ -66,9 +66,9 @@ impl Sys<'_, '_> {
         let (there, back) = (self.os.new_pipe(), self.os.new_pipe());
         self.os.hold_socket(back, there);
         let id = self.os.next_id();
-        self.os.sockets.insert(id, Socket::Local { from: back, to: there });
+        self.os.rare.sockets.insert(id, Socket::Local { from: back, to: there });
         let fd = self.install(Target::Socket(id), BOTH, least);
-        if let Some(listening) = self.os.listeners.get_mut(&port) {
+        if let Some(listening) = self.os.rare.listeners.get_mut(&port) {
             listening.queue.push_back((there, back));
         }
         self.os.wake_listeners();
@@ -88,23 +88,24 @@ impl Sys<'_, '_> {
 
     /// Listens on a port of this container; `shown` is how it looks from outside.
     pub(crate) fn listen(&mut self, port: u16, shown: Listener) -> Result<Fd, Errno> {
-        if self.os.listeners.contains_key(&port) {
+        if self.os.rare.listeners.contains_key(&port) {
             return Err(Errno::AddrInUse);
         }
-        self.os.listeners.insert(port, Listening { queue: VecDeque::new(), shown });
+        self.os.rare.listeners.insert(port, Listening { queue: VecDeque::new(), shown });
         let id = self.os.next_id();
-        self.os.sockets.insert(id, Socket::Listening { port });
+        self.os.rare.sockets.insert(id, Socket::Listening { port });
         Ok(self.install(Target::Socket(id), BOTH, 3))
     }
 
     /// Takes a connection that came to a listening descriptor.
     pub(crate) fn accept(&mut self, fd: Fd) -> Option<Fd> {
-        let Some(Target::Socket(id)) = self.target(fd) else { return None };
-        let Some(Socket::Listening { port }) = self.os.sockets.get(id) else { return None };
-        let (from, to) = self.os.listeners.get_mut(port)?.queue.pop_front()?;
+        let Some(&Target::Socket(id)) = self.target(fd) else { return None };
+        let rare = self.os.rare.there()?;
+        let Some(Socket::Listening { port }) = rare.sockets.get(&id) else { return None };
+        let (from, to) = rare.listeners.get_mut(port)?.queue.pop_front()?;
         self.os.hold_socket(from, to);
         let id = self.os.next_id();
-        self.os.sockets.insert(id, Socket::Local { from, to });
+        self.os.rare.sockets.insert(id, Socket::Local { from, to });
         Some(self.install(Target::Socket(id), BOTH, 3))
     }
 
@@ -112,7 +113,7 @@ impl Sys<'_, '_> {
     pub(crate) fn shut_down(&mut self, fd: Fd) {
         let Some(&Target::Socket(id)) = self.target(fd) else { return };
         let now = self.world.now;
-        match self.os.sockets.get_mut(&id) {
+        match self.os.rare.sockets.get_mut(&id) {
             Some(Socket::Remote(remote)) => remote.shut(now),
             Some(Socket::Local { to, .. }) => {
                 let to = *to;
@@ -126,10 +127,10 @@ impl Sys<'_, '_> {
 impl super::Os {
     /// Counts the two ends that a local socket holds.
     fn hold_socket(&mut self, from: PipeId, to: PipeId) {
-        if let Some(pipe) = self.pipes.get_mut(&from) {
+        if let Some(pipe) = self.rare.pipes.get_mut(&from) {
             pipe.add_reader();
         }
-        if let Some(pipe) = self.pipes.get_mut(&to) {
+        if let Some(pipe) = self.rare.pipes.get_mut(&to) {
             pipe.add_writer();
         }
     }

@@ -150,7 +150,7 @@ impl Shell {
                 // `mine` has just been opened.
                 let _moved = sys.dup2(mine, fd);
                 sys.close(mine);
-                self.process_fds.push(fd);
+                self.rare.process_fds.push(fd);
                 self.captured = Some(Memo::Path(format!("/dev/fd/{fd}").into()));
             }
             Err(e) => {
@@ -163,7 +163,7 @@ impl Shell {
 
     /// Closes the descriptors of process substitutions once their command is done.
     pub(super) fn close_process_fds(&mut self, sys: &mut Sys<'_, '_>) {
-        for fd in std::mem::take(&mut self.process_fds) {
+        for fd in std::mem::take(&mut self.rare.process_fds) {
             sys.close(fd);
         }
     }

@@ -60,7 +60,7 @@ pub(super) enum LoopPhase {
 /// What a function call changed and puts back.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
-    params: Arc<Vec<Str>>,
+    params: Arc<[Str]>,
     /// Variables that `local` hid.
     locals: Vec<(Str, Option<Var>)>,
     line: u32,
@@ -137,7 +137,7 @@ impl Shell {
         }
     }
 
-    fn push_for(&mut self, node: &NodeRef, items: Arc<Vec<Str>>, tested: bool) {
+    fn push_for(&mut self, node: &NodeRef, items: Arc<[Str]>, tested: bool) {
         let kind = if matches!(node.kind, NodeKind::Select { .. }) {
             FrameKind::Select(Arc::clone(node), items)
         } else {
@@ -176,7 +176,7 @@ impl Shell {
                 }
             }
         }
-        self.push_for(&node, Arc::new(run.fields), tested);
+        self.push_for(&node, run.fields.into(), tested);
         self.status = 0;
         Flow::Go
     }
@@ -185,7 +185,7 @@ impl Shell {
         &mut self,
         sys: &mut Sys<'_, '_>,
         node: NodeRef,
-        items: Arc<Vec<Str>>,
+        items: Arc<[Str]>,
         next: usize,
         tested: bool,
     ) -> Flow {
@@ -272,7 +272,7 @@ impl Shell {
         &mut self,
         sys: &mut Sys<'_, '_>,
         node: NodeRef,
-        items: Arc<Vec<Str>>,
+        items: Arc<[Str]>,
         tested: bool,
     ) -> Flow {
         let NodeKind::Select { name, body, .. } = &node.kind else { return Flow::Go };
@@ -529,7 +529,7 @@ impl Shell {
 
     /// Defines a function.
     pub(super) fn define(&mut self, name: &Str, body: &NodeRef) {
-        let source = self.calls.last().map_or_else(
+        let source = self.rare.calls.last().map_or_else(
             || {
                 if self.origin == super::Origin::File {
                     self.name.clone()
@@ -553,8 +553,8 @@ impl Shell {
         tested: bool,
     ) -> Flow {
         let Some(function) = self.functions.get(name).cloned() else { return Flow::Go };
-        let params = std::mem::replace(&mut self.params, Arc::new(arguments));
-        self.calls.push(CallInfo {
+        let params = std::mem::replace(&mut self.params, arguments.into());
+        self.rare.calls.push(CallInfo {
             function: Some(name.clone()),
             source: function.source,
             line: self.line,
@@ -570,16 +570,16 @@ impl Shell {
         for (name, var) in call.locals.into_iter().rev() {
             self.vars.restore(&name, var);
         }
-        self.calls.pop();
+        self.rare.calls.pop();
         self.line = call.line;
     }
 
     /// Puts back what sourcing a file changed.
-    pub(super) fn leave_source(&mut self, params: Option<Arc<Vec<Str>>>) {
+    pub(super) fn leave_source(&mut self, params: Option<Arc<[Str]>>) {
         if let Some(params) = params {
             self.params = params;
         }
-        if let Some(info) = self.calls.pop() {
+        if let Some(info) = self.rare.calls.pop() {
             self.line = info.line;
         }
     }

@@ -3,7 +3,7 @@
 use super::parser::{SyntaxError, SyntaxKind};
 
 /// Which shell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dialect {
     /// busybox ash 1.36.
     Ash,

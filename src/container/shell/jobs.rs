@@ -1,7 +1,9 @@
 //! Child processes: pipelines, background jobs, waiting.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use smallvec::SmallVec;
 
 use super::Shell;
 use super::ast::{NodeRef, Word};
@@ -11,12 +13,13 @@ use crate::base::Str;
 use crate::container::fs::Errno;
 use crate::container::os::{FdPlan, OpenMode, Program, Sys};
 use crate::container::process::{Ended, Pid, Signal, Wait};
+use crate::container::seldom::{Empty, Seldom};
 use crate::container::table::Table;
 
 /// A job: the processes of one pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    pub(super) procs: Vec<(Pid, Option<Ended>)>,
+    pub(super) procs: SmallVec<[(Pid, Option<Ended>); 1]>,
     what: What,
     pub(super) background: bool,
     /// `wait -n` has told of it.
@@ -61,10 +64,23 @@ impl Job {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
     pub(super) all: Table<u32, Job>,
+    aside: Seldom<Aside>,
+}
+
+/// What few shells have of jobs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Aside {
     /// Children that belong to no job (substitutions), ended or not.
     loose: BTreeMap<Pid, Option<Ended>>,
     /// The background jobs of the shell that this one is a substitution of; `jobs` lists them.
-    pub(super) outer: Table<u32, Job>,
+    outer: Table<u32, Job>,
+}
+
+impl Empty for Aside {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Aside> = LazyLock::new(Aside::default);
+        &EMPTY
+    }
 }
 
 /// Jobs that have ended and that nobody waited for; older ones are forgotten.
@@ -94,20 +110,20 @@ impl Jobs {
                 return;
             }
         }
-        self.loose.insert(pid, Some(ended));
+        self.aside.loose.insert(pid, Some(ended));
     }
 
     /// A child outside of jobs.
     pub(super) fn loose(&mut self, pid: Pid) {
-        self.loose.insert(pid, None);
+        self.aside.loose.insert(pid, None);
     }
 
     /// How a child outside of jobs ended, once.
     pub(super) fn take_loose(&mut self, pid: Pid) -> Option<Ended> {
-        match self.loose.get(&pid) {
+        match self.aside.loose.get(&pid) {
             Some(Some(ended)) => {
                 let ended = *ended;
-                self.loose.remove(&pid);
+                self.aside.loose.remove(&pid);
                 Some(ended)
             }
             Some(None) | None => None,
@@ -147,14 +163,19 @@ impl Jobs {
 
     /// What `jobs` lists.
     pub(super) fn listed(&self) -> impl DoubleEndedIterator<Item = (u32, &Job)> {
-        let all = if self.all.is_empty() { &self.outer } else { &self.all };
+        let all = if self.all.is_empty() { &self.aside.outer } else { &self.all };
         all.iter().filter(|(_, j)| j.background).map(|(&n, j)| (n, j))
     }
 
     /// The jobs that a substitution sees.
     pub(super) fn seen_by_substitution(&self) -> Self {
         let outer = self.all.iter().filter(|(_, j)| j.background);
-        Self { outer: outer.map(|(&n, j)| (n, j.clone())).collect(), ..Self::default() }
+        let outer: Table<u32, Job> = outer.map(|(&n, j)| (n, j.clone())).collect();
+        let mut seen = Self::default();
+        if !outer.is_empty() {
+            seen.aside.outer = outer;
+        }
+        seen
     }
 
     /// Whether background jobs are running.
@@ -373,7 +394,7 @@ impl Shell {
         if self.options.pipefail {
             self.status = codes.iter().rev().find(|c| **c != 0).copied().unwrap_or(0);
         }
-        self.pipe_status = codes;
+        self.pipe_status = codes.into();
         if let Some(Ended::Killed(signal)) = job.ended() {
             self.announce_death(sys, &job, signal);
         }

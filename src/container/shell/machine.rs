@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::Shell;
 use super::ast::{NodeKind, NodeRef};
 use super::builtins::pause::Pause;
@@ -10,6 +12,7 @@ use super::compound::{Call, CaseRun, ForWords, LoopPhase};
 use super::expand::Memo;
 use super::lexer::Source;
 use super::redirect::{RedirectRun, Saved};
+use super::script::Script;
 use super::simple::SimpleRun;
 use crate::base::Str;
 use crate::base::time::SimTime;
@@ -50,11 +53,11 @@ pub(super) enum FrameKind {
     /// A `for` whose words are being expanded.
     ForWords(Box<ForWords>),
     /// A `for`: its items, and the next one.
-    For(NodeRef, Arc<Vec<Str>>, usize),
+    For(NodeRef, Arc<[Str]>, usize),
     /// A `for ((;;))`: 0 before the first test, 1 before a test, 2 in the body.
     ArithFor(NodeRef, u8, Vec<Memo>),
     /// A `select` waits for its line.
-    Select(NodeRef, Arc<Vec<Str>>),
+    Select(NodeRef, Arc<[Str]>),
     /// A `case`.
     Case(Box<CaseRun>),
     /// A simple command.
@@ -66,7 +69,7 @@ pub(super) enum FrameKind {
     /// A function is running.
     Call(Box<Call>),
     /// A file is being sourced; positional parameters to put back.
-    Sourced(Option<Arc<Vec<Str>>>),
+    Sourced(Option<Arc<[Str]>>),
     /// A foreground job is running.
     WaitJob(u32),
     /// A command substitution is running.
@@ -87,7 +90,7 @@ pub(super) enum FrameKind {
 #[derive(Clone, Debug)]
 pub(super) struct Trapped {
     pub(super) status: u8,
-    pub(super) pipe_status: Vec<u8>,
+    pub(super) pipe_status: SmallVec<[u8; 16]>,
     /// The command that was under way: `BASH_COMMAND` inside the trap.
     pub(super) command: Option<NodeRef>,
 }
@@ -117,6 +120,8 @@ pub(super) enum ReaderKind {
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     pub(super) source: Source,
+    /// The same text as commands, where somebody has read it before.
+    pub(super) script: Option<Arc<Script>>,
     pub(super) kind: ReaderKind,
     /// A command of it has run.
     pub(super) ran: bool,
@@ -126,7 +131,13 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) const fn new(source: Source, kind: ReaderKind) -> Self {
-        Self { source, kind, ran: false, ended: false }
+        Self { source, script: None, kind, ran: false, ended: false }
+    }
+
+    /// Reads a script that others run too.
+    pub(super) fn of(script: Arc<Script>) -> Self {
+        let source = script.source();
+        Self { script: Some(script), ..Self::new(source, ReaderKind::Main) }
     }
 }
 
@@ -395,7 +406,10 @@ impl Shell {
         if reader.kind == ReaderKind::Stdin {
             return self.step_stdin(sys, reader);
         }
-        match super::parser::next_command(&mut reader.source, self.grammar()) {
+        let known = reader.script.as_ref().and_then(|s| s.next(&mut reader.source, self.grammar()));
+        let read = known
+            .map_or_else(|| super::parser::next_command(&mut reader.source, self.grammar()), Ok);
+        match read {
             Ok(None) => {
                 if !reader.ran && matches!(reader.kind, ReaderKind::Eval | ReaderKind::Dot) {
                     self.status = 0;
@@ -488,7 +502,7 @@ impl Shell {
     }
 
     fn inside_function_or_subshell(&self) -> bool {
-        self.subshells > 0 || self.calls.iter().any(|c| c.function.is_some())
+        self.subshells > 0 || self.rare.calls.iter().any(|c| c.function.is_some())
     }
 
     /// Ends the shell: everything under way is left, the EXIT trap runs, then the process ends.

@@ -11,7 +11,7 @@ use crate::container::os::Sys;
 impl Shell {
     /// The file being sourced, if any.
     fn sourced_file(&self) -> Option<&str> {
-        self.calls.iter().rev().find(|c| c.function.is_none()).map(|c| c.source.as_str())
+        self.rare.calls.iter().rev().find(|c| c.function.is_none()).map(|c| c.source.as_str())
     }
 
     /// The beginning of a message of the shell itself.

@@ -36,6 +36,7 @@ pub(crate) mod pattern;
 mod print;
 mod quoting;
 mod redirect;
+mod script;
 mod simple;
 mod start;
 mod traps;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 
 use super::os::Sys;
 use super::process::{Pid, Step};
+use super::seldom::{Empty, Seldom};
 use crate::base::Str;
 use crate::base::time::SimTime;
 pub(crate) use builtins::test_expr::{TestWorld, evaluate as evaluate_test};
@@ -57,8 +59,11 @@ use jobs::Jobs;
 use machine::Frame;
 use options::Options;
 pub(crate) use quoting::backslashes as backslash_quoted;
+pub(crate) use script::Script;
+use smallvec::SmallVec;
+pub(crate) use start::FirstVariables;
 use traps::Traps;
-use vars::Vars;
+pub(crate) use vars::Vars;
 
 /// A function: its body, and where it was defined.
 #[derive(Clone, Debug)]
@@ -75,7 +80,7 @@ pub(crate) struct Shell {
     name: Str,
     origin: Origin,
     vars: Vars,
-    params: Arc<Vec<Str>>,
+    params: Arc<[Str]>,
     functions: Arc<BTreeMap<Str, Function>>,
     aliases: Arc<BTreeMap<Str, Str>>,
     options: Options,
@@ -95,19 +100,33 @@ pub(crate) struct Shell {
     current: Option<ast::NodeRef>,
     /// How deep in subshells.
     subshells: u32,
-    pipe_status: Vec<u8>,
+    pipe_status: SmallVec<[u8; 16]>,
     /// Where `getopts` is within a cluster of options.
     getopts_at: usize,
     /// The result of a substitution, for the frame below.
     captured: Option<Memo>,
     /// The status of the last command substitution of the command under way.
     capture_status: Option<u8>,
+    rare: Seldom<Rare>,
+}
+
+/// What few shells have.
+#[derive(Clone, Debug, Default)]
+struct Rare {
     /// Files being sourced and functions being called, innermost last.
     calls: Vec<CallInfo>,
     /// Descriptors of process substitutions of the command under way.
     process_fds: Vec<i32>,
     /// Directories of `pushd`.
     dir_stack: Vec<Str>,
+}
+
+impl Empty for Rare {
+    fn empty() -> &'static Self {
+        static EMPTY: Rare =
+            Rare { calls: Vec::new(), process_fds: Vec::new(), dir_stack: Vec::new() };
+        &EMPTY
+    }
 }
 
 /// One entry of the call stack.
@@ -164,16 +183,17 @@ impl Shell {
             dialect: self.dialect,
             extglob: self.options.extglob,
             aliases,
-            max_depth: 200,
+            max_depth: script::MAX_DEPTH,
         }
     }
 
     /// Names of the functions being called, innermost first, as `FUNCNAME` has them.
     fn function_names(&self) -> Vec<Str> {
-        if !self.calls.iter().any(|c| c.function.is_some()) {
+        if !self.rare.calls.iter().any(|c| c.function.is_some()) {
             return Vec::new();
         }
         let mut names: Vec<Str> = self
+            .rare
             .calls
             .iter()
             .rev()
@@ -186,7 +206,7 @@ impl Shell {
     }
 
     fn source_names(&self) -> Vec<Str> {
-        let mut names: Vec<Str> = self.calls.iter().rev().map(|c| c.source.clone()).collect();
+        let mut names: Vec<Str> = self.rare.calls.iter().rev().map(|c| c.source.clone()).collect();
         if self.origin == Origin::File {
             names.push(self.name.clone());
         }

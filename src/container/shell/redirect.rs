@@ -9,6 +9,7 @@ use super::machine::{Flow, Frame, FrameKind};
 use crate::container::fs::Errno;
 use crate::container::os::{Access, OpenMode, Sys, Target};
 use crate::container::process::{Fd, Wait};
+use crate::container::seldom::Empty;
 use crate::container::text::encode;
 
 /// Descriptors that were replaced, with a copy of what was there.
@@ -77,6 +78,18 @@ pub(super) struct RedirectRun {
     pub(super) saved: Saved,
     /// A named pipe that was opened and waits for its other end.
     waiting: Option<Fd>,
+}
+
+impl Empty for RedirectRun {
+    fn empty() -> &'static Self {
+        static EMPTY: RedirectRun = RedirectRun {
+            next: 0,
+            memo: Vec::new(),
+            saved: Saved { fds: Vec::new() },
+            waiting: None,
+        };
+        &EMPTY
+    }
 }
 
 /// How making redirections ended.

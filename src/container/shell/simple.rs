@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::Shell;
 use super::ast::{Assign, AssignValue, NodeKind, NodeRef, Simple, Word};
 use super::builtins::{self, Done};
@@ -15,6 +17,7 @@ use crate::container::coreutils::Tool;
 use crate::container::fs::Errno;
 use crate::container::os::{Program, Sys};
 use crate::container::process::{ExecError, Wait};
+use crate::container::seldom::{Empty, Seldom};
 use crate::container::text::push;
 
 /// Where a simple command is.
@@ -45,13 +48,27 @@ pub(super) struct SimpleRun {
     word: usize,
     pub(super) fields: Vec<Str>,
     assign: usize,
+    memo: Vec<Memo>,
+    redirects: Seldom<RedirectRun>,
+    assigns: Seldom<Assigning>,
+}
+
+/// The assignments of a simple command.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Assigning {
     /// `name=value` as assigned, for traces.
     assigned: Vec<(String, String)>,
-    memo: Vec<Memo>,
-    redirects: RedirectRun,
     /// Variables that the command's own assignments hide while it runs.
     hidden: Vec<(Str, Option<Var>)>,
-    pub(super) arrays: Vec<ArrayValue>,
+    arrays: Vec<ArrayValue>,
+}
+
+impl Empty for Assigning {
+    fn empty() -> &'static Self {
+        static EMPTY: Assigning =
+            Assigning { assigned: Vec::new(), hidden: Vec::new(), arrays: Vec::new() };
+        &EMPTY
+    }
 }
 
 impl SimpleRun {
@@ -62,11 +79,9 @@ impl SimpleRun {
             word: 0,
             fields: Vec::new(),
             assign: 0,
-            assigned: Vec::new(),
             memo: Vec::new(),
-            redirects: RedirectRun::default(),
-            hidden: Vec::new(),
-            arrays: Vec::new(),
+            redirects: Seldom::default(),
+            assigns: Seldom::default(),
         }
     }
 }
@@ -103,6 +118,9 @@ impl Shell {
             }
             self.trace_simple(sys, &run);
             run.stage = Stage::Redirects;
+        }
+        if run.stage == Stage::Redirects && simple.redirects.is_empty() {
+            run.stage = Stage::Run;
         }
         if run.stage == Stage::Redirects {
             match self.make_redirects(sys, &simple.redirects, &mut run.redirects) {
@@ -149,9 +167,9 @@ impl Shell {
 
     /// Undoes what the command changed for itself.
     fn put_back(&mut self, sys: &mut Sys<'_, '_>, run: SimpleRun) {
-        run.redirects.undo(sys);
+        run.redirects.into_inner().undo(sys);
         self.close_process_fds(sys);
-        for (name, var) in run.hidden.into_iter().rev() {
+        for (name, var) in run.assigns.into_inner().hidden.into_iter().rev() {
             self.vars.restore(&name, var);
         }
     }
@@ -201,7 +219,7 @@ impl Shell {
                 .is_some_and(|f| builtins::is_declaration(f, self.dialect.is_bash()));
             if let (true, AssignValue::Array(items)) = (declares, &assign.value) {
                 let items = self.array_items(sys, &run.memo, items)?;
-                run.arrays.push(ArrayValue {
+                run.assigns.arrays.push(ArrayValue {
                     name: assign.name.clone(),
                     append: assign.append,
                     items,
@@ -216,9 +234,9 @@ impl Shell {
                     }
                 };
                 let old = self.vars.get_itself(&assign.name).cloned();
-                self.assign_one(sys, &run.memo, assign, &mut run.assigned)?;
+                self.assign_one(sys, &run.memo, assign, &mut run.assigns.assigned)?;
                 if !keeps {
-                    run.hidden.push((assign.name.clone(), old));
+                    run.assigns.hidden.push((assign.name.clone(), old));
                     self.vars.edit(&assign.name).exported = true;
                 } else if self.options.allexport {
                     self.vars.edit(&assign.name).exported = true;
@@ -370,13 +388,13 @@ impl Shell {
     }
 
     fn trace_simple(&self, sys: &mut Sys<'_, '_>, run: &SimpleRun) {
-        if !self.options.xtrace || run.fields.is_empty() && run.assigned.is_empty() {
+        if !self.options.xtrace || run.fields.is_empty() && run.assigns.assigned.is_empty() {
             return;
         }
         let bash = self.dialect.is_bash();
         let quote = if bash { super::quoting::bash_trace } else { super::quoting::ash_trace };
         let mut line = String::new();
-        for (name, value) in &run.assigned {
+        for (name, value) in &run.assigns.assigned {
             let value = if bash && value.is_empty() { String::new() } else { quote(value) };
             if bash {
                 self.trace(sys, &format!("{name}{value}"));
@@ -407,18 +425,18 @@ impl Shell {
         run.stage = Stage::After;
         if run.fields.is_empty() {
             self.status = self.capture_status.unwrap_or(0);
-            self.pipe_status = vec![self.status];
+            self.pipe_status = SmallVec::from_slice(&[self.status]);
             self.frames.push(Frame { kind: FrameKind::Simple(run), tested, last });
             return Flow::Go;
         }
         let fields = std::mem::take(&mut run.fields);
-        let arrays = std::mem::take(&mut run.arrays);
+        let arrays = run.assigns.there().map(|a| std::mem::take(&mut a.arrays)).unwrap_or_default();
         if fields[0] == "exec" && !self.functions.contains_key("exec") {
             return self.run_exec(sys, run, &fields[1..], tested, last);
         }
         self.frames.push(Frame { kind: FrameKind::Simple(run), tested, last });
         if !matches!(self.functions.get(&fields[0]), Some(_)) {
-            self.pipe_status = vec![0];
+            self.pipe_status = SmallVec::from_slice(&[0]);
         }
         self.dispatch(sys, fields, arrays, true, tested, last)
     }
@@ -459,7 +477,7 @@ impl Shell {
         match done {
             Done::Status(status) => {
                 self.status = status;
-                self.pipe_status = vec![status];
+                self.pipe_status = SmallVec::from_slice(&[status]);
                 Flow::Go
             }
             Done::Fatal(status) => {
@@ -506,11 +524,14 @@ impl Shell {
             Ok(program) => program,
             Err(status) => {
                 self.status = status;
-                self.pipe_status = vec![status];
+                self.pipe_status = SmallVec::from_slice(&[status]);
                 return Flow::Go;
             }
         };
-        if last && self.traps.are_empty() && !self.jobs.any_running() && self.process_fds.is_empty()
+        if last
+            && self.traps.are_empty()
+            && !self.jobs.any_running()
+            && self.rare.process_fds.is_empty()
         {
             self.reset_for_exec(sys);
             sys.prepare_exec(fields);
@@ -518,7 +539,7 @@ impl Shell {
         }
         match sys.fork(program, Some(fields)) {
             Ok(pid) => {
-                let job = self.jobs.add(&[pid], What::Words(fields.into()), false);
+                let job = self.jobs.add(&[pid], What::Words(sys.arguments_of(pid)), false);
                 self.frames.push(Frame {
                     kind: FrameKind::WaitJob(job),
                     tested: true,
@@ -554,7 +575,8 @@ impl Shell {
             Err(ExecError::File(Errno::NoExec)) => {
                 let mut arguments: Vec<Str> = vec![self.name.clone(), file.as_str().into()];
                 arguments.extend(fields.iter().skip(1).cloned());
-                Ok(Program::Shell(Box::new(Self::new(self.dialect, &arguments, env))))
+                let shared = &mut sys.world.volumes.shared;
+                Ok(Program::Shell(Box::new(Self::new(self.dialect, &arguments, env, shared))))
             }
             Err(error) => {
                 if name.contains('/')
@@ -656,7 +678,7 @@ impl Shell {
             }
         }
         if rest.is_empty() {
-            let redirects = std::mem::take(&mut run.redirects);
+            let redirects = std::mem::take(&mut run.redirects).into_inner();
             redirects.saved.discard(sys);
             self.status = 0;
             self.frames.push(Frame { kind: FrameKind::Simple(run), tested, last });

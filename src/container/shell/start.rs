@@ -1,7 +1,9 @@
 //! How a shell starts: its arguments, its first variables, its script.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use smallvec::SmallVec;
 
 use super::ast::NodeRef;
 use super::dialect::{Dialect, Origin};
@@ -10,18 +12,45 @@ use super::lexer::Source;
 use super::machine::{Frame, FrameKind, Reader, ReaderKind};
 use super::options::{Options, SET_OPTIONS};
 use super::traps::Traps;
-use super::vars::{Value, Vars, is_name};
+use super::vars::{Value, Vars};
 use super::{Function, Shell};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::container::os::Sys;
 use crate::container::process::Signal;
+use crate::container::seldom::Seldom;
+use crate::container::shared::Shared;
+
+static NO_FUNCTIONS: LazyLock<Arc<BTreeMap<Str, Function>>> = LazyLock::new(Arc::default);
+static NO_ALIASES: LazyLock<Arc<BTreeMap<Str, Str>>> = LazyLock::new(Arc::default);
+
+/// What the first variables of a container's shell follow from.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstVariables {
+    dialect: Dialect,
+    environment: Vars,
+    cwd: Str,
+    uid: u32,
+    hostname: Str,
+}
+
+impl PartialEq for FirstVariables {
+    fn eq(&self, other: &Self) -> bool {
+        self.environment.is(&other.environment)
+            && (self.dialect, &self.cwd, self.uid, &self.hostname)
+                == (other.dialect, &other.cwd, other.uid, &other.hostname)
+    }
+}
 
 impl Shell {
     /// A shell that was started with these arguments and this environment. What they mean is found
     /// out when it first runs.
-    pub(crate) fn new(dialect: Dialect, argv: &[Str], env: &[(Str, Str)]) -> Self {
-        let mut vars = Vars::default();
+    pub(crate) fn new(
+        dialect: Dialect,
+        argv: &[Str],
+        env: &[(Str, Str)],
+        shared: &mut Shared,
+    ) -> Self {
         let mut functions = BTreeMap::new();
         for (name, value) in env {
             if let Some(function) =
@@ -33,12 +62,6 @@ impl Shell {
                     functions
                         .insert(function.into(), Function { body, source: "environment".into() });
                 }
-                continue;
-            }
-            if is_name(name) {
-                let var = vars.edit_itself(name);
-                var.value = Value::Text(value.clone());
-                var.exported = true;
             }
         }
         let mut options = Options { expand_aliases: !dialect.is_bash(), ..Options::default() };
@@ -50,10 +73,14 @@ impl Shell {
             dialect,
             name: argv.first().cloned().unwrap_or_default(),
             origin: Origin::Stdin,
-            vars,
-            params: Arc::new(argv.iter().skip(1).cloned().collect()),
-            functions: Arc::new(functions),
-            aliases: Arc::default(),
+            vars: shared.environment(env),
+            params: argv.get(1..).unwrap_or_default().into(),
+            functions: if functions.is_empty() {
+                Arc::clone(&NO_FUNCTIONS)
+            } else {
+                Arc::new(functions)
+            },
+            aliases: Arc::clone(&NO_ALIASES),
             options,
             status: 0,
             last_background: None,
@@ -66,13 +93,11 @@ impl Shell {
             line: if dialect.is_bash() { 1 } else { 0 },
             current: None,
             subshells: 0,
-            pipe_status: vec![0],
+            pipe_status: SmallVec::from_slice(&[0]),
             getopts_at: 0,
             captured: None,
             capture_status: None,
-            calls: Vec::new(),
-            process_fds: Vec::new(),
-            dir_stack: Vec::new(),
+            rare: Seldom::default(),
         }
     }
 
@@ -102,7 +127,28 @@ impl Shell {
         }
     }
 
-    fn first_variables(&mut self, sys: &Sys<'_, '_>) {
+    /// The variables that a script finds; those of equal shells of other containers are taken over.
+    fn first_variables(&mut self, sys: &mut Sys<'_, '_>) {
+        if self.parent_pid != 0 || self.vars.text("PWD").is_some() {
+            return self.set_first_variables(sys);
+        }
+        let facts = FirstVariables {
+            dialect: self.dialect,
+            environment: self.vars.clone(),
+            cwd: sys.me().cwd.clone(),
+            uid: sys.me().uid,
+            hostname: sys.os.hostname.clone(),
+        };
+        // Making them looks at the container, not at what is shared.
+        let mut shared = std::mem::take(&mut sys.world.volumes.shared);
+        self.vars = shared.first_variables(facts, || {
+            self.set_first_variables(sys);
+            std::mem::take(&mut self.vars)
+        });
+        sys.world.volumes.shared = shared;
+    }
+
+    fn set_first_variables(&mut self, sys: &Sys<'_, '_>) {
         let cwd = sys.me().cwd.clone();
         let bash = self.dialect.is_bash();
         let keep = self.vars.text("PWD").is_some_and(|p| {
@@ -160,7 +206,6 @@ impl Shell {
         self.set_plain("IFS", " \t\n");
         self.vars.edit("IFS").exported = false;
         self.set_plain("OPTIND", "1");
-        self.vars.shrink();
     }
 
     fn set_plain(&mut self, name: &str, text: &str) {
@@ -241,7 +286,7 @@ impl Shell {
             if let Some(name) = rest.next() {
                 self.name = name;
             }
-            self.params = Arc::new(rest.collect());
+            self.params = rest.collect();
             if script.len() > sys.os.limits.script_bytes {
                 return Err((
                     2,
@@ -251,10 +296,10 @@ impl Shell {
                     ),
                 ));
             }
-            let source = Source::at_line(&script, first_line);
+            let script = sys.world.volumes.shared.script(self.dialect, first_line, &script);
             self.frames = vec![Frame {
                 last: true,
-                ..Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Main))))
+                ..Frame::new(FrameKind::Read(Box::new(Reader::of(script))))
             }];
             self.read_environment_file(sys);
             return Ok(());
@@ -262,7 +307,7 @@ impl Shell {
         let file = if self.options.stdin { None } else { rest.next() };
         let Some(file) = file else {
             self.options.stdin = true;
-            self.params = Arc::new(rest.collect());
+            self.params = rest.collect();
             self.origin = Origin::Stdin;
             self.frames = vec![Frame::new(FrameKind::Read(Box::new(Reader::new(
                 Source::new(""),
@@ -270,7 +315,7 @@ impl Shell {
             ))))];
             return Ok(());
         };
-        self.params = Arc::new(rest.collect());
+        self.params = rest.collect();
         self.script_file(sys, &file)
     }
 
@@ -310,9 +355,9 @@ impl Shell {
         self.name = file.clone();
         self.origin = Origin::File;
         self.line = 1;
-        let source = Source::new(&crate::container::text::decode(&content));
-        self.frames =
-            vec![Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Main))))];
+        let text = crate::container::text::decode(&content).into();
+        let script = sys.world.volumes.shared.script(self.dialect, 1, &text);
+        self.frames = vec![Frame::new(FrameKind::Read(Box::new(Reader::of(script))))];
         self.read_environment_file(sys);
         Ok(())
     }
@@ -340,7 +385,7 @@ impl Shell {
     ) -> Self {
         let mut arguments: Vec<Str> = vec![self.name.clone(), file.into()];
         arguments.extend(argv.iter().skip(1).cloned());
-        let shell = Self::new(self.dialect, &arguments, env);
+        let shell = Self::new(self.dialect, &arguments, env, &mut sys.world.volumes.shared);
         sys.prepare_exec(&arguments);
         shell
     }
@@ -377,7 +422,9 @@ impl Shell {
         child.traps.enter_subshell();
         child.captured = None;
         child.capture_status = None;
-        child.process_fds.clear();
+        if let Some(rare) = child.rare.there() {
+            rare.process_fds.clear();
+        }
         if let Some(node) = node {
             child.frames.push(Frame { last: true, ..Frame::new(FrameKind::Start(node)) });
         }

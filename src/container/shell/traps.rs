@@ -9,6 +9,7 @@ use super::machine::{Frame, FrameKind, Reader, ReaderKind, Trapped};
 use crate::base::Str;
 use crate::container::os::Sys;
 use crate::container::process::{Signal, SignalSet};
+use crate::container::seldom::{Empty, Seldom};
 
 /// What a trap is set for, in the order in which `trap` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,12 +22,25 @@ pub(super) enum Event {
     Return,
 }
 
-/// The traps of a shell.
+/// Traps that are set.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Traps {
+struct Tables {
     actions: BTreeMap<Event, Str>,
     /// What the parent had, for `trap` in a substitution.
     inherited: BTreeMap<Event, Str>,
+}
+
+impl Empty for Tables {
+    fn empty() -> &'static Self {
+        static EMPTY: Tables = Tables { actions: BTreeMap::new(), inherited: BTreeMap::new() };
+        &EMPTY
+    }
+}
+
+/// The traps of a shell.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Traps {
+    tables: Seldom<Tables>,
     pending: SignalSet,
     /// Signals ignored since before the shell began; they stay so.
     ignored_at_start: SignalSet,
@@ -45,39 +59,41 @@ impl Traps {
 
     /// All traps that are set; in a fresh subshell, those of its parent.
     pub(super) fn list(&self) -> &BTreeMap<Event, Str> {
-        if self.actions.is_empty() { &self.inherited } else { &self.actions }
+        if self.tables.actions.is_empty() { &self.tables.inherited } else { &self.tables.actions }
     }
 
     /// Whether no trap is set.
     pub(super) fn are_empty(&self) -> bool {
-        self.actions.is_empty()
+        self.tables.actions.is_empty()
     }
 
     /// The action for an event.
     pub(super) fn action(&self, event: Event) -> Option<&Str> {
-        self.actions.get(&event)
+        self.tables.actions.get(&event)
     }
 
     /// Sets an action.
     pub(super) fn set(&mut self, event: Event, action: Str) {
-        self.inherited.clear();
-        self.actions.insert(event, action);
+        self.tables.inherited.clear();
+        self.tables.actions.insert(event, action);
     }
 
     /// Takes an action away.
     pub(super) fn reset(&mut self, event: Event) {
-        self.inherited.clear();
-        self.actions.remove(&event);
+        if let Some(tables) = self.tables.there() {
+            tables.inherited.clear();
+            tables.actions.remove(&event);
+        }
     }
 
     /// The EXIT action, which runs once.
     pub(super) fn take_exit(&mut self) -> Option<Str> {
-        self.actions.remove(&Event::Exit)
+        self.tables.there()?.actions.remove(&Event::Exit)
     }
 
     /// The ERR action, unless it does not reach into functions and subshells.
     pub(super) fn error_action(&self, inside: bool, errtrace: bool) -> Option<Str> {
-        let action = self.actions.get(&Event::Err)?;
+        let action = self.tables.actions.get(&Event::Err)?;
         (!inside || errtrace).then(|| action.clone())
     }
 
@@ -94,14 +110,16 @@ impl Traps {
     /// Subshells lose handlers but keep what is ignored. ERR and DEBUG are kept here and looked at
     /// only where `set -E` lets them.
     pub(super) fn enter_subshell(&mut self) {
-        if !self.actions.is_empty() {
-            self.inherited = self.actions.clone();
+        if let Some(tables) = self.tables.there() {
+            if !tables.actions.is_empty() {
+                tables.inherited = tables.actions.clone();
+            }
+            tables.actions.retain(|event, action| match event {
+                Event::Signal(_) => action.is_empty(),
+                Event::Err => true,
+                Event::Exit | Event::Debug | Event::Return => false,
+            });
         }
-        self.actions.retain(|event, action| match event {
-            Event::Signal(_) => action.is_empty(),
-            Event::Err => true,
-            Event::Exit | Event::Debug | Event::Return => false,
-        });
         self.pending = SignalSet::default();
     }
 

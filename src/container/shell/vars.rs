@@ -1,7 +1,7 @@
 //! Shell variables: scalars, arrays, attributes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::base::Str;
 use crate::container::table::Table;
@@ -81,18 +81,79 @@ pub(crate) enum Key {
     Text(Str),
 }
 
-/// All variables of a shell. Cloning is cheap; the first change after it copies.
-#[derive(Clone, Debug, Default)]
+/// All variables of a shell. Cloning is cheap; the first change after it copies what is the shell's own.
+///
+/// A container's shell begins with an environment that a hundred others have too, save for the pod's name: the table
+/// that they share is the `base`, and `own` has what differs from it, `None` for what is not there any more.
+#[derive(Clone, Debug)]
 pub(crate) struct Vars {
-    all: Arc<Table<Str, Var>>,
+    base: Arc<Table<Str, Var>>,
+    own: Arc<Table<Str, Option<Var>>>,
+}
+
+/// Differences from the base of another shell that are put up with; beyond, a shell has a base of its own.
+const DIFFERENCES: usize = 8;
+
+impl Default for Vars {
+    fn default() -> Self {
+        static NONE: LazyLock<Vars> =
+            LazyLock::new(|| Vars { base: Arc::default(), own: Arc::default() });
+        NONE.clone()
+    }
 }
 
 impl Vars {
+    /// Those that an environment makes: exported texts, of names alone.
+    pub(crate) fn of_environment(env: &[(Str, Str)]) -> Self {
+        let mut vars = Self::default();
+        for (name, value) in env.iter().filter(|(name, _)| is_name(name)) {
+            let var = vars.edit_itself(name);
+            var.value = Value::Text(value.clone());
+            var.exported = true;
+        }
+        vars.settled()
+    }
+
+    /// The same with all that is there as the base.
+    pub(crate) fn settled(self) -> Self {
+        if self.own.is_empty() {
+            return self;
+        }
+        let all = self.iter().map(|(name, var)| (name.clone(), var.clone())).collect();
+        Self { base: Arc::new(all), ..Self::default() }
+    }
+
+    /// The same over the base of `other`, unless they differ too much.
+    pub(crate) fn built_upon(&self, other: &Self) -> Option<Self> {
+        let mut own = Table::default();
+        for (name, var) in self.iter() {
+            if other.base.get(name.as_str()) != Some(var) {
+                own.insert(name.clone(), Some(var.clone()));
+            }
+            if own.len() > DIFFERENCES {
+                return None;
+            }
+        }
+        for (name, _) in other.base.iter().filter(|(name, _)| self.get_itself(name).is_none()) {
+            own.insert(name.clone(), None);
+            if own.len() > DIFFERENCES {
+                return None;
+            }
+        }
+        own.shrink();
+        Some(Self { base: Arc::clone(&other.base), own: Arc::new(own) })
+    }
+
+    /// Whether both are the very same tables.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.base, &other.base) && Arc::ptr_eq(&self.own, &other.own)
+    }
+
     /// The variable that a name stands for, through references.
     pub(crate) fn resolve<'n>(&'n self, name: &'n str) -> &'n str {
         let mut name = name;
         for _ in 0..8 {
-            match self.all.get(name) {
+            match self.get_itself(name) {
                 Some(Var { reference: true, value: Value::Text(to), .. }) if !to.is_empty() => {
                     name = to
                 }
@@ -104,12 +165,15 @@ impl Vars {
 
     /// A variable, set or not.
     pub(crate) fn get(&self, name: &str) -> Option<&Var> {
-        self.all.get(self.resolve(name))
+        self.get_itself(self.resolve(name))
     }
 
     /// The same without following references.
     pub(crate) fn get_itself(&self, name: &str) -> Option<&Var> {
-        self.all.get(name)
+        match self.own.get(name) {
+            Some(own) => own.as_ref(),
+            None => self.base.get(name),
+        }
     }
 
     /// The text of a variable that has one.
@@ -120,12 +184,19 @@ impl Vars {
     /// A variable to be changed; made if it is not there.
     pub(crate) fn edit(&mut self, name: &str) -> &mut Var {
         let name: Str = self.resolve(name).into();
-        Arc::make_mut(&mut self.all).get_or_insert_with(name, Var::unset)
+        self.edit_as(name)
     }
 
     /// The same without following references.
     pub(crate) fn edit_itself(&mut self, name: &str) -> &mut Var {
-        Arc::make_mut(&mut self.all).get_or_insert_with(name.into(), Var::unset)
+        self.edit_as(name.into())
+    }
+
+    fn edit_as(&mut self, name: Str) -> &mut Var {
+        let base = &self.base;
+        Arc::make_mut(&mut self.own)
+            .get_or_insert_with(name.clone(), || base.get(name.as_str()).cloned())
+            .get_or_insert_with(Var::unset)
     }
 
     /// Gives a variable a text.
@@ -169,39 +240,48 @@ impl Vars {
         Ok(())
     }
 
-    /// Gives back room that is not used: most scripts add few variables to the first ones.
-    pub(crate) fn shrink(&mut self) {
-        Arc::make_mut(&mut self.all).shrink();
-    }
-
     /// Takes a variable away.
     pub(crate) fn unset(&mut self, name: &str) -> Result<(), ReadOnly> {
         if self.get(name).is_some_and(|v| v.readonly) {
             return Err(ReadOnly(name.into()));
         }
         let name: Str = self.resolve(name).into();
-        Arc::make_mut(&mut self.all).remove(name.as_str());
+        self.remove(&name);
         Ok(())
+    }
+
+    fn remove(&mut self, name: &str) {
+        if self.base.contains_key(name) {
+            Arc::make_mut(&mut self.own).insert(name.into(), None);
+        } else if self.own.contains_key(name) {
+            Arc::make_mut(&mut self.own).remove(name);
+        }
     }
 
     /// Puts a variable back to what it was.
     pub(crate) fn restore(&mut self, name: &str, var: Option<Var>) {
-        let all = Arc::make_mut(&mut self.all);
         match var {
-            Some(var) => drop(all.insert(name.into(), var)),
-            None => drop(all.remove(name)),
+            Some(var) => drop(Arc::make_mut(&mut self.own).insert(name.into(), Some(var))),
+            None => self.remove(name),
         }
     }
 
     /// All of them by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Str, &Var)> {
-        self.all.iter()
+        let mut base =
+            self.base.iter().filter(|(k, _)| !self.own.contains_key(k.as_str())).peekable();
+        let mut own = self.own.iter().filter_map(|(k, v)| Some((k, v.as_ref()?))).peekable();
+        std::iter::from_fn(move || match (base.peek(), own.peek()) {
+            (Some((a, _)), Some((b, _))) if a < b => base.next(),
+            (Some(_), None) => base.next(),
+            (_, Some(_)) => own.next(),
+            (None, None) => None,
+        })
     }
 
     /// What children get as environment.
     pub(crate) fn environment(&self) -> Vec<(Str, Str)> {
-        self.all
-            .iter()
+        self.iter()
             .filter(|(_, v)| v.exported)
             .filter_map(|(k, v)| Some((k.clone(), v.text()?.clone())))
             .collect()
@@ -228,7 +308,7 @@ impl Vars {
         let mut env = self.environment();
         if dialect.is_bash() {
             for (name, function) in functions {
-                if self.all.contains_key(exported_function(name).as_str()) {
+                if self.get_itself(exported_function(name).as_str()).is_some() {
                     let body = super::print::function_body(&function.body);
                     env.push((format!("BASH_FUNC_{name}%%").into(), format!("() {body}").into()));
                 }

@@ -132,7 +132,7 @@ fn assign_word(
 
 /// `local`
 pub(super) fn local(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
-    if !shell.calls.iter().any(|c| c.function.is_some()) {
+    if !shell.rare.calls.iter().any(|c| c.function.is_some()) {
         if shell.dialect.is_bash() {
             shell.builtin_error(sys, "local", "can only be used in a function");
             return Done::Status(1);
@@ -207,7 +207,7 @@ pub(super) fn declare(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
     if has('p') {
         return print_some(shell, sys, args.name(), rest);
     }
-    let local = !has('g') && shell.calls.iter().any(|c| c.function.is_some());
+    let local = !has('g') && shell.rare.calls.iter().any(|c| c.function.is_some());
     let mut status = 0;
     for word in rest {
         match declare_word(shell, sys, args, word, &attributes, local) {

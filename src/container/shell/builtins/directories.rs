@@ -121,14 +121,14 @@ fn stack_line(shell: &Shell, sys: &Sys<'_, '_>) -> String {
         _ => dir.to_owned(),
     };
     let mut all = vec![short(&sys.me().cwd)];
-    all.extend(shell.dir_stack.iter().rev().map(|d| short(d)));
+    all.extend(shell.rare.dir_stack.iter().rev().map(|d| short(d)));
     format!("{}\n", all.join(" "))
 }
 
 /// `dirs`
 pub(super) fn dirs(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
     if args.rest().iter().any(|a| a == "-c") {
-        shell.dir_stack.clear();
+        shell.rare.dir_stack.clear();
         return Done::Status(0);
     }
     let text = stack_line(shell, sys);
@@ -140,7 +140,7 @@ pub(super) fn pushd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
     let here = sys.me().cwd.clone();
     let target = match args.rest().iter().find(|a| !a.starts_with('-')) {
         Some(dir) => dir.clone(),
-        None => match shell.dir_stack.pop() {
+        None => match shell.rare.dir_stack.pop() {
             Some(dir) => dir,
             None => {
                 shell.builtin_error(sys, "pushd", "no other directory");
@@ -152,14 +152,14 @@ pub(super) fn pushd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
         shell.builtin_error(sys, "pushd", &format!("{target}: {e}"));
         return Done::Status(1);
     }
-    shell.dir_stack.push(here);
+    shell.rare.dir_stack.push(here);
     let text = stack_line(shell, sys);
     Done::Status(shell.builtin_output(sys, "pushd", &text))
 }
 
 /// `popd`
 pub(super) fn popd(shell: &mut Shell, sys: &mut Sys<'_, '_>, _: &Args<'_>) -> Done {
-    let Some(target) = shell.dir_stack.pop() else {
+    let Some(target) = shell.rare.dir_stack.pop() else {
         shell.builtin_error(sys, "popd", "directory stack empty");
         return Done::Status(1);
     };

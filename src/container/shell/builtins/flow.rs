@@ -1,7 +1,5 @@
 //! Control: `eval`, `.`, `exit`, `return`, `break`, `shift` and their kin.
 
-use std::sync::Arc;
-
 use super::{Args, Done};
 use crate::base::Str;
 use crate::container::os::Sys;
@@ -96,8 +94,8 @@ pub(super) fn source(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) 
         }
     };
     let rest: Vec<Str> = args.rest().iter().skip_while(|a| *a != file).skip(1).cloned().collect();
-    let params = (!rest.is_empty()).then(|| std::mem::replace(&mut shell.params, Arc::new(rest)));
-    shell.calls.push(CallInfo { function: None, source: file.clone(), line: shell.line });
+    let params = (!rest.is_empty()).then(|| std::mem::replace(&mut shell.params, rest.into()));
+    shell.rare.calls.push(CallInfo { function: None, source: file.clone(), line: shell.line });
     shell.frames.push(Frame { kind: FrameKind::Sourced(params), tested: args.tested, last: false });
     let reader = Reader::new(Source::new(&decode(&content)), ReaderKind::Dot);
     shell.frames.push(Frame {
@@ -165,7 +163,7 @@ pub(super) fn exit(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
 pub(super) fn return_(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
     let inside =
         shell.frames.iter().any(|f| matches!(f.kind, FrameKind::Call(_) | FrameKind::Sourced(_)));
-    if !inside && shell.calls.is_empty() && shell.dialect.is_bash() {
+    if !inside && shell.rare.calls.is_empty() && shell.dialect.is_bash() {
         shell.builtin_error(sys, "return", "can only `return' from a function or sourced script");
         return Done::Status(2);
     }
@@ -237,7 +235,7 @@ pub(super) fn shift(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
     }
     match usize::try_from(n) {
         Ok(n) if n <= shell.params.len() => {
-            shell.params = Arc::new(shell.params[n..].to_vec());
+            shell.params = shell.params[n..].into();
             Done::Status(0)
         }
         _ => Done::Status(1),
@@ -263,7 +261,7 @@ pub(super) fn builtin(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
 /// `caller`
 pub(super) fn caller(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
     let n: usize = args.rest().first().and_then(|t| t.parse().ok()).unwrap_or(0);
-    let Some(call) = shell.calls.iter().rev().nth(n) else { return Done::Status(1) };
+    let Some(call) = shell.rare.calls.iter().rev().nth(n) else { return Done::Status(1) };
     let names = shell.function_names();
     let text = if args.rest().is_empty() {
         format!("{} {}\n", call.line, call.source)

@@ -1,7 +1,5 @@
 //! `set`, `shopt`, `umask`, `ulimit`.
 
-use std::sync::Arc;
-
 use super::{Args, Done};
 use crate::base::Str;
 use crate::container::os::Sys;
@@ -69,7 +67,7 @@ pub(super) fn set(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> 
         }
     }
     if positional {
-        shell.params = Arc::new(rest.to_vec());
+        shell.params = rest.into();
     }
     Done::Status(0)
 }

@@ -1,0 +1,87 @@
+//! What containers of one template have in common, and hold once: syntax trees of scripts, first variables of
+//! shells, bounds.
+//!
+//! Everything in here follows from texts alone, so that it makes no difference to a run whether something was found
+//! or computed anew. It is bounded; what was not used for long is forgotten.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::limits::Limits;
+use super::shell::{Dialect, FirstVariables, Script, Vars};
+use crate::base::{Map, Str};
+
+/// Bytes of script texts that are kept parsed.
+const SCRIPT_BYTES: usize = 4 << 20;
+/// Environments that are kept as tables.
+const ENVIRONMENTS: usize = 8;
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shared {
+    scripts: Map<(Dialect, u32, Str), Arc<Script>>,
+    script_bytes: usize,
+    environments: VecDeque<(Vec<(Str, Str)>, Vars)>,
+    first: VecDeque<(FirstVariables, Vars)>,
+    limits: Option<Arc<Limits>>,
+}
+
+impl Shared {
+    /// The commands of a script whose first line has this number.
+    pub(crate) fn script(&mut self, dialect: Dialect, line: u32, text: &Str) -> Arc<Script> {
+        let key = (dialect, line, text.clone());
+        if let Some(script) = self.scripts.get(&key) {
+            return Arc::clone(script);
+        }
+        let script = Arc::new(Script::read(dialect, line, text));
+        self.script_bytes += text.len();
+        if self.script_bytes > SCRIPT_BYTES {
+            self.scripts.clear();
+            self.script_bytes = text.len();
+        }
+        self.scripts.insert(key, Arc::clone(&script));
+        script
+    }
+
+    /// The variables that a shell makes of its environment.
+    pub(crate) fn environment(&mut self, env: &[(Str, Str)]) -> Vars {
+        if let Some((_, vars)) = self.environments.iter().find(|(known, _)| known == env) {
+            return vars.clone();
+        }
+        let vars = Vars::of_environment(env);
+        remember(&mut self.environments, env.to_vec(), vars.clone());
+        vars
+    }
+
+    /// A shell's variables when its script begins. `make` finds them out; those of another shell that differ little
+    /// are built upon.
+    pub(crate) fn first_variables(
+        &mut self,
+        facts: FirstVariables,
+        make: impl FnOnce() -> Vars,
+    ) -> Vars {
+        if let Some((_, vars)) = self.first.iter().find(|(known, _)| *known == facts) {
+            return vars.clone();
+        }
+        let made = make();
+        let like = self.first.iter().find_map(|(_, known)| made.built_upon(known));
+        let vars = like.unwrap_or_else(|| made.settled());
+        remember(&mut self.first, facts, vars.clone());
+        vars
+    }
+
+    /// Bounds, as one of many holders.
+    pub(crate) fn limits(&mut self, limits: &Limits) -> Arc<Limits> {
+        match &self.limits {
+            Some(known) if **known == *limits => Arc::clone(known),
+            Some(_) | None => Arc::clone(self.limits.insert(Arc::new(*limits))),
+        }
+    }
+}
+
+fn remember<K>(list: &mut VecDeque<(K, Vars)>, key: K, vars: Vars) {
+    if list.len() == ENVIRONMENTS {
+        list.pop_back();
+    }
+    list.push_front((key, vars));
+}
