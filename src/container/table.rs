@@ -22,6 +22,13 @@ impl<K, V> Default for Table<K, V> {
 /// Up to here tables grow by one: most have one entry or two for all their lives.
 const SMALL: usize = 3;
 
+impl<K, V> Table<K, V> {
+    /// An empty table.
+    pub(crate) const fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+}
+
 impl<K: Ord, V> Table<K, V> {
     /// A table with room for so many entries.
     pub(crate) fn with_room(entries: usize) -> Self {

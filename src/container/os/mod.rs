@@ -185,7 +185,6 @@ pub(crate) struct Os {
     next_id: u32,
     outputs: Table<SinkId, Vec<Output>>,
     output_len: usize,
-    ended: Table<Pid, Ended>,
     steps_at: SimTime,
     steps: u64,
     pub(crate) rare: Seldom<Rare>,
@@ -202,6 +201,8 @@ pub(crate) struct Rare {
     /// Advisory locks on files, with the open files that hold them and whether exclusively.
     locks: BTreeMap<NodeId, Vec<(FileId, bool)>>,
     requests: Vec<Request>,
+    /// Processes from outside that have ended.
+    ended: Table<Pid, Ended>,
     /// Assumptions that programs of this container made.
     pub(crate) assumptions: Vec<Assumption>,
     /// Bounds that were reached, as text.
@@ -217,6 +218,7 @@ impl Empty for Rare {
             listeners: BTreeMap::new(),
             locks: BTreeMap::new(),
             requests: Vec::new(),
+            ended: Table::new(),
             assumptions: Vec::new(),
             complaints: Vec::new(),
         };
@@ -326,7 +328,6 @@ impl Os {
             next_id: 1,
             outputs: Table::default(),
             output_len: 0,
-            ended: Table::default(),
             steps_at: SimTime::ZERO,
             steps: 0,
             rare: Seldom::default(),
@@ -342,7 +343,7 @@ impl Os {
         loop {
             while let Some(pid) = self.ready.pop_front() {
                 self.turn(pid, world);
-                if self.ended.contains_key(&1) {
+                if self.rare.ended.contains_key(&1) {
                     return;
                 }
             }
@@ -541,7 +542,7 @@ impl Os {
         }
         if parent == 0 {
             self.procs.remove(&pid);
-            self.ended.insert(pid, ended);
+            self.rare.ended.insert(pid, ended);
             return;
         }
         let waits = match self.procs.get(&parent) {
@@ -559,12 +560,12 @@ impl Os {
 
     /// How a process from outside ended, once it did.
     pub(crate) fn ended(&self, pid: Pid) -> Option<Ended> {
-        self.ended.get(&pid).copied()
+        self.rare.ended.get(&pid).copied()
     }
 
     /// The same, once.
     pub(crate) fn take_ended(&mut self, pid: Pid) -> Option<Ended> {
-        self.ended.remove(&pid)
+        self.rare.there()?.ended.remove(&pid)
     }
 
     /// Leaves number 1 to a program that has no process here.

@@ -118,7 +118,7 @@ impl Sys<'_, '_> {
             };
             let Ok(stat) = self.stat(&file, true) else { continue };
             if stat.kind == '-' {
-                if self.access(&file, 0o1) == Ok(true) {
+                if self.os.files.may(self.world.volumes, stat.id, self.who(), 0o1) == Ok(true) {
                     return Ok(file);
                 }
                 denied = Some(Errno::Access);

@@ -186,11 +186,11 @@ impl Shell {
         sys: &mut Sys<'_, '_>,
         node: NodeRef,
         items: Arc<[Str]>,
-        next: usize,
+        next: u32,
         tested: bool,
     ) -> Flow {
         let NodeKind::For { name, words, body } = &node.kind else { return Flow::Go };
-        let Some(item) = items.get(next) else { return Flow::Go };
+        let Some(item) = items.get(next as usize) else { return Flow::Go };
         if self.options.xtrace && self.dialect.is_bash() {
             let list: Vec<String> = match words {
                 Some(words) => words.iter().map(|w| w.raw.to_string()).collect(),
@@ -238,7 +238,7 @@ impl Shell {
             }
             Err(stop) => {
                 self.frames.push(Frame {
-                    kind: FrameKind::ArithFor(Arc::clone(&node), phase, memo),
+                    kind: FrameKind::ArithFor(Arc::clone(&node), phase, memo.into()),
                     tested,
                     last: false,
                 });
@@ -251,7 +251,7 @@ impl Shell {
             }
             let body = Arc::clone(body);
             self.frames.push(Frame {
-                kind: FrameKind::ArithFor(node, 2, Vec::new()),
+                kind: FrameKind::ArithFor(node, 2, Box::default()),
                 tested,
                 last: false,
             });
@@ -261,7 +261,7 @@ impl Shell {
             self.status = 0;
         }
         self.frames.push(Frame {
-            kind: FrameKind::ArithFor(node, 1, Vec::new()),
+            kind: FrameKind::ArithFor(node, 1, Box::default()),
             tested,
             last: false,
         });
@@ -430,7 +430,7 @@ impl Shell {
             }
             Err(stop) => {
                 self.frames.push(Frame {
-                    kind: FrameKind::Arith(Arc::clone(&node), memo),
+                    kind: FrameKind::Arith(Arc::clone(&node), memo.into()),
                     tested,
                     last: false,
                 });
@@ -458,7 +458,7 @@ impl Shell {
             }
             Err(stop) => {
                 self.frames.push(Frame {
-                    kind: FrameKind::Cond(Arc::clone(&node), memo),
+                    kind: FrameKind::Cond(Arc::clone(&node), memo.into()),
                     tested,
                     last: false,
                 });

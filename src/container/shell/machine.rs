@@ -13,7 +13,7 @@ use super::expand::Memo;
 use super::lexer::Source;
 use super::redirect::{RedirectRun, Saved};
 use super::script::Script;
-use super::simple::SimpleRun;
+use super::simple::{Changed, SimpleRun};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::container::os::{Program, Sys};
@@ -53,15 +53,17 @@ pub(super) enum FrameKind {
     /// A `for` whose words are being expanded.
     ForWords(Box<ForWords>),
     /// A `for`: its items, and the next one.
-    For(NodeRef, Arc<[Str]>, usize),
+    For(NodeRef, Arc<[Str]>, u32),
     /// A `for ((;;))`: 0 before the first test, 1 before a test, 2 in the body.
-    ArithFor(NodeRef, u8, Vec<Memo>),
+    ArithFor(NodeRef, u8, Box<[Memo]>),
     /// A `select` waits for its line.
     Select(NodeRef, Arc<[Str]>),
     /// A `case`.
     Case(Box<CaseRun>),
     /// A simple command.
     Simple(Box<SimpleRun>),
+    /// The same once it ran, with what is to be put back.
+    Ran(Changed),
     /// A compound command with redirections, before they are made.
     Redirect(NodeRef, Box<RedirectRun>),
     /// The same with its body running.
@@ -75,9 +77,9 @@ pub(super) enum FrameKind {
     /// A command substitution is running.
     Capture(Box<Capture>),
     /// `(( ))`
-    Arith(NodeRef, Vec<Memo>),
+    Arith(NodeRef, Box<[Memo]>),
     /// `[[ ]]`: outputs so far.
-    Cond(NodeRef, Vec<Memo>),
+    Cond(NodeRef, Box<[Memo]>),
     /// A built-in command waits.
     Pause(Box<Pause>),
     /// A trap is running.
@@ -214,6 +216,7 @@ impl Shell {
                 | FrameKind::Select(..)
                 | FrameKind::Case(_)
                 | FrameKind::Simple(_)
+                | FrameKind::Ran(_)
                 | FrameKind::Redirect(..)
                 | FrameKind::WaitJob(_)
                 | FrameKind::Capture(_)
@@ -261,11 +264,16 @@ impl Shell {
             FrameKind::ForWords(run) => self.step_for_words(sys, run, tested),
             FrameKind::For(node, items, next) => self.step_for(sys, node, items, next, tested),
             FrameKind::ArithFor(node, phase, memo) => {
-                self.step_arith_for(sys, node, phase, memo, tested)
+                self.step_arith_for(sys, node, phase, memo.into(), tested)
             }
             FrameKind::Select(node, items) => self.step_select(sys, node, items, tested),
             FrameKind::Case(run) => self.step_case(sys, run, tested, last),
             FrameKind::Simple(run) => self.step_simple(sys, run, tested, last),
+            FrameKind::Ran(changed) => {
+                self.put_back(sys, changed);
+                self.check_failure(sys, tested);
+                Flow::Go
+            }
             FrameKind::Redirect(node, run) => self.step_redirect(sys, node, run, tested),
             FrameKind::Restore(saved) => {
                 saved.restore(sys);
@@ -281,8 +289,8 @@ impl Shell {
             }
             FrameKind::WaitJob(job) => self.step_wait_job(sys, job, tested),
             FrameKind::Capture(capture) => self.step_capture(sys, capture),
-            FrameKind::Arith(node, memo) => self.step_arith(sys, node, memo, tested),
-            FrameKind::Cond(node, memo) => self.step_cond(sys, node, memo, tested),
+            FrameKind::Arith(node, memo) => self.step_arith(sys, node, memo.into(), tested),
+            FrameKind::Cond(node, memo) => self.step_cond(sys, node, memo.into(), tested),
             FrameKind::Pause(pause) => self.step_pause(sys, *pause),
             FrameKind::Trap(before) => {
                 self.status = before.status;
@@ -342,7 +350,7 @@ impl Shell {
                 self.begin_for(node, words.is_some(), tested);
             }
             NodeKind::ArithFor { .. } => {
-                push(self, FrameKind::ArithFor(Arc::clone(node), 0, Vec::new()))
+                push(self, FrameKind::ArithFor(Arc::clone(node), 0, Box::default()))
             }
             NodeKind::Case { .. } => {
                 self.line = node.line;
@@ -354,11 +362,11 @@ impl Shell {
             }
             NodeKind::Arith(_) => {
                 self.begin_conditional(node);
-                push(self, FrameKind::Arith(Arc::clone(node), Vec::new()));
+                push(self, FrameKind::Arith(Arc::clone(node), Box::default()));
             }
             NodeKind::Cond(_) => {
                 self.begin_conditional(node);
-                push(self, FrameKind::Cond(Arc::clone(node), Vec::new()));
+                push(self, FrameKind::Cond(Arc::clone(node), Box::default()));
             }
             NodeKind::Coproc(name, body) => self.start_coprocess(sys, name, body),
         }
@@ -566,7 +574,8 @@ impl Shell {
         match kind {
             FrameKind::Restore(saved) => saved.restore(sys),
             FrameKind::Redirect(_, run) => run.undo(sys),
-            FrameKind::Simple(run) => self.undo_simple(sys, *run),
+            FrameKind::Simple(run) => self.put_back(sys, run.changed()),
+            FrameKind::Ran(changed) => self.put_back(sys, changed),
             FrameKind::Call(call) => self.leave_call(*call),
             FrameKind::Sourced(params) => self.leave_source(params),
             FrameKind::Capture(capture) => sys.close(capture.fd()),

@@ -28,8 +28,6 @@ enum Stage {
     Redirects,
     /// Ready to run.
     Run,
-    /// It ran; things are to be put back.
-    After,
 }
 
 /// An array that a declaration assigns.
@@ -71,7 +69,19 @@ impl Empty for Assigning {
     }
 }
 
+/// What a simple command changed for itself: its redirections, and variables that it hides.
+#[derive(Clone, Debug)]
+pub(super) struct Changed {
+    redirects: Seldom<RedirectRun>,
+    assigns: Seldom<Assigning>,
+}
+
 impl SimpleRun {
+    /// What is to be put back after it.
+    pub(super) fn changed(self) -> Changed {
+        Changed { redirects: self.redirects, assigns: self.assigns }
+    }
+
     pub(super) fn new(node: &NodeRef) -> Self {
         Self {
             node: Arc::clone(node),
@@ -133,12 +143,7 @@ impl Shell {
                 }
             }
         }
-        if run.stage == Stage::Run {
-            return self.run_simple(sys, run, tested, last);
-        }
-        self.put_back(sys, *run);
-        self.check_failure(sys, tested);
-        Flow::Go
+        self.run_simple(sys, *run, tested, last)
     }
 
     fn suspend(
@@ -155,7 +160,7 @@ impl Shell {
 
     fn redirect_failed(&mut self, sys: &mut Sys<'_, '_>, run: SimpleRun, tested: bool) -> Flow {
         let special = run.fields.first().is_some_and(|f| builtins::is_special(f));
-        self.put_back(sys, run);
+        self.put_back(sys, run.changed());
         self.status = 1;
         if special && !self.dialect.is_bash() {
             self.start_exit(sys, 1);
@@ -166,17 +171,12 @@ impl Shell {
     }
 
     /// Undoes what the command changed for itself.
-    fn put_back(&mut self, sys: &mut Sys<'_, '_>, run: SimpleRun) {
-        run.redirects.into_inner().undo(sys);
+    pub(super) fn put_back(&mut self, sys: &mut Sys<'_, '_>, changed: Changed) {
+        changed.redirects.into_inner().undo(sys);
         self.close_process_fds(sys);
-        for (name, var) in run.assigns.into_inner().hidden.into_iter().rev() {
+        for (name, var) in changed.assigns.into_inner().hidden.into_iter().rev() {
             self.vars.restore(&name, var);
         }
-    }
-
-    /// The same when the command is left early.
-    pub(super) fn undo_simple(&mut self, sys: &mut Sys<'_, '_>, run: SimpleRun) {
-        self.put_back(sys, run);
     }
 
     fn expand_words(
@@ -418,15 +418,14 @@ impl Shell {
     fn run_simple(
         &mut self,
         sys: &mut Sys<'_, '_>,
-        mut run: Box<SimpleRun>,
+        mut run: SimpleRun,
         tested: bool,
         last: bool,
     ) -> Flow {
-        run.stage = Stage::After;
         if run.fields.is_empty() {
             self.status = self.capture_status.unwrap_or(0);
             self.pipe_status = SmallVec::from_slice(&[self.status]);
-            self.frames.push(Frame { kind: FrameKind::Simple(run), tested, last });
+            self.frames.push(Frame { kind: FrameKind::Ran(run.changed()), tested, last });
             return Flow::Go;
         }
         let fields = std::mem::take(&mut run.fields);
@@ -434,7 +433,7 @@ impl Shell {
         if fields[0] == "exec" && !self.functions.contains_key("exec") {
             return self.run_exec(sys, run, &fields[1..], tested, last);
         }
-        self.frames.push(Frame { kind: FrameKind::Simple(run), tested, last });
+        self.frames.push(Frame { kind: FrameKind::Ran(run.changed()), tested, last });
         if !matches!(self.functions.get(&fields[0]), Some(_)) {
             self.pipe_status = SmallVec::from_slice(&[0]);
         }
@@ -652,7 +651,7 @@ impl Shell {
     fn run_exec(
         &mut self,
         sys: &mut Sys<'_, '_>,
-        mut run: Box<SimpleRun>,
+        mut run: SimpleRun,
         rest: &[Str],
         tested: bool,
         last: bool,
@@ -681,7 +680,7 @@ impl Shell {
             let redirects = std::mem::take(&mut run.redirects).into_inner();
             redirects.saved.discard(sys);
             self.status = 0;
-            self.frames.push(Frame { kind: FrameKind::Simple(run), tested, last });
+            self.frames.push(Frame { kind: FrameKind::Ran(run.changed()), tested, last });
             return Flow::Go;
         }
         let env = if clean {
@@ -721,7 +720,7 @@ impl Shell {
                     ExecError::Interpreter(_) => "not found".to_owned(),
                 };
                 sys.err(&format!("{}{}: {text}\n", self.builtin_prefix("exec"), rest[0]));
-                self.put_back(sys, *run);
+                self.put_back(sys, run.changed());
                 self.start_exit(sys, status);
                 Flow::Go
             }
