@@ -630,6 +630,17 @@ impl Sys<'_, '_> {
         Ok(read)
     }
 
+    /// Whether a read of a descriptor would not wait: something is there, or the end is.
+    pub(crate) fn has_input(&self, fd: Fd) -> bool {
+        match self.target(fd) {
+            Some(Target::PipeOut(p)) => {
+                self.os.rare.pipes.get(p).is_none_or(|p| !p.bytes.is_empty() || p.writers == 0)
+            }
+            Some(Target::Node(_) | Target::Bytes(_)) => true,
+            Some(Target::PipeIn(_) | Target::Sink(..) | Target::Socket(_)) | None => false,
+        }
+    }
+
     /// What standard input or another descriptor will give as far as it is decided: fixed bytes, or a pipe that
     /// nobody writes to any more. Nothing is taken.
     pub(crate) fn peek(&self, fd: Fd) -> Vec<u8> {

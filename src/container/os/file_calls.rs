@@ -175,7 +175,7 @@ impl Sys<'_, '_> {
         if absolute.starts_with("/proc/") {
             return self.proc_stat(&absolute).ok_or(Errno::NoEnt);
         }
-        if let Some(fd) = self.descriptor_of(&absolute) {
+        if let Some(fd) = self.descriptor_of(&absolute).filter(|_| follow) {
             return self.stat_fd(fd);
         }
         let node = self.node(path, follow)?;

@@ -115,7 +115,10 @@ impl Shell {
             self.frames.push(Frame::new(FrameKind::Capture(capture)));
             return Flow::Wait(Wait::Child(None));
         };
-        self.status = ended.code();
+        // In ash `$?` stays what it was until the command is over.
+        if self.dialect.is_bash() {
+            self.status = ended.code();
+        }
         self.capture_status = Some(ended.code());
         let mut bytes = capture.bytes;
         while bytes.last() == Some(&b'\n') {

@@ -61,6 +61,8 @@ pub(super) enum LoopPhase {
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     params: Arc<[Str]>,
+    /// Where `getopts` of the caller is.
+    getopts: Option<(Str, usize)>,
     /// Variables that `local` hid.
     locals: Vec<(Str, Option<Var>)>,
     line: u32,
@@ -352,7 +354,10 @@ impl Shell {
                             last,
                         });
                     }
-                    self.status = 0;
+                    // In bash the first command still sees the status of a substitution in the word.
+                    if !self.dialect.is_bash() || item.body.is_none() {
+                        self.status = 0;
+                    }
                     return match &item.body {
                         Some(body) => {
                             self.eval(sys, body, tested, last && item.end == CaseEnd::Leave)
@@ -559,9 +564,21 @@ impl Shell {
             source: function.source,
             line: self.line,
         });
-        let call = Call { params, locals: Vec::new(), line: self.line };
+        // In ash a function's `getopts` begins anew, and the caller's goes on after it.
+        let getopts = (!self.dialect.is_bash()).then(|| self.reset_getopts());
+        let call = Call { params, locals: Vec::new(), line: self.line, getopts };
         self.frames.push(Frame { kind: FrameKind::Call(Box::new(call)), tested, last: false });
         self.eval(sys, &function.body, tested, false)
+    }
+
+    /// `getopts` begins with the first word; where it was before.
+    pub(super) fn reset_getopts(&mut self) -> (Str, usize) {
+        let index = self.vars.text("OPTIND").cloned().unwrap_or_else(|| "1".into());
+        if index != "1" {
+            // A read-only name keeps its value.
+            let _set = self.vars.set("OPTIND", "1");
+        }
+        (index, std::mem::take(&mut self.getopts_at))
     }
 
     /// Puts back what a function call changed.
@@ -572,6 +589,11 @@ impl Shell {
         }
         self.rare.calls.pop();
         self.line = call.line;
+        if let Some((index, at)) = call.getopts {
+            // The name was not read-only when the function began.
+            let _set = self.vars.set("OPTIND", index);
+            self.getopts_at = at;
+        }
     }
 
     /// Puts back what sourcing a file changed.

@@ -168,10 +168,16 @@ impl<'e, 's, 'w> Expander<'e, 's, 'w> {
     /// The text of segments as one string.
     pub(super) fn joined(&self, segs: &[Seg]) -> String {
         let mut out = String::new();
+        // ash joins `"$@"` as it joins `"$*"`.
+        let gap = if self.shell.dialect.is_bash() {
+            " ".to_owned()
+        } else {
+            super::params::separator(&self.vars)
+        };
         for seg in segs {
             match seg {
                 Seg::Quoted(t) | Seg::Literal(t) | Seg::Split(t) => out.push_str(t),
-                Seg::Break => out.push(' '),
+                Seg::Break => out.push_str(&gap),
             }
         }
         out
@@ -429,9 +435,12 @@ impl Splitter<'_> {
         }
     }
 
+    /// An empty field before it counts only if something quoted opened it.
     fn boundary(&mut self) {
-        self.end();
-        self.open = true;
+        if self.open {
+            self.end();
+        }
+        self.after_blank = false;
     }
 
     fn end(&mut self) {

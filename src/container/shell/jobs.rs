@@ -24,6 +24,8 @@ pub(super) struct Job {
     pub(super) background: bool,
     /// `wait -n` has told of it.
     told: bool,
+    /// `wait` has told of it; ash keeps it until `jobs` has too, or its number is needed.
+    waited: bool,
 }
 
 /// What a job runs; its text is made when somebody asks.
@@ -74,6 +76,8 @@ pub(super) struct Aside {
     loose: BTreeMap<Pid, Option<Ended>>,
     /// The background jobs of the shell that this one is a substitution of; `jobs` lists them.
     outer: Table<u32, Job>,
+    /// How processes ended whose job is gone: `wait` answers again.
+    remembered: BTreeMap<Pid, Ended>,
 }
 
 impl Empty for Aside {
@@ -89,6 +93,7 @@ const MAX_DONE: usize = 64;
 impl Jobs {
     /// Enters a job under the next number.
     pub(super) fn add(&mut self, pids: &[Pid], what: What, background: bool) -> u32 {
+        self.all.retain(|_, j| !(j.waited && background));
         let done: Vec<u32> =
             self.all.iter().filter(|(_, j)| j.is_done()).map(|(&n, _)| n).collect();
         if done.len() > MAX_DONE {
@@ -98,8 +103,40 @@ impl Jobs {
         }
         let number = self.all.keys().next_back().map_or(1, |n| n + 1);
         let procs = pids.iter().map(|&p| (p, None)).collect();
-        self.all.insert(number, Job { procs, what, background, told: false });
+        self.all.insert(number, Job { procs, what, background, told: false, waited: false });
         number
+    }
+
+    /// `wait` has told of a job that is done.
+    pub(super) fn waited_for(&mut self, number: u32, forget: bool) {
+        let Some(job) = self.all.get_mut(&number) else { return };
+        job.waited = true;
+        let ends: Vec<(Pid, Ended)> = job.procs.iter().filter_map(|p| Some((p.0, p.1?))).collect();
+        let killed = matches!(job.ended(), Some(Ended::Killed(_)));
+        for (pid, ended) in ends {
+            self.aside.remembered.insert(pid, ended);
+        }
+        while self.aside.remembered.len() > MAX_DONE {
+            self.aside.remembered.pop_first();
+        }
+        // bash still lists what a signal ended.
+        if forget && !killed {
+            self.all.remove(&number);
+        }
+    }
+
+    /// `wait` has told of all jobs.
+    pub(super) fn waited_for_all(&mut self, forget: bool) {
+        let done: Vec<u32> =
+            self.all.iter().filter(|(_, j)| j.is_done()).map(|(&n, _)| n).collect();
+        for number in done {
+            self.waited_for(number, forget);
+        }
+    }
+
+    /// How a process ended whose job is gone.
+    pub(super) fn remembered(&self, pid: Pid) -> Option<Ended> {
+        self.aside.remembered.get(&pid).copied()
     }
 
     /// Records the end of a child.

@@ -131,6 +131,10 @@ pub(crate) struct Lexer<'g> {
     pub(super) ended_by_separator: bool,
     /// Reserved words mean something where an error is being reported.
     pub(super) keyword_position: bool,
+    /// Up to here blanks and operators end no word: the subscript of an assignment.
+    pub(super) keep_until: usize,
+    /// The words of an array's list are being read.
+    pub(super) in_array: bool,
 }
 
 impl<'g> Lexer<'g> {
@@ -149,6 +153,8 @@ impl<'g> Lexer<'g> {
             alias_next: None,
             ended_by_separator: false,
             keyword_position: false,
+            keep_until: 0,
+            in_array: false,
         }
     }
 

@@ -8,6 +8,7 @@ use super::Shell;
 use super::ast::{NodeKind, NodeRef};
 use super::builtins::pause::Pause;
 use super::capture::Capture;
+use super::dialect::Origin;
 use super::compound::{Call, CaseRun, ForWords, LoopPhase};
 use super::expand::Memo;
 use super::lexer::Source;
@@ -319,6 +320,7 @@ impl Shell {
                 self.line = node.line;
                 self.current = Some(Arc::clone(node));
                 push(self, FrameKind::Simple(Box::new(SimpleRun::new(node))));
+                self.debug_trap();
             }
             NodeKind::Pipeline(nodes) => return self.start_pipeline(sys, node, nodes, tested),
             NodeKind::Not(inner) => {
@@ -355,6 +357,7 @@ impl Shell {
             NodeKind::Case { .. } => {
                 self.line = node.line;
                 push(self, FrameKind::Case(Box::new(CaseRun::new(node))));
+                self.debug_trap();
             }
             NodeKind::Function { name, body } => self.define(name, body),
             NodeKind::Redirected(_, _) => {
@@ -363,10 +366,12 @@ impl Shell {
             NodeKind::Arith(_) => {
                 self.begin_conditional(node);
                 push(self, FrameKind::Arith(Arc::clone(node), Box::default()));
+                self.debug_trap();
             }
             NodeKind::Cond(_) => {
                 self.begin_conditional(node);
                 push(self, FrameKind::Cond(Arc::clone(node), Box::default()));
+                self.debug_trap();
             }
             NodeKind::Coproc(name, body) => self.start_coprocess(sys, name, body),
         }
@@ -427,7 +432,9 @@ impl Shell {
             Ok(Some(node)) => {
                 reader.ran = true;
                 let last = last && reader.source.at_end();
-                let verbose = self.options.verbose;
+                // ash shows what it reads from files, not what it was given.
+                let verbose = self.options.verbose
+                    && (self.dialect.is_bash() || self.origin != Origin::CommandString);
                 self.frames.push(Frame { kind: FrameKind::Read(reader), tested, last });
                 self.run_parsed(sys, &node, tested, last, verbose)
             }

@@ -674,7 +674,10 @@ impl Lexer<'_> {
         self.skip(1);
         let mut items = Vec::new();
         loop {
-            match self.next()? {
+            self.in_array = true;
+            let next = self.next();
+            self.in_array = false;
+            match next? {
                 Tok::Newline => {}
                 Tok::Op(")") => return Ok(items),
                 Tok::Word(word) => {
@@ -758,7 +761,7 @@ impl Lexer<'_> {
 }
 
 /// The bracket that closes the one at the start.
-fn closing_bracket(text: &str) -> Option<usize> {
+pub(super) fn closing_bracket(text: &str) -> Option<usize> {
     let mut depth = 0usize;
     for (i, c) in text.char_indices() {
         match c {

@@ -56,7 +56,7 @@ pub(crate) fn ash_single(text: &str) -> String {
 
 /// As ash's `set -x` shows a word: quoted only where needed, an empty word as nothing.
 pub(crate) fn ash_trace(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,^".contains(c) || !c.is_ascii();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@+,^]".contains(c) || !c.is_ascii();
     if text.chars().all(plain) && !text.is_empty() {
         return text.to_owned();
     }

@@ -182,6 +182,22 @@ impl Shell {
             .push(Frame::new(FrameKind::Read(Box::new(Reader::new(source, ReaderKind::Trap)))));
     }
 
+    /// bash's DEBUG trap runs before each command, though not inside functions unless they are traced.
+    pub(super) fn debug_trap(&mut self) {
+        if !self.dialect.is_bash() || self.traps.are_empty() {
+            return;
+        }
+        let inside = self.rare.calls.iter().any(|c| c.function.is_some());
+        if inside && !self.options.functrace
+            || self.frames.iter().any(|f| matches!(f.kind, FrameKind::Trap(_)))
+        {
+            return;
+        }
+        if let Some(action) = self.traps.action(Event::Debug).cloned() {
+            self.push_trap(&action);
+        }
+    }
+
     /// Tells the kernel what this shell does with a signal now.
     pub(super) fn update_disposition(&self, sys: &mut Sys<'_, '_>, signal: Signal) {
         let action = self.traps.action(Event::Signal(signal));

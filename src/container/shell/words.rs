@@ -62,8 +62,25 @@ impl Lexer<'_> {
     pub(super) fn word(&mut self) -> Result<Word, SyntaxError> {
         let start = self.pos;
         let text = Arc::clone(&self.text);
-        let parts = self.parts(Around::Plain, &[])?;
-        Ok(Word { parts, raw: text[start..self.pos].into() })
+        let end = self.subscript_end();
+        let kept = std::mem::replace(&mut self.keep_until, end);
+        let parts = self.parts(Around::Plain, &[]);
+        self.keep_until = kept;
+        Ok(Word { parts: parts?, raw: text[start..self.pos].into() })
+    }
+
+    /// The end of the subscript that begins an assignment to an element (`m[a b]=`, in a list `[a b]=`), in which
+    /// blanks and operators stand for themselves; 0 where there is none.
+    fn subscript_end(&self) -> usize {
+        let rest = self.rest();
+        let name = name_len(rest);
+        if !self.is_bash() || name == 0 && !self.in_array || rest.as_bytes().get(name) != Some(&b'[') {
+            return 0;
+        }
+        let Some(end) = super::parser::closing_bracket(&rest[name..]) else { return 0 };
+        let after = &rest[name + end + 1..];
+        let assigns = after.starts_with('=') || after.starts_with("+=");
+        if assigns && !rest[name..name + end].contains('\n') { self.pos + name + end } else { 0 }
     }
 
     /// The word after `=~`.
@@ -86,6 +103,13 @@ impl Lexer<'_> {
                 break;
             }
             match c {
+                b' ' | b'\t' | b'|' | b'&' | b';' | b'(' | b')' | b'<' | b'>'
+                    if around == Around::Plain && self.pos < self.keep_until =>
+                {
+                    if let Some(c) = self.take_char() {
+                        out.text.push(c);
+                    }
+                }
                 b'\\' => self.backslash(around, &mut out),
                 b'\'' if !around.quoted() => {
                     let text = self.single_quoted()?;

@@ -39,7 +39,7 @@ pub(super) fn alias(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
                     if shell.dialect.is_bash() {
                         shell.builtin_error(sys, "alias", &text);
                     } else {
-                        sys.err(&format!("{}: {text}\n", args.name()));
+                        sys.err(&format!("{}: {word} not found\n", args.name()));
                     }
                     status = 1;
                 }

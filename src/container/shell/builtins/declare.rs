@@ -234,6 +234,10 @@ fn declare_word(
 ) -> Result<(), Done> {
     let name: Str = word[..name_len(word)].into();
     if local && !name.is_empty() {
+        if shell.vars.get_itself(&name).is_some_and(|v| v.readonly) {
+            shell.builtin_error(sys, args.name(), &format!("{name}: readonly variable"));
+            return Err(Done::Status(1));
+        }
         shell.make_local(&name);
     }
     let has = |c: char| attributes.on.contains(c);

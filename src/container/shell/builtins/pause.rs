@@ -1,7 +1,7 @@
 //! Built-ins that wait: `read`, `wait`. `sleep` is a program, as in shells built without their own: a
 //! signal is acted on when it has ended.
 
-use super::reading::ReadRun;
+use super::reading::{MapRun, ReadRun};
 use crate::container::fs::Errno;
 use crate::container::os::{Read, Sys};
 use crate::container::process::{Ended, Fd, Pid, Wait};
@@ -13,6 +13,8 @@ use crate::container::shell::machine::{Flow, Frame, FrameKind};
 pub(in crate::container::shell) enum Pause {
     /// `read`
     Read(Box<ReadRun>),
+    /// `mapfile`
+    Map(Box<MapRun>),
     /// `wait` for these, in turn; the status is that of the last.
     Wait(Vec<Pid>, u8),
     /// `wait` for all background jobs.
@@ -57,6 +59,7 @@ impl Shell {
         };
         match pause {
             Pause::Read(run) => self.step_read(sys, run),
+            Pause::Map(run) => self.step_mapfile(sys, run),
             Pause::Wait(mut pids, mut status) => {
                 self.reap(sys);
                 while let Some(&pid) = pids.first() {
@@ -75,7 +78,7 @@ impl Shell {
             Pause::WaitAll => {
                 self.reap(sys);
                 if !self.jobs.any_running() {
-                    self.jobs.all.retain(|_, j| !j.is_done());
+                    self.jobs.waited_for_all(self.dialect.is_bash());
                     self.status = 0;
                     return Flow::Go;
                 }
@@ -120,11 +123,13 @@ impl Shell {
 
     /// The status of a child, once it has ended; 127 for what is no child.
     fn child_status(&mut self, pid: Pid) -> Option<u8> {
-        let Some(number) = self.jobs.with_pid(pid) else { return Some(127) };
+        let Some(number) = self.jobs.with_pid(pid) else {
+            return Some(self.jobs.remembered(pid).map_or(127, Ended::code));
+        };
         let job = self.jobs.all.get(&number)?;
         let ended = job.procs.iter().find(|p| p.0 == pid)?.1?;
         if job.is_done() {
-            self.jobs.all.remove(&number);
+            self.jobs.waited_for(number, self.dialect.is_bash());
         }
         Some(ended.code())
     }

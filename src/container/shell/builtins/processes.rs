@@ -36,7 +36,9 @@ pub(super) fn wait(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     let mut missing = false;
     for word in rest {
         let pid = match target(shell, word) {
-            Ok(pid) => Pid::try_from(pid).ok().filter(|&p| shell.jobs.with_pid(p).is_some()),
+            Ok(pid) => Pid::try_from(pid).ok().filter(|&p| {
+                shell.jobs.with_pid(p).is_some() || shell.jobs.remembered(p).is_some()
+            }),
             Err(_) => {
                 if bash {
                     let why = if word.starts_with('%') {
@@ -281,7 +283,13 @@ pub(super) fn jobs(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
         };
         let pid = if long { format!("{} ", job.last_pid()) } else { String::new() };
         let amp = if shell.dialect.is_bash() && job.ended().is_none() { " &" } else { "" };
-        push(&mut out, format_args!("[{number}]{mark}  {pid}{state:<23} {}{amp}\n", job.text()));
+        if shell.dialect.is_bash() {
+            push(&mut out, format_args!("[{number}]{mark}  {pid}{state:<23} {}{amp}\n", job.text()));
+        } else {
+            // Without job control ash does not keep what a job runs.
+            let line = format!("[{number}] {mark} {pid}{state}").replacen("] ", "]", 1);
+            push(&mut out, format_args!("{line:<33}\n"));
+        }
     }
     shell.jobs.all.retain(|_, j| !(j.background && j.is_done()));
     Done::Status(shell.builtin_output(sys, "jobs", &out))

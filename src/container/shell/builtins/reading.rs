@@ -24,6 +24,8 @@ pub(in crate::container::shell) struct ReadRun {
     count: Option<usize>,
     exact: bool,
     until: Option<SimTime>,
+    /// `-t 0`: only whether there is input.
+    peek: bool,
     bytes: Vec<u8>,
     /// The last byte is a backslash that quotes the next.
     escaped: bool,
@@ -43,6 +45,7 @@ pub(super) fn read(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
         count: None,
         exact: false,
         until: None,
+        peek: false,
         bytes: Vec::new(),
         escaped: false,
         quoted: Vec::new(),
@@ -72,6 +75,9 @@ pub(super) fn read(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
             );
         }
         return Done::Status(1);
+    }
+    if run.peek {
+        return Done::Status(u8::from(!sys.has_input(run.fd)));
     }
     Done::Pause(Pause::Read(Box::new(run)))
 }
@@ -143,7 +149,10 @@ fn option_value(
         // The prompt is for terminals.
         'p' | 'i' => {}
         't' => match durations::one(value) {
-            Some(length) => run.until = Some(sys.now().saturating_add(length)),
+            Some(length) => {
+                run.peek = length.is_zero();
+                run.until = Some(sys.now().saturating_add(length));
+            }
             None => {
                 let text = if shell.dialect.is_bash() {
                     format!("{value}: invalid timeout specification")
@@ -340,7 +349,7 @@ fn rest_of_line(
 }
 
 /// `mapfile`, `readarray`
-pub(super) fn mapfile(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+pub(super) fn mapfile(_: &mut Shell, _: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
     let mut rest = args.rest();
     let mut strip = false;
     let (mut fd, mut max, mut skip, mut origin) = (0, usize::MAX, 0usize, 0i64);
@@ -369,31 +378,63 @@ pub(super) fn mapfile(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
         }
     }
     let name = rest.first().cloned().unwrap_or_else(|| "MAPFILE".into());
-    let mut all = Vec::new();
-    loop {
-        let mut line = Vec::new();
-        match read_line(sys, fd, &mut line) {
-            Ok(None) if line.is_empty() => break,
-            Ok(None) => all.extend(line),
-            // What a slow writer has not written yet is waited for by reading on later.
-            Ok(Some(_)) | Err(_) => {
-                all.extend(line);
+    let run = MapRun { fd, max, skip, origin, delimiter, strip, name, all: Vec::new(), lines: 0 };
+    Done::Pause(Pause::Map(Box::new(run)))
+}
+
+/// A `mapfile` under way.
+#[derive(Clone, Debug)]
+pub(in crate::container::shell) struct MapRun {
+    fd: Fd,
+    max: usize,
+    skip: usize,
+    origin: i64,
+    delimiter: u8,
+    strip: bool,
+    name: Str,
+    all: Vec<u8>,
+    /// Line ends read so far.
+    lines: usize,
+}
+
+impl Shell {
+    pub(in crate::container::shell) fn step_mapfile(
+        &mut self,
+        sys: &mut Sys<'_, '_>,
+        mut run: Box<MapRun>,
+    ) -> Flow {
+        // With another delimiter lines are counted at the end only.
+        let enough = run.skip.saturating_add(run.max);
+        while run.delimiter != b'\n' || run.lines < enough {
+            let before = run.all.len();
+            match read_line(sys, run.fd, &mut run.all) {
+                Ok(Some(wait)) => {
+                    self.frames.push(Frame::new(FrameKind::Pause(Box::new(Pause::Map(run)))));
+                    return Flow::Wait(wait);
+                }
+                Ok(None) if run.all.len() > before && run.all.ends_with(b"\n") => run.lines += 1,
+                Ok(None) | Err(_) => break,
+            }
+            if run.all.len() > sys.os.limits.memory_bytes {
+                let text = format!(
+                    "mapfile read more than {} bytes (memory_bytes)",
+                    sys.os.limits.memory_bytes
+                );
+                sys.complain(text);
                 break;
             }
         }
+        let MapRun { delimiter, strip, origin, .. } = *run;
+        let lines = run.all.split_inclusive(|&b| b == delimiter).skip(run.skip).take(run.max);
+        let shown = |line: &[u8]| {
+            let line = if strip { line.strip_suffix(&[delimiter]).unwrap_or(line) } else { line };
+            Str::from(decode(line))
+        };
+        let array = (origin..).zip(lines.map(shown)).collect();
+        self.vars.edit(&run.name).value = Value::Array(array);
+        self.status = 0;
+        Flow::Go
     }
-    let mut lines: Vec<Vec<u8>> =
-        all.split_inclusive(|&b| b == delimiter).map(<[u8]>::to_vec).skip(skip).take(max).collect();
-    if strip {
-        for line in &mut lines {
-            if line.last() == Some(&delimiter) {
-                line.pop();
-            }
-        }
-    }
-    let var = shell.vars.edit(&name);
-    var.value = Value::Array((origin..).zip(lines.iter().map(|l| Str::from(decode(l)))).collect());
-    Done::Status(0)
 }
 
 /// `getopts`
@@ -414,9 +455,6 @@ pub(super) fn getopts(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
     let words: Vec<Str> = if words.is_empty() { shell.params.to_vec() } else { words.to_vec() };
     let mut index: usize =
         shell.vars.text("OPTIND").and_then(|t| t.parse().ok()).unwrap_or(1).max(1);
-    if index == 1 && shell.getopts_at > 0 && shell.getopts_at == usize::MAX {
-        shell.getopts_at = 0;
-    }
     let silent = spec.starts_with(':');
     let word = words.get(index - 1).cloned();
     let cluster =
@@ -432,7 +470,9 @@ pub(super) fn getopts(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
         let _unset = shell.vars.unset("OPTARG");
         return Done::Status(1);
     };
-    let at = shell.getopts_at.max(1);
+    // The words may be others than at the last call.
+    let at = Some(shell.getopts_at).filter(|&at| at > 0 && at < cluster.len() && cluster.is_char_boundary(at));
+    let at = at.unwrap_or(1);
     let letter = cluster[at..].chars().next().unwrap_or('?');
     let next = at + letter.len_utf8();
     let takes = spec

@@ -68,6 +68,9 @@ pub(super) fn set(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> 
     }
     if positional {
         shell.params = rest.into();
+        if !bash {
+            shell.reset_getopts();
+        }
     }
     Done::Status(0)
 }

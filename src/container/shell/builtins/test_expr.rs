@@ -177,6 +177,9 @@ impl Test<'_, '_, '_> {
                 self.at += 1;
                 return Ok(false);
             }
+            if self.peek().is_none() && !self.world.bash {
+                return Ok(true);
+            }
             let value = self.or()?;
             if self.peek() != Some(")") {
                 return Err(if self.world.bash {
@@ -195,7 +198,9 @@ impl Test<'_, '_, '_> {
                 return Ok(true);
             }
             let operand = self.words[self.at + 1].to_owned();
-            let joins = !self.world.bash && matches!(operand.as_str(), "-a" | "-o" | ")");
+            let joins = !self.world.bash
+                && self.at + 2 < self.words.len()
+                && matches!(operand.as_str(), "-a" | "-o" | ")");
             if !joins {
                 self.at += 2;
                 return self.unary(&first, &operand);
