@@ -442,6 +442,15 @@ impl Expander<'_, '_, '_> {
                 let texts: Vec<&str> = items.iter().map(Str::as_str).collect();
                 out.push(Seg::Quoted(texts.join(&sep)));
             }
+            // bash joins by a separator that is no blank, and splits again: an empty one in between counts.
+            Held::Many(items, _)
+                if !ctx.quoted
+                    && self.shell.dialect.is_bash()
+                    && !separator(&self.vars).trim().is_empty() =>
+            {
+                let texts: Vec<&str> = items.iter().map(Str::as_str).collect();
+                out.push(Seg::Split(texts.join(&separator(&self.vars))));
+            }
             Held::Many(items, _) => {
                 for (i, item) in items.into_iter().enumerate() {
                     if i > 0 {

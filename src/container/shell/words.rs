@@ -74,7 +74,10 @@ impl Lexer<'_> {
     fn subscript_end(&self) -> usize {
         let rest = self.rest();
         let name = name_len(rest);
-        if !self.is_bash() || name == 0 && !self.in_array || rest.as_bytes().get(name) != Some(&b'[') {
+        if !self.is_bash()
+            || name == 0 && !self.in_array
+            || rest.as_bytes().get(name) != Some(&b'[')
+        {
             return 0;
         }
         let Some(end) = super::parser::closing_bracket(&rest[name..]) else { return 0 };

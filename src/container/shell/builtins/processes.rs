@@ -129,6 +129,12 @@ pub(super) fn kill(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     if rest.is_empty() {
         return usage(shell, sys);
     }
+    if !bash
+        && let Some(job) = rest.iter().find(|w| w.starts_with('%') && target(shell, w).is_err())
+    {
+        shell.builtin_error(sys, "kill", &format!("{job}: no such job"));
+        return Done::Fatal(2);
+    }
     let mut failed = 0;
     for word in rest {
         if !kill_one(shell, sys, word, signal) {
@@ -284,10 +290,13 @@ pub(super) fn jobs(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
         let pid = if long { format!("{} ", job.last_pid()) } else { String::new() };
         let amp = if shell.dialect.is_bash() && job.ended().is_none() { " &" } else { "" };
         if shell.dialect.is_bash() {
-            push(&mut out, format_args!("[{number}]{mark}  {pid}{state:<23} {}{amp}\n", job.text()));
+            push(
+                &mut out,
+                format_args!("[{number}]{mark}  {pid}{state:<23} {}{amp}\n", job.text()),
+            );
         } else {
             // Without job control ash does not keep what a job runs.
-            let line = format!("[{number}] {mark} {pid}{state}").replacen("] ", "]", 1);
+            let line = format!("[{number}]{mark}  {pid}{state}");
             push(&mut out, format_args!("{line:<33}\n"));
         }
     }
@@ -311,7 +320,11 @@ pub(super) fn bg(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> D
 }
 
 /// `disown`
-pub(super) fn disown(shell: &mut Shell, _: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+pub(super) fn disown(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    if args.rest().is_empty() && shell.jobs.listed().next().is_none() {
+        shell.builtin_error(sys, "disown", "current: no such job");
+        return Done::Status(1);
+    }
     let named: Vec<u32> = args
         .rest()
         .iter()

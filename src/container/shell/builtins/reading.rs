@@ -471,7 +471,8 @@ pub(super) fn getopts(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
         return Done::Status(1);
     };
     // The words may be others than at the last call.
-    let at = Some(shell.getopts_at).filter(|&at| at > 0 && at < cluster.len() && cluster.is_char_boundary(at));
+    let at = Some(shell.getopts_at)
+        .filter(|&at| at > 0 && at < cluster.len() && cluster.is_char_boundary(at));
     let at = at.unwrap_or(1);
     let letter = cluster[at..].chars().next().unwrap_or('?');
     let next = at + letter.len_utf8();

@@ -191,7 +191,9 @@ impl Test<'_, '_, '_> {
             self.at += 1;
             return Ok(value);
         }
-        if is_unary(&first) && !(matches!(first.as_str(), "-a" | "-o") && !self.world.bash) {
+        // What only bash has is a mere text to ash.
+        let foreign = !self.world.bash && matches!(first.as_str(), "-a" | "-o" | "-v" | "-N");
+        if is_unary(&first) && !foreign {
             if self.at + 1 >= self.words.len() {
                 // A lone operator is a text that is not empty.
                 self.at += 1;
