@@ -15,6 +15,7 @@ struct How {
     force: bool,
     no_clobber: bool,
     update: bool,
+    verbose: bool,
 }
 
 /// `cp`
@@ -36,6 +37,7 @@ pub(super) fn cp(call: &mut Call<'_, '_, '_>) -> Begun {
         force: has("f"),
         no_clobber: has("n"),
         update: has("u"),
+        verbose: has("v"),
     };
     let target = into.clone().unwrap_or_else(|| files.pop().unwrap_or_default());
     let is_dir = !has("T") && call.sys.stat(&target, true).is_ok_and(|s| s.kind == 'd');
@@ -64,6 +66,14 @@ fn inside(dir: &str, source: &str) -> String {
 const MAX_DEPTH: usize = 100;
 
 fn copy(call: &mut Call<'_, '_, '_>, from: &str, to: &str, how: How, depth: usize) -> bool {
+    let done = copy_one(call, from, to, how, depth);
+    if done && how.verbose {
+        call.out(&format!("'{from}' -> '{to}'\n"));
+    }
+    done
+}
+
+fn copy_one(call: &mut Call<'_, '_, '_>, from: &str, to: &str, how: How, depth: usize) -> bool {
     call.sys.work(2);
     let stat = match call.sys.stat(from, how.follow) {
         Ok(stat) => stat,
@@ -231,6 +241,9 @@ pub(super) fn mv(call: &mut Call<'_, '_, '_>) -> Begun {
         }
         if !move_one(call, source, &to) {
             status = 1;
+        } else if has('v') {
+            let verb = if call.is_gnu() { "renamed " } else { "" };
+            call.out(&format!("{verb}'{source}' -> '{to}'\n"));
         }
     }
     Begun::Exit(status)
@@ -247,6 +260,7 @@ fn move_one(call: &mut Call<'_, '_, '_>, from: &Str, to: &str) -> bool {
                 force: true,
                 no_clobber: false,
                 update: false,
+                verbose: false,
             };
             if !copy(call, from, to, how, 0) {
                 return false;

@@ -15,7 +15,10 @@ const ID: Syntax = Syntax {
 /// The groups of a user: its own, and those that name it.
 fn groups_of(call: &mut Call<'_, '_, '_>, user: Option<&str>, gid: u32) -> Vec<u32> {
     let mut all = vec![gid];
-    let Some(user) = user else { return all };
+    // The runtime gives a container's process the groups that name its user.
+    let own = call.sys.me().uid;
+    let name = name_of(call, own, false, true);
+    let user = user.unwrap_or(&name);
     let text = call.sys.content("/etc/group").unwrap_or_default();
     for line in String::from_utf8_lossy(&text).lines() {
         let fields: Vec<&str> = line.split(':').collect();
@@ -73,7 +76,17 @@ pub(super) fn id(call: &mut Call<'_, '_, '_>) -> Begun {
     Begun::Exit(0)
 }
 
-/// `whoami` and `logname`
+/// `logname`: there is no terminal that somebody could have logged in at.
+pub(super) fn logname(call: &mut Call<'_, '_, '_>) -> Begun {
+    if call.is_gnu() {
+        call.err("no login name");
+    } else {
+        call.err("getlogin: No such device or address");
+    }
+    Begun::Exit(1)
+}
+
+/// `whoami`
 pub(super) fn whoami(call: &mut Call<'_, '_, '_>) -> Begun {
     let uid = call.sys.me().uid;
     let name = name_of(call, uid, false, true);

@@ -25,6 +25,16 @@ struct Options {
     follow: bool,
     full_time: bool,
     sort: Order,
+    columns: Columns,
+}
+
+/// How names stand beside each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Columns {
+    #[default]
+    One,
+    Down,
+    Across,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +130,10 @@ fn set(options: &mut Options, letter: char) -> bool {
         'S' => options.sort = Order::Size,
         'X' => options.sort = Order::Extension,
         'U' | 'f' => options.sort = Order::None,
-        '1' | 'C' | 'x' | 'e' | 'c' | 'u' | 'k' | 'q' | 'v' => {}
+        'C' => options.columns = Columns::Down,
+        'x' => options.columns = Columns::Across,
+        '1' => options.columns = Columns::One,
+        'e' | 'c' | 'u' | 'k' | 'q' | 'v' => {}
         _ => return false,
     }
     true
@@ -238,7 +251,34 @@ fn print(call: &mut Call<'_, '_, '_>, entries: &[Entry], options: Options, total
         }
         out.push('\n');
     }
+    if !options.long && options.columns != Columns::One {
+        out = in_columns(&out, options.columns);
+    }
     call.out(&out);
+}
+
+/// Lines beside each other in columns of one width, as on a terminal of 80, whose last column stays free.
+fn in_columns(lines: &str, columns: Columns) -> String {
+    let all: Vec<&str> = lines.lines().collect();
+    let width = all.iter().map(|l| l.chars().count()).max().unwrap_or(0) + 2;
+    let across = (79 / width).max(1);
+    let rows = all.len().div_ceil(across);
+    let mut out = String::new();
+    for row in 0..rows {
+        let line: Vec<&str> = match columns {
+            Columns::Across => all.iter().skip(row * across).take(across).copied().collect(),
+            Columns::Down | Columns::One => all.iter().skip(row).step_by(rows).copied().collect(),
+        };
+        for (i, name) in line.iter().enumerate() {
+            if i + 1 == line.len() {
+                out.push_str(name);
+            } else {
+                push(&mut out, format_args!("{name:<width$}"));
+            }
+        }
+        out.push('\n');
+    }
+    out
 }
 
 fn long(call: &mut Call<'_, '_, '_>, entry: &Entry, options: Options, out: &mut String) {

@@ -78,6 +78,14 @@ pub(super) fn mkdir(call: &mut Call<'_, '_, '_>) -> Begun {
         };
         match made {
             Ok(()) => {
+                if options.iter().any(|(c, _)| *c == 'v') {
+                    let text = if call.is_gnu() {
+                        format!("mkdir: created directory '{dir}'\n")
+                    } else {
+                        format!("created directory: '{dir}'\n")
+                    };
+                    call.out(&text);
+                }
                 if let Some(mode) = mode {
                     // The directory has just been made.
                     let _changed = call.sys.change(dir, true, Change::Mode(mode));
@@ -175,14 +183,19 @@ pub(super) fn rm(call: &mut Call<'_, '_, '_>) -> Begun {
                     status = 1;
                 } else if !remove_tree(call, file, 0) {
                     status = 1;
+                } else if has('v') {
+                    let colon = if call.is_gnu() { "" } else { ":" };
+                    call.out(&format!("removed directory{colon} '{file}'\n"));
                 }
             }
-            Ok(_) => {
-                if let Err(e) = call.sys.unlink(file, false) {
+            Ok(_) => match call.sys.unlink(file, false) {
+                Ok(()) if has('v') => call.out(&format!("removed '{file}'\n")),
+                Ok(()) => {}
+                Err(e) => {
                     call.err(&format!("can't remove '{file}': {e}"));
                     status = 1;
                 }
-            }
+            },
         }
     }
     Begun::Exit(status)

@@ -19,6 +19,7 @@
 
 pub(crate) mod awk;
 pub(crate) mod base64;
+pub(crate) mod calculators;
 pub(crate) mod cat;
 pub(crate) mod comparing;
 pub(crate) mod copies;
@@ -35,6 +36,7 @@ pub(crate) mod exchange;
 pub(crate) mod expr;
 pub(crate) mod find;
 pub(crate) mod grep;
+pub(crate) mod gzip;
 pub(crate) mod head;
 pub(crate) mod httpd;
 pub(crate) mod identity;
@@ -63,6 +65,7 @@ pub(crate) mod sleep;
 pub(crate) mod sort;
 pub(crate) mod sums;
 pub(crate) mod tail;
+pub(crate) mod tar;
 pub(crate) mod tee;
 pub(crate) mod test;
 pub(crate) mod tr;
@@ -108,6 +111,8 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("base32", base64::start),
     applet("base64", base64::start),
     applet("basename", paths::basename),
+    applet("bc", calculators::bc),
+    program("busybox", trivial::busybox),
     applet("cat", cat::start),
     applet("chgrp", owners::chown),
     applet("chmod", owners::chmod),
@@ -121,6 +126,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     program("curl", curl::start),
     applet("cut", cut::start),
     applet("date", date::start),
+    applet("dc", calculators::dc),
     applet("dd", copies::dd),
     applet("df", sizes::df),
     applet("diff", comparing::diff),
@@ -133,6 +139,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     program("envsubst", copies::envsubst),
     applet("expand", per_line::expand),
     applet("expr", expr::start),
+    applet("factor", calculators::factor),
     applet("false", trivial::fails),
     applet("fgrep", grep::start),
     applet("find", find::start),
@@ -143,6 +150,8 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     program("getent", lookup::getent),
     applet("grep", grep::start),
     applet("groups", identity::groups),
+    applet("gunzip", gzip::start),
+    applet("gzip", gzip::start),
     applet("hd", dumps::hexdump),
     applet("head", head::start),
     applet("hexdump", dumps::hexdump),
@@ -155,7 +164,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("kill", signals::kill),
     applet("killall", signals::killall),
     applet("ln", making::ln),
-    applet("logname", identity::whoami),
+    applet("logname", identity::logname),
     applet("ls", ls::start),
     applet("md5sum", sums::digest),
     applet("mkdir", making::mkdir),
@@ -202,6 +211,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("sync", machine::sync),
     applet("tac", per_line::tac),
     applet("tail", tail::start),
+    applet("tar", tar::start),
     applet("tee", tee::start),
     applet("telnet", nc::telnet),
     applet("test", test::start),
@@ -226,6 +236,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("xargs", xargs::start),
     applet("xxd", dumps::xxd),
     applet("yes", seq::yes),
+    applet("zcat", gzip::start),
 ];
 
 /// Applets that busybox 1.36.1 has too and nothing here plays. Images have their files; one that is
@@ -237,7 +248,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "arp",
     "arping",
     "ascii",
-    "bc",
     "beep",
     "blkid",
     "brctl",
@@ -253,14 +263,12 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "crond",
     "crontab",
     "cryptpw",
-    "dc",
     "depmod",
     "dmesg",
     "dnsd",
     "dos2unix",
     "dpkg",
     "ed",
-    "factor",
     "fallocate",
     "fdisk",
     "findfs",
@@ -270,8 +278,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "ftpput",
     "fuser",
     "getopt",
-    "gunzip",
-    "gzip",
     "halt",
     "hdparm",
     "hwclock",
@@ -341,7 +347,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "script",
     "sendmail",
     "setpriv",
-    "setsid",
     "sha3sum",
     "shred",
     "ssl_client",
@@ -355,7 +360,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "switch_root",
     "sysctl",
     "syslogd",
-    "tar",
     "taskset",
     "tftp",
     "top",
@@ -384,7 +388,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "whois",
     "xz",
     "xzcat",
-    "zcat",
     "zcip",
 ];
 
@@ -430,6 +433,11 @@ impl Call<'_, '_, '_> {
     pub(crate) fn bad_option(&mut self, option: char, usage: &str, status: u8) -> Begun {
         self.err(&format!("unrecognized option: {option}"));
         self.usage(usage, status)
+    }
+
+    /// Whether the tools are GNU's.
+    pub(crate) fn is_gnu(&self) -> bool {
+        self.sys.os.image.family == crate::container::image::Family::Gnu
     }
 
     /// A variable of the environment.

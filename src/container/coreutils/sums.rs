@@ -130,6 +130,11 @@ fn named(name: &Str, unnamed: bool) -> String {
     if unnamed { String::new() } else { format!(" {name}") }
 }
 
+/// The CRC of zip and gzip.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    crc(bytes, false)
+}
+
 /// The CRC of POSIX (most significant bit first, with the length), or that of zip.
 fn crc(bytes: &[u8], posix: bool) -> u32 {
     if !posix {

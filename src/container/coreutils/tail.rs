@@ -61,6 +61,8 @@ pub(crate) struct Tail {
     buffer: Vec<u8>,
     // Following:
     next: Option<SimTime>,
+    /// No timer runs, as nobody in sight can write.
+    idle: bool,
     last: usize,
 }
 
@@ -104,6 +106,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         seen: 1,
         buffer: Vec::new(),
         next: None,
+        idle: false,
         last: 0,
     };
     if options.operands.is_empty() {
@@ -229,6 +232,15 @@ impl Tail {
     /// Looks at every followed file when its time has come.
     fn followed(&mut self, sys: &mut Sys<'_, '_>) -> Step {
         let now = sys.now();
+        // News came while nobody was in sight who could write: the look is still at a whole number of periods.
+        if std::mem::take(&mut self.idle)
+            && let Some(next) = self.next
+            && now > next
+            && now.since(next).as_nanos() % self.period.max(Duration::from_millis(1)).as_nanos() != 0
+        {
+            self.align(now);
+            return Step::Block(Wait::Until(self.next.unwrap_or(now)));
+        }
         match self.next {
             Some(next) if now >= next => {
                 for i in 0..self.files.len() {
@@ -252,6 +264,7 @@ impl Tail {
                 Step::Block(Wait::Forever)
             } else {
                 self.align(now);
+                self.idle = true;
                 Step::Block(Wait::Network(None))
             };
         }

@@ -27,6 +27,8 @@ struct Counts {
     lines: u64,
     words: u64,
     bytes: u64,
+    /// Characters: in busybox each that begins one in UTF-8, in the C locale of others each byte.
+    chars: u64,
     longest: u64,
 }
 
@@ -41,6 +43,7 @@ pub(crate) struct Wc {
     column: u64,
     in_word: bool,
     total: Counts,
+    unicode: bool,
 }
 
 /// `wc`
@@ -63,13 +66,14 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         column: 0,
         in_word: false,
         total: Counts::default(),
+        unicode: !call.is_gnu(),
     };
     Begun::filter(AnyFilter::Wc(wc), options.operands)
 }
 
 impl Wc {
     fn print(&self, sys: &mut Sys<'_, '_>, counts: Counts, name: &str) {
-        let numbers = [counts.lines, counts.words, counts.bytes, counts.bytes, counts.longest];
+        let numbers = [counts.lines, counts.words, counts.chars, counts.bytes, counts.longest];
         let shown: Vec<u64> =
             numbers.iter().zip(self.shown).filter(|(_, s)| *s).map(|(n, _)| *n).collect();
         let mut out = String::new();
@@ -103,6 +107,7 @@ impl Filter for Wc {
         let now = &mut self.now;
         now.bytes += bytes.len() as u64;
         for &b in bytes {
+            now.chars += u64::from(!self.unicode || b & 0xc0 != 0x80);
             match b {
                 b'\n' => now.lines += 1,
                 b'\t' => self.column = (self.column | 7) + 1,
@@ -133,6 +138,7 @@ impl Filter for Wc {
         self.total.lines += self.now.lines;
         self.total.words += self.now.words;
         self.total.bytes += self.now.bytes;
+        self.total.chars += self.now.chars;
         self.total.longest = self.total.longest.max(self.now.longest);
         Next::More
     }
