@@ -204,6 +204,7 @@ fn play(case: &Value) -> Result<Played, String> {
         uid: u32::try_from(case["uid"].as_u64().unwrap_or(0)).unwrap_or(0),
         gid: 0,
         hostname,
+        resolv: "",
         pod_ip: Some(Ipv4Addr::new(10, 244, 1, 7)),
         namespace: "default",
         mounts: &mounts,

@@ -92,6 +92,8 @@ pub struct StartSpec<'a> {
     pub hostname: &'a str,
     /// What stands in /etc/hosts; empty for what a pod without further names has there.
     pub hosts: &'a str,
+    /// What stands in /etc/resolv.conf; empty for what the cluster's DNS asks for.
+    pub resolv: &'a str,
     /// The pod's address, if it has one.
     pub pod_ip: Option<std::net::Ipv4Addr>,
     /// The pod's namespace, which begins the DNS search list.
@@ -125,6 +127,7 @@ impl Default for StartSpec<'_> {
             gid: 0,
             hostname: "pod-0",
             hosts: "",
+            resolv: "",
             pod_ip: None,
             namespace: "default",
             mounts: &[],
@@ -536,6 +539,7 @@ fn boot(spec: &StartSpec<'_>, world: &mut World<'_>) -> Os {
         pod_ip: spec.pod_ip,
         namespace: spec.namespace.into(),
         hosts: spec.hosts.into(),
+        resolv: spec.resolv.into(),
         limits: world.volumes.shared.limits(&spec.limits),
         random: Draws::new(rng, key),
         nslookup: spec.nslookup,

@@ -312,3 +312,106 @@ fn letters_beyond_ascii_are_options_that_nobody_knows() {
     }
     check("bash", "curl -é x 2>/dev/null; echo $?", "2\n");
 }
+
+/// As busybox 1.36 and bash 5.2 did it.
+#[test]
+fn shells_do_what_real_ones_did() {
+    // Unquoted, empty parameters are no fields; ash joins by IFS where bash does not.
+    check("sh", "set -- '' '' a; for i in $*; do echo \"[$i]\"; done; echo $#", "[a]\n3\n");
+    check("bash", "set -- '' '' a; for i in $@; do echo \"[$i]\"; done", "[a]\n");
+    check("bash", "IFS=:; set -- a '' b; echo $*", "a  b\n");
+    check("sh", "IFS=,; set -- 'a b' c; x=\"$@\"; echo \"$x\"", "a b,c\n");
+    // `$?` of a substitution within one command.
+    check("sh", "echo $(false) $?; x=$(exit 3); echo $?; x=$(false) y=$?; echo $y", "0\n3\n3\n");
+    check("bash", "echo $(false) $?; case $(exit 6) in *) echo $?; esac", "1\n6\n");
+    // Jobs are remembered.
+    check(
+        "sh",
+        "(exit 3) & wait $!; echo $?; wait $!; echo $?; jobs",
+        "3\n3\n[1]+  Done(3)                    \n",
+    );
+    check("bash", "(exit 2) & p=$!; wait; wait $p; echo $?; jobs; disown; echo $?", "2\n1\n");
+    // Arrays.
+    check(
+        "bash",
+        "mapfile -t l < <(printf 'a\\nb\\n'; sleep 1; echo c); echo ${#l[@]} ${l[2]}",
+        "3 c\n",
+    );
+    check(
+        "bash",
+        "declare -A m=([x y]=1); m[b c]=2; k='q r'; m[$k]=3; echo ${m[x y]}${m[b c]}${m[q r]}",
+        "123\n",
+    );
+    // Traps, options, locals.
+    check("bash", "trap 'echo d' DEBUG; x=1; f() { echo f; }; f", "d\nd\nf\n");
+    check(
+        "sh",
+        "set -- -a -b; getopts ab o; f() { getopts b p -b; echo $p; }; f; getopts ab o; echo $o; set -- -a; getopts ab o; echo $o",
+        "b\nb\na\n",
+    );
+    check("bash", "readonly R=5; f() { local R=1; }; f; echo $?", "1\n");
+    check(
+        "sh",
+        "[ '(' ]; echo $?; [ -f -a ]; echo $?; [ -v HOME ] 2>/dev/null; echo $?",
+        "0\n1\n2\n",
+    );
+    check("sh", "set -x; [ a = b ] 2>&1; { echo 'a%b' x; } 2>&1", "+ echo 'a%b' x\na%b x\n");
+    check("sh", "read -t 0 x < /dev/null; echo $?; [ -L /dev/stdin ] && echo link", "0\nlink\n");
+}
+
+#[test]
+fn words_for_getopts_may_change_between_calls() {
+    check(
+        "sh",
+        "set -- -abc; getopts abc o; getopts abc o; set -- -a; OPTIND=1; getopts abc o; echo $o",
+        "a\n",
+    );
+    check(
+        "bash",
+        "set -- -abcdé; getopts abc o; getopts abc o; getopts abc o; set -- -a; getopts abc o; echo $o",
+        "a\n",
+    );
+}
+
+#[test]
+fn archives_stay_where_they_are_unpacked_and_within_bounds() {
+    check(
+        "sh",
+        "mkdir -p /w/d; cd /w; echo hi > d/f; tar czf a.tgz d; rm -r d; tar xzf a.tgz; cat d/f; tar tf a.tgz",
+        "hi\nd/\nd/f\n",
+    );
+    check(
+        "sh",
+        "cd /tmp; tar cf a.tar /etc/hostname 2>/dev/null; tar xf a.tar; cat etc/hostname; tar xf a.tar nosuch 2>/dev/null; echo $?",
+        "pod-0\n1\n",
+    );
+    check("sh", "echo x | gzip | zcat; echo x | zcat 2>/dev/null; echo $?", "x\n1\n");
+    let limits = Limits { memory_bytes: 100_000, ..Limits::default() };
+    let script = "head -c 90000 /dev/zero > f; gzip -c f > a.gz; cat a.gz a.gz > b.gz; zcat b.gz 2>&1 | wc -c";
+    let told = play("busybox", &["sh", "-c", script], limits).0;
+    assert_eq!(told.out, "50\n");
+}
+
+#[test]
+fn calculators_calculate() {
+    check("sh", "echo 'scale=2; 10/3' | bc; dc -e '2 3 + p'; factor 12", "3.33\n5\n12: 2 2 3\n");
+    check(
+        "sh",
+        "echo '9^9^9' | bc 2>&1; echo $?; echo 'while(1) x' | bc 2>&1 | tail -1",
+        "bc: number longer than 20000 digits\n1\nbc: more than 1000000 steps\n",
+    );
+}
+
+#[test]
+fn what_a_sleeping_script_holds_stays_small() {
+    use std::mem::size_of;
+    assert!(size_of::<Container>() <= 64, "{}", size_of::<Container>());
+    assert!(size_of::<Live>() <= 448, "{}", size_of::<Live>());
+    assert!(size_of::<os::Proc>() <= 176, "{}", size_of::<os::Proc>());
+    let mut volumes = Volumes::new();
+    let (a, b) = (
+        volumes.shared.script(shell::Dialect::Ash, 1, &"echo a".into()),
+        volumes.shared.script(shell::Dialect::Ash, 1, &"echo a".into()),
+    );
+    assert!(std::sync::Arc::ptr_eq(&a, &b), "one text is parsed once");
+}

@@ -520,6 +520,8 @@ fn with_spec<T>(
     let mounts: Vec<Mount> = w.mounts.of_container(&pod.spec, n);
     let names = super::hostname::of(pod, &d.node.name, &d.shared.network.cluster_domain);
     let hosts = super::hostname::hosts_file(pod, &names, ip);
+    let network = &d.shared.network;
+    let resolv = super::resolver::resolv_conf(pod, network.dns_server, &network.cluster_domain);
     // The runtime sets it for every container.
     if !vars.iter().any(|(k, _)| k == "HOSTNAME") {
         vars.insert(0, ("HOSTNAME".into(), names.inside.as_str().into()));
@@ -539,6 +541,7 @@ fn with_spec<T>(
         gid,
         hostname: &names.inside,
         hosts: &hosts,
+        resolv: &resolv,
         pod_ip: ip,
         namespace: &pod.meta.namespace,
         mounts: &mounts,

@@ -50,8 +50,11 @@ fn cut(name: &str) -> Str {
     name.get(..LONGEST).unwrap_or(name).trim_end_matches(['-', '.']).into()
 }
 
-/// What stands in /etc/hosts of the pod's containers.
+/// What stands in /etc/hosts of the pod's containers; empty where that is what the containers make of their own name.
 pub(super) fn hosts_file(pod: &Pod, names: &Names, ip: Option<Ipv4Addr>) -> String {
+    if names.domain.is_empty() && pod.spec.wire.host_aliases.is_none() && !pod.spec.host_network {
+        return String::new();
+    }
     let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
     let aliases: Vec<(&str, Vec<&str>)> = pod
         .spec
@@ -84,7 +87,11 @@ mod tests {
         spec["containers"] = json!([{"name": "main", "image": "busybox"}]);
         pod.spec = Arc::new(PodSpec::compile(serde_json::from_value(spec).unwrap()));
         let names = of(&pod, &"node-1".into(), "cluster.local");
-        let hosts = hosts_file(&pod, &names, Some([10, 0, 0, 2].into()));
+        let hosts = match hosts_file(&pod, &names, Some([10, 0, 0, 2].into())) {
+            // What the container makes then.
+            own if own.is_empty() => container::hosts_file("10.0.0.2", &names.inside, "", &[]),
+            other => other,
+        };
         let own = hosts.lines().skip(7).collect::<Vec<_>>().join("|");
         (names, own)
     }

@@ -48,6 +48,7 @@ mod node;
 mod pressure;
 mod probes;
 mod reports;
+mod resolver;
 mod restarts;
 mod runtime;
 mod security;

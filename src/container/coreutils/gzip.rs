@@ -37,13 +37,14 @@ pub(super) fn unpacked(bytes: &[u8], bound: usize) -> Result<Vec<u8>, String> {
     loop {
         let body = header(rest)?;
         let room = bound.saturating_sub(out.len());
-        let content = miniz_oxide::inflate::decompress_to_vec_with_limit(body, room).map_err(|e| {
-            if e.status == miniz_oxide::inflate::TINFLStatus::HasMoreOutput {
-                format!("more than {bound} bytes (memory_bytes)")
-            } else {
-                "corrupted data".to_owned()
-            }
-        })?;
+        let content =
+            miniz_oxide::inflate::decompress_to_vec_with_limit(body, room).map_err(|e| {
+                if e.status == miniz_oxide::inflate::TINFLStatus::HasMoreOutput {
+                    format!("more than {bound} bytes (memory_bytes)")
+                } else {
+                    "corrupted data".to_owned()
+                }
+            })?;
         let used = length_of(body).ok_or("corrupted data")?;
         let trailer = body.get(used..used + 8).ok_or("unexpected end of file")?;
         let sum = u32::from_le_bytes(trailer[..4].try_into().unwrap_or_default());
@@ -65,8 +66,13 @@ fn length_of(body: &[u8]) -> Option<usize> {
     let mut window = vec![0; 1 << 16];
     let (mut read, mut at) = (0, 0);
     loop {
-        let (status, used, written) =
-            decompress(&mut state, &body[read..], &mut window, at, inflate_flags::TINFL_FLAG_IGNORE_ADLER32);
+        let (status, used, written) = decompress(
+            &mut state,
+            &body[read..],
+            &mut window,
+            at,
+            inflate_flags::TINFL_FLAG_IGNORE_ADLER32,
+        );
         read += used;
         at = (at + written) & (window.len() - 1);
         match status {

@@ -101,7 +101,7 @@ pub(super) fn host(call: &mut Call<'_, '_, '_>) -> Begun {
         names.push(name.to_string());
     }
     for full in names {
-        if let DnsAnswer::Found(record) = call.sys.world.network.ask(&full) {
+        if let DnsAnswer::Found(record) = call.sys.world.network.ask_at(conf.server.into(), &full) {
             let full = full.trim_end_matches('.');
             let lines: String = record
                 .addresses
@@ -149,8 +149,8 @@ pub(super) fn dig(call: &mut Call<'_, '_, '_>) -> Begun {
     }
     let Some(name) = name else { return Begun::Exit(0) };
     let mut names = vec![name.to_string()];
+    let conf = resolv_conf(call.sys);
     if search {
-        let conf = resolv_conf(call.sys);
         names.splice(0..0, conf.search.iter().map(|d| format!("{name}.{d}")));
     }
     let mut answers: Vec<String> = Vec::new();
@@ -165,7 +165,10 @@ pub(super) fn dig(call: &mut Call<'_, '_, '_>) -> Begun {
         }
     } else {
         for full in names {
-            let DnsAnswer::Found(record) = call.sys.world.network.ask(&full) else { continue };
+            let DnsAnswer::Found(record) = call.sys.world.network.ask_at(conf.server.into(), &full)
+            else {
+                continue;
+            };
             let wants_v4 = kind == "A";
             let fits =
                 |ip: &&IpAddr| ip.is_ipv4() == wants_v4 && matches!(kind.as_str(), "A" | "AAAA");

@@ -43,7 +43,10 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         None => resolv_conf(call.sys).server.into(),
     };
     let mut out = format!("Server:\t\t{server}\nAddress:\t{server}:53\n\n");
-    if server != IpAddr::from(call.sys.world.network.dns_server) {
+    let configured = resolv_conf(call.sys).server;
+    if server != IpAddr::from(configured)
+        && server != IpAddr::from(call.sys.world.network.dns_server)
+    {
         call.out(&out);
         call.sys.flush();
         call.sys.err(";; connection timed out; no servers could be reached\n");
@@ -52,14 +55,14 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
     let failed = if let Ok(ip) = name.parse::<IpAddr>() {
         reverse(call, ip, &mut out)
     } else if call.sys.os.nslookup == NslookupStyle::FirstMatch {
-        first_match(call, &name, &mut out)
+        first_match(call, server, &name, &mut out)
     } else {
         let names = if name.contains('.') { vec![name] } else { searched(call, &name) };
         let mut failed = false;
         // All names are asked for one type, then all for the other.
         for (wanted, v4) in [(a, true), (aaaa, false)] {
             for name in names.iter().filter(|_| wanted) {
-                failed |= ask(call, name.trim_end_matches('.'), v4, &mut out);
+                failed |= ask(call, server, name.trim_end_matches('.'), v4, &mut out);
             }
         }
         failed
@@ -78,8 +81,8 @@ fn searched(call: &mut Call<'_, '_, '_>, name: &str) -> Vec<String> {
 }
 
 /// Asks for the addresses of one family; true when the name is not there.
-fn ask(call: &Call<'_, '_, '_>, name: &str, v4: bool, out: &mut String) -> bool {
-    match call.sys.world.network.ask(name) {
+fn ask(call: &Call<'_, '_, '_>, server: IpAddr, name: &str, v4: bool, out: &mut String) -> bool {
+    match call.sys.world.network.ask_at(server, name) {
         DnsAnswer::Found(record) => {
             if record.external {
                 out.push_str("Non-authoritative answer:\n");
@@ -99,12 +102,12 @@ fn ask(call: &Call<'_, '_, '_>, name: &str, v4: bool, out: &mut String) -> bool 
 }
 
 /// Follows the search list up to the first answer and prints that alone.
-fn first_match(call: &mut Call<'_, '_, '_>, name: &str, out: &mut String) -> bool {
+fn first_match(call: &mut Call<'_, '_, '_>, server: IpAddr, name: &str, out: &mut String) -> bool {
     let mut names = searched(call, name);
     let shown = names.first().cloned().unwrap_or_else(|| name.to_owned());
     names.push(name.to_owned());
     for name in names {
-        if let DnsAnswer::Found(record) = call.sys.world.network.ask(&name) {
+        if let DnsAnswer::Found(record) = call.sys.world.network.ask_at(server, &name) {
             for ip in &record.addresses {
                 push(out, format_args!("Name:\t{name}\nAddress: {ip}\n"));
             }

@@ -236,7 +236,8 @@ impl Tail {
         if std::mem::take(&mut self.idle)
             && let Some(next) = self.next
             && now > next
-            && now.since(next).as_nanos() % self.period.max(Duration::from_millis(1)).as_nanos() != 0
+            && now.since(next).as_nanos() % self.period.max(Duration::from_millis(1)).as_nanos()
+                != 0
         {
             self.align(now);
             return Step::Block(Wait::Until(self.next.unwrap_or(now)));

@@ -130,7 +130,8 @@ fn safe(path: &str) -> &str {
     let mut rest = path;
     loop {
         rest = rest.trim_start_matches('/');
-        let Some(at) = rest.find("../").filter(|&at| at == 0 || rest.as_bytes()[at - 1] == b'/') else {
+        let Some(at) = rest.find("../").filter(|&at| at == 0 || rest.as_bytes()[at - 1] == b'/')
+        else {
             break;
         };
         rest = &rest[at + 3..];
@@ -342,7 +343,9 @@ fn members(bytes: &[u8]) -> Result<Vec<Member>, String> {
             return Ok(out);
         }
         let sum: u64 = (0..BLOCK)
-            .map(|at| if (148..156).contains(&at) { u64::from(b' ') } else { u64::from(header[at]) })
+            .map(
+                |at| if (148..156).contains(&at) { u64::from(b' ') } else { u64::from(header[at]) },
+            )
             .sum();
         if sum != octal(&header[148..156]) {
             return Err("invalid tar header checksum".to_owned());
@@ -355,7 +358,11 @@ fn members(bytes: &[u8]) -> Result<Vec<Member>, String> {
         let kind = header[156];
         if kind == b'L' || kind == b'K' {
             let name = text(&content);
-            if kind == b'L' { long_name = Some(name) } else { long_link = Some(name) }
+            if kind == b'L' {
+                long_name = Some(name)
+            } else {
+                long_link = Some(name)
+            }
             continue;
         }
         if matches!(kind, b'x' | b'g') {

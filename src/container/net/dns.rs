@@ -47,6 +47,18 @@ impl Network {
         }
     }
 
+    /// The same of a certain server: one that is not the cluster's knows only what is outside.
+    pub fn ask_at(&self, server: IpAddr, name: &str) -> DnsAnswer<'_> {
+        if server == IpAddr::from(self.dns_server) {
+            return self.ask(name);
+        }
+        let lower = name.trim_end_matches('.').to_ascii_lowercase();
+        match self.names.get(lower.as_str()).filter(|record| record.external) {
+            Some(record) => DnsAnswer::Found(record),
+            None => DnsAnswer::NxDomain,
+        }
+    }
+
     /// The name of an address.
     pub fn ask_reverse(&self, address: IpAddr) -> Option<&str> {
         if self.dns_up { self.addresses.get(&address).map(smol_str::SmolStr::as_str) } else { None }
@@ -69,12 +81,15 @@ pub(crate) fn resolv_conf(sys: &mut Sys<'_, '_>) -> ResolvConf {
         .content("/etc/resolv.conf")
         .map(|b| String::from_utf8_lossy(&b).into_owned())
         .unwrap_or_default();
+    let mut named = false;
     for line in text.lines() {
         let mut words = line.split_whitespace();
         match words.next() {
+            // The first is asked; the others only where it is silent.
             Some("nameserver") => {
-                if let Some(ip) = words.next().and_then(|w| w.parse().ok()) {
+                if let Some(ip) = words.next().and_then(|w| w.parse().ok()).filter(|_| !named) {
                     conf.server = ip;
+                    named = true;
                 }
             }
             Some("search") => conf.search = words.map(str::to_owned).collect(),
@@ -120,7 +135,7 @@ pub(crate) fn resolve(sys: &mut Sys<'_, '_>, host: &str) -> Option<IpAddr> {
             names.push(host.to_owned());
         }
     }
-    names.iter().find_map(|name| match sys.world.network.ask(name) {
+    names.iter().find_map(|name| match sys.world.network.ask_at(conf.server.into(), name) {
         DnsAnswer::Found(record) => record.addresses.first().copied(),
         DnsAnswer::NxDomain | DnsAnswer::ServFail => None,
     })

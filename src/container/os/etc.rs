@@ -37,11 +37,12 @@ impl Os {
         let hostname = &self.hostname;
         match path {
             "/etc/hostname" => format!("{hostname}\n"),
-            "/etc/hosts" if !self.hosts.is_empty() => self.hosts.to_string(),
+            "/etc/hosts" if !self.rare.hosts.is_empty() => self.rare.hosts.to_string(),
             "/etc/hosts" => {
                 let ip = self.pod_ip.map(|ip| ip.to_string()).unwrap_or_default();
                 crate::container::hosts_file(&ip, hostname, "", &[])
             }
+            _ if !self.rare.resolv.is_empty() => self.rare.resolv.to_string(),
             _ => {
                 let (namespace, domain) = (&self.namespace, &world.network.cluster_domain);
                 let server = world.network.dns_server;

@@ -170,8 +170,6 @@ pub(crate) struct Os {
     pub(crate) random: Draws,
     pub(crate) pod_ip: Option<Ipv4Addr>,
     pub(crate) namespace: Str,
-    /// What stands in /etc/hosts; empty for what a pod without further names has there.
-    hosts: Str,
     /// The files in /etc that the runtime makes are there.
     etc_made: bool,
     pub(crate) nslookup: NslookupStyle,
@@ -201,6 +199,10 @@ pub(crate) struct Rare {
     /// Advisory locks on files, with the open files that hold them and whether exclusively.
     locks: BTreeMap<NodeId, Vec<(FileId, bool)>>,
     requests: Vec<Request>,
+    /// What stands in /etc/hosts, where it is not what a pod without further names has there.
+    hosts: Str,
+    /// What stands in /etc/resolv.conf, where it is not what the cluster's DNS asks for.
+    resolv: Str,
     /// Processes from outside that have ended.
     ended: Table<Pid, Ended>,
     /// Assumptions that programs of this container made.
@@ -218,6 +220,8 @@ impl Empty for Rare {
             listeners: BTreeMap::new(),
             locks: BTreeMap::new(),
             requests: Vec::new(),
+            hosts: Str::new_static(""),
+            resolv: Str::new_static(""),
             ended: Table::new(),
             assumptions: Vec::new(),
             complaints: Vec::new(),
@@ -287,6 +291,7 @@ pub(crate) struct Boot {
     pub(crate) pod_ip: Option<Ipv4Addr>,
     pub(crate) namespace: Str,
     pub(crate) hosts: Str,
+    pub(crate) resolv: Str,
     pub(crate) limits: Arc<Limits>,
     pub(crate) random: Draws,
     pub(crate) nslookup: NslookupStyle,
@@ -308,6 +313,11 @@ const SLICE: u32 = 20_000;
 
 impl Os {
     pub(crate) fn boot(boot: Boot) -> Self {
+        let mut rare: Seldom<Rare> = Seldom::default();
+        if !boot.hosts.is_empty() || !boot.resolv.is_empty() {
+            rare.hosts = boot.hosts;
+            rare.resolv = boot.resolv;
+        }
         Self {
             files: boot.files,
             image: boot.image,
@@ -316,7 +326,6 @@ impl Os {
             random: boot.random,
             pod_ip: boot.pod_ip,
             namespace: boot.namespace,
-            hosts: boot.hosts,
             etc_made: false,
             nslookup: boot.nslookup,
             procs: Table::default(),
@@ -330,7 +339,7 @@ impl Os {
             output_len: 0,
             steps_at: SimTime::ZERO,
             steps: 0,
-            rare: Seldom::default(),
+            rare,
         }
     }
 

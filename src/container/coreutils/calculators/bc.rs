@@ -197,9 +197,10 @@ impl Bc {
 
     fn assign(&mut self, name: &str, value: &Number) -> Outcome<()> {
         let within = |least: i64, most: i64| {
-            value.small().filter(|n| (least..=most).contains(n)).ok_or_else(|| {
-                format!("bad {name}; must be [{least}, {most}]")
-            })
+            value
+                .small()
+                .filter(|n| (least..=most).contains(n))
+                .ok_or_else(|| format!("bad {name}; must be [{least}, {most}]"))
         };
         match name {
             "scale" => {

@@ -121,8 +121,10 @@ impl Number {
         if u64::from(times).saturating_mul(self.digits.bits().max(1)) > 4 * MAX_DIGITS as u64 {
             return Err(TOO_LONG);
         }
-        let full =
-            Self { digits: self.digits.pow(times), scale: self.scale.saturating_mul(times as usize) };
+        let full = Self {
+            digits: self.digits.pow(times),
+            scale: self.scale.saturating_mul(times as usize),
+        };
         if exponent.sign() == Sign::Minus {
             return Self::whole(1).over(&full, scale);
         }
@@ -198,7 +200,10 @@ mod tests {
         assert_eq!(n("1").over(&n("2"), 3).unwrap().shown(10), ".500");
         assert_eq!(n("1.25").times(&n("1.5"), 0).unwrap().shown(10), "1.87");
         assert_eq!(n("7").modulo(&n("3"), 0).unwrap().shown(10), "1");
-        assert_eq!(n("2").power(&n("100"), 0).unwrap().shown(10), "1267650600228229401496703205376");
+        assert_eq!(
+            n("2").power(&n("100"), 0).unwrap().shown(10),
+            "1267650600228229401496703205376"
+        );
         assert_eq!(n("2").root(5).unwrap().shown(10), "1.41421");
         assert_eq!(n("255").shown(16), "FF");
         assert_eq!(Number::read("FF", 16).unwrap().shown(10), "255");
