@@ -157,9 +157,13 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
 fn stream(tool: &mut Gathered, sys: &mut Sys<'_, '_>) -> u8 {
     let mut status = u8::from(tool.failed);
     for input in std::mem::take(&mut tool.inputs) {
+        sys.heavy_work(input.bytes.len() / 256);
         match changed(sys, &input.bytes, &tool.options) {
             Ok(bytes) if tool.options.has('t') => drop(bytes),
-            Ok(bytes) => sys.out(&bytes),
+            Ok(bytes) => {
+                sys.heavy_work(bytes.len() / 256);
+                sys.out(&bytes);
+            }
             Err(why) => {
                 sys.flush();
                 tool.err(sys, &why);
@@ -185,7 +189,7 @@ fn in_place(sys: &mut Sys<'_, '_>, file: &str, options: &Options) -> Result<(), 
         return Err(format!("{file}: {}", Errno::IsDir));
     }
     let content = sys.content(file).map_err(|e| format!("{file}: {e}"))?;
-    sys.work(content.len() / 16);
+    sys.heavy_work(content.len() / 256);
     if options.has('t') {
         return changed(sys, &content, options).map(drop);
     }

@@ -61,7 +61,8 @@ fn apply_clause(clause: &str, mode: u16, is_dir: bool, umask: u16) -> Option<u16
         mode = match op {
             '+' => mode | bits,
             '-' => mode & !bits,
-            _ => mode & !(if masked { 0o777 } else { who & 0o777 }) | bits,
+            // What is set anew loses its set-id bits; only `t` itself touches the sticky one.
+            _ => mode & !(if masked { 0o777 } else { who & 0o6777 }) | bits,
         };
     }
     Some(mode)
@@ -85,6 +86,7 @@ mod tests {
         assert_eq!(apply("go-r,u=rwx", 0o644, false, 0), Some(0o700));
         assert_eq!(apply("+x", 0o644, false, 0o022), Some(0o755));
         assert_eq!(apply("a+X", 0o644, true, 0), Some(0o755));
+        assert_eq!(apply("a=r", 0o4755, false, 0), Some(0o444));
         assert_eq!(apply("z+x", 0o644, false, 0), None);
     }
 }

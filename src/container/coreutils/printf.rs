@@ -133,7 +133,7 @@ impl Printer<'_> {
                 chars.next();
                 self.out.push('\x1b');
             }
-            '"' | '\'' => {
+            '"' | '\'' if self.bash => {
                 chars.next();
                 self.out.push(c);
             }

@@ -125,18 +125,17 @@ fn dashed(args: &[Str]) -> Vec<Str> {
     out
 }
 
-/// A path that stays below where it is unpacked.
+/// A path that stays below where it is unpacked: without a leading `/` and all up to the last `..`.
 fn safe(path: &str) -> &str {
     let mut rest = path;
-    loop {
-        rest = rest.trim_start_matches('/');
-        let Some(at) = rest.find("../").filter(|&at| at == 0 || rest.as_bytes()[at - 1] == b'/')
-        else {
-            break;
-        };
-        rest = &rest[at + 3..];
+    let mut start = 0;
+    for part in path.split('/') {
+        start += part.len() + 1;
+        if part == ".." {
+            rest = path.get(start..).unwrap_or("");
+        }
     }
-    if rest == ".." || rest.ends_with("/..") { "" } else { rest }
+    rest.trim_start_matches('/')
 }
 
 fn listed(sys: &mut Sys<'_, '_>, options: &Options, letter: char) -> Vec<String> {
@@ -175,7 +174,7 @@ fn read_archive(sys: &mut Sys<'_, '_>, bytes: Vec<u8>, options: &Options) -> Res
     } else {
         bytes
     };
-    sys.work(bytes.len() / 16);
+    sys.heavy_work(bytes.len() / 256);
     let members = members(&bytes)?;
     let excludes = patterns(sys, options);
     let mut wanted: Vec<String> = options.operands.iter().map(ToString::to_string).collect();
@@ -224,6 +223,9 @@ fn read_archive(sys: &mut Sys<'_, '_>, bytes: Vec<u8>, options: &Options) -> Res
 fn stripped(path: &str, count: usize) -> &str {
     let mut rest = safe(path);
     for _ in 0..count {
+        if rest.is_empty() {
+            break;
+        }
         rest = rest.split_once('/').map_or("", |(_, rest)| rest);
     }
     rest
@@ -436,7 +438,7 @@ fn create(sys: &mut Sys<'_, '_>, options: &Options, archive: &str) -> u8 {
     } else {
         writer.out
     };
-    sys.work(bytes.len() / 16);
+    sys.heavy_work(bytes.len() / 256);
     if options.has('v') {
         match target {
             Some(_) => sys.out(&encode(&writer.names)),
@@ -581,6 +583,8 @@ mod tests {
         assert_eq!(safe("../../x"), "x");
         assert_eq!(safe("a/../../b"), "b");
         assert_eq!(safe("a/.."), "");
+        assert_eq!(safe("a../../../etc/x"), "etc/x");
+        assert_eq!(stripped("a/b", usize::MAX), "");
         assert_eq!(safe("..a/b..c"), "..a/b..c");
         assert_eq!(stripped("a/b/c", 1), "b/c");
         assert_eq!(stripped("a", 1), "");

@@ -660,6 +660,11 @@ impl Sys<'_, '_> {
         self.slice = self.slice.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
     }
 
+    /// Counts `n` steps of heavy work even beyond this turn, so that a loop of it is noticed in time.
+    pub(crate) fn heavy_work(&mut self, n: usize) {
+        self.os.steps = self.os.steps.saturating_add(n as u64);
+    }
+
     /// Whether this process must return at once: it is to die, or a full pipe holds its output.
     pub(crate) fn must_stop(&self) -> bool {
         let me = self.me();

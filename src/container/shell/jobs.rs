@@ -331,6 +331,9 @@ impl Shell {
             return self.eval(sys, inner, tested, true);
         }
         let mut child = self.subshell(Some(Arc::clone(inner)));
+        if !self.dialect.is_bash() {
+            child.traps.forget_parents();
+        }
         if let Some(frame) = child.frames.last_mut() {
             frame.tested = tested;
         }

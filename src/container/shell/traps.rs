@@ -123,6 +123,13 @@ impl Traps {
         self.pending = SignalSet::default();
     }
 
+    /// In ash only a substitution tells of the parent's traps, not parentheses.
+    pub(super) fn forget_parents(&mut self) {
+        if let Some(tables) = self.tables.there() {
+            tables.inherited.clear();
+        }
+    }
+
     /// What a subshell catches by itself.
     pub(super) fn child_caught(&self, _dialect: Dialect) -> SignalSet {
         let mut set = SignalSet::default();

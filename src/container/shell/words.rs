@@ -57,6 +57,9 @@ impl Parts {
     }
 }
 
+/// Bytes of a subscript with blanks in it.
+const MAX_SUBSCRIPT: usize = 1_000;
+
 impl Lexer<'_> {
     /// The word here; it has at least one character.
     pub(super) fn word(&mut self) -> Result<Word, SyntaxError> {
@@ -80,10 +83,17 @@ impl Lexer<'_> {
         {
             return 0;
         }
-        let Some(end) = super::parser::closing_bracket(&rest[name..]) else { return 0 };
-        let after = &rest[name + end + 1..];
-        let assigns = after.starts_with('=') || after.starts_with("+=");
-        if assigns && !rest[name..name + end].contains('\n') { self.pos + name + end } else { 0 }
+        // It stands on one line and is short, so that looking for it costs little.
+        let line = rest.bytes().take(name + MAX_SUBSCRIPT).position(|b| b == b'\n');
+        let mut end = line.unwrap_or_else(|| rest.len().min(name + MAX_SUBSCRIPT));
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let Some(close) = rest.get(name..end).and_then(super::parser::closing_bracket) else {
+            return 0;
+        };
+        let after = &rest[name + close + 1..];
+        if after.starts_with('=') || after.starts_with("+=") { self.pos + name + close } else { 0 }
     }
 
     /// The word after `=~`.
@@ -284,7 +294,7 @@ impl Lexer<'_> {
                 self.skip(1);
                 out.push(Part::Arith(Arc::new(Word { parts, raw })));
             }
-            b'\'' if !around.quoted() => {
+            b'\'' if !around.quoted() || around == Around::DoubleBrace && self.is_bash() => {
                 let text = self.ansi_quoted()?;
                 out.push(Part::Quoted(text.into()));
             }
@@ -417,7 +427,6 @@ impl Lexer<'_> {
         let mut indirect = false;
         if self.at(0) == b'#'
             && !matches!(self.at(1), b'}' | b':' | b'%' | b'=' | b'+')
-            && !(self.at(1) == b'#' && self.at(2) == b'}' && bash)
             && !(matches!(self.at(1), b'-' | b'?' | b'#') && self.at(2) != b'}')
         {
             self.skip(1);
@@ -528,7 +537,7 @@ impl Lexer<'_> {
                     ParamOp::Suffix { longest, pattern }
                 }
             }
-            b'/' => self.replacement(quoted)?,
+            b'/' => self.replacement()?,
             b'^' | b',' if bash => {
                 let all = next == c;
                 self.skip(1 + usize::from(all));
@@ -555,7 +564,7 @@ impl Lexer<'_> {
         })
     }
 
-    fn replacement(&mut self, quoted: bool) -> Result<ParamOp, SyntaxError> {
+    fn replacement(&mut self) -> Result<ParamOp, SyntaxError> {
         self.skip(1);
         let anchor = match self.at(0) {
             b'/' => Anchor::All,
@@ -569,7 +578,8 @@ impl Lexer<'_> {
         let pattern = self.sub_word(Around::Brace, b"/}")?;
         let with = if self.at(0) == b'/' {
             self.skip(1);
-            self.sub_word(if quoted { Around::DoubleBrace } else { Around::Brace }, b"}")?
+            // Quotes mean the same here inside double quotes and outside.
+            self.sub_word(Around::Brace, b"}")?
         } else {
             Word::default()
         };

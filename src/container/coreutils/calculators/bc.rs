@@ -110,7 +110,12 @@ impl Bc {
     }
 
     fn step(&mut self) -> Outcome<()> {
-        self.steps += 1;
+        self.work(1)
+    }
+
+    /// Counts work; long numbers are more of it.
+    fn work(&mut self, steps: usize) -> Outcome<()> {
+        self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS { Err("more than 1000000 steps".to_owned()) } else { Ok(()) }
     }
 
@@ -120,7 +125,7 @@ impl Bc {
             Statement::Value(expr) => {
                 let value = self.value(expr)?;
                 if !matches!(expr, Expr::Assign(..)) {
-                    let text = folded(&value.shown(self.output));
+                    let text = self.shown(&value)?;
                     self.out.push_str(&text);
                     self.out.push('\n');
                     self.last = value;
@@ -132,7 +137,7 @@ impl Bc {
                     match item {
                         Ok(expr) => {
                             let value = self.value(expr)?;
-                            let text = folded(&value.shown(self.output));
+                            let text = self.shown(&value)?;
                             self.out.push_str(&text);
                             self.last = value;
                         }
@@ -214,6 +219,13 @@ impl Bc {
         Ok(())
     }
 
+    /// A number as it is printed.
+    fn shown(&mut self, value: &Number) -> Outcome<String> {
+        let words = value.words();
+        self.work(words.saturating_mul(words) / 64)?;
+        Ok(folded(&value.shown(self.output)))
+    }
+
     fn value(&mut self, expr: &Expr) -> Outcome<Number> {
         self.step()?;
         match expr {
@@ -230,7 +242,10 @@ impl Bc {
             Expr::Assign(name, sign, right) => {
                 let right = self.value(right)?;
                 let value = match sign.strip_suffix('=').filter(|s| !s.is_empty()) {
-                    Some(op) => self.combine(op, &self.look(name), &right)?,
+                    Some(op) => {
+                        let old = self.look(name);
+                        self.combine(op, &old, &right)?
+                    }
                     None => right,
                 };
                 self.assign(name, &value)?;
@@ -244,7 +259,11 @@ impl Bc {
                 let argument = self.value(argument)?;
                 let small = |n: usize| Ok(Number::whole(i64::try_from(n).unwrap_or(0)));
                 match name.as_str() {
-                    "sqrt" => argument.root(self.scale).map_err(str::to_owned),
+                    "sqrt" => {
+                        let words = argument.words() + self.scale / 8;
+                        self.work(words.saturating_mul(words) / 16)?;
+                        argument.root(self.scale).map_err(str::to_owned)
+                    }
                     "scale" => small(argument.scale),
                     "length" => {
                         let digits = argument.digits.magnitude().to_string().len();
@@ -256,7 +275,9 @@ impl Bc {
         }
     }
 
-    fn combine(&self, sign: &str, a: &Number, b: &Number) -> Outcome<Number> {
+    fn combine(&mut self, sign: &str, a: &Number, b: &Number) -> Outcome<Number> {
+        let words = a.words() + b.words() + self.scale / 16;
+        self.work(words.saturating_mul(words) / 64)?;
         let truth = |is: bool| Ok::<_, Fault>(Number::whole(i64::from(is)));
         let order = a.compare(b);
         match sign {

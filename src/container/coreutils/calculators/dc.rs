@@ -7,6 +7,8 @@ use crate::container::text::push;
 
 /// Steps of one program.
 const MAX_STEPS: usize = 1_000_000;
+/// Bytes that it prints.
+const MAX_OUTPUT: usize = 4 << 20;
 /// Macros that run macros.
 const MAX_DEPTH: usize = 200;
 
@@ -62,8 +64,8 @@ impl Dc {
         }
         let mut rest = program.chars().peekable();
         while let Some(c) = rest.next() {
-            self.steps += 1;
-            if self.steps > MAX_STEPS {
+            self.steps = self.steps.saturating_add(1 + self.burden());
+            if self.steps > MAX_STEPS || self.out.len() > MAX_OUTPUT {
                 self.errors.push_str("dc: more than 1000000 steps\n");
                 return End::Quit;
             }
@@ -125,6 +127,17 @@ impl Dc {
             }
         }
         End::Done
+    }
+
+    /// How much work the next sign may be, by what is on the stack.
+    fn burden(&self) -> usize {
+        let length = |item: &Item| match item {
+            Item::Number(n) => n.words(),
+            Item::Text(text) => text.len() / 64,
+        };
+        let words: usize =
+            self.stack.iter().rev().take(2).map(length).sum::<usize>() + self.scale / 16;
+        words.saturating_mul(words) / 64
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -234,6 +247,7 @@ impl Dc {
                 }
             }
             'f' => {
+                self.steps = self.steps.saturating_add(self.stack.len().saturating_mul(64));
                 for item in self.stack.clone().iter().rev() {
                     self.show(item);
                     self.out.push('\n');

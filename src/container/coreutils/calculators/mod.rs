@@ -34,7 +34,7 @@ fn calculate(tool: &mut Gathered, sys: &mut Sys<'_, '_>) -> u8 {
     let mut text = decode(&tool.joined());
     text.push('\n');
     let end = bc.run(&text);
-    sys.work(bc.out.len());
+    sys.heavy_work(bc.out.len() / 64);
     sys.out(&encode(&bc.out));
     match end {
         Ok(_) => u8::from(tool.failed),
@@ -86,44 +86,52 @@ pub(super) fn factor(call: &mut Call<'_, '_, '_>) -> Begun {
     if words.is_empty() {
         let gather = Gather::new(call.name, super::options::Options::default(), |tool, sys| {
             let text = decode(&tool.joined());
-            let mut status = 0;
+            let (mut status, mut divisions) = (0, MAX_DIVISIONS);
             for word in text.split_whitespace() {
-                status |= factor_one(sys, word);
+                status |= factor_one(sys, word, &mut divisions);
             }
             status
         });
         return Begun::filter(AnyFilter::Gather(Box::new(gather)), Vec::new());
     }
-    let mut status = 0;
+    let (mut status, mut divisions) = (0, MAX_DIVISIONS);
     for word in &words {
-        status |= factor_one(call.sys, word);
+        status |= factor_one(call.sys, word, &mut divisions);
     }
     Begun::Exit(status)
 }
 
-fn factor_one(sys: &mut Sys<'_, '_>, word: &str) -> u8 {
+fn factor_one(sys: &mut Sys<'_, '_>, word: &str, divisions: &mut u64) -> u8 {
     let Ok(number) = word.parse::<u64>() else {
         sys.flush();
         sys.err(&format!("factor: invalid number '{word}'\n"));
         return 1;
     };
     let mut line = format!("{number}:");
-    for factor in factors(number) {
+    let before = *divisions;
+    let Some(all) = factors(number, divisions) else {
+        sys.flush();
+        sys.err(&format!("factor: {number}: more than {MAX_DIVISIONS} divisions\n"));
+        return 1;
+    };
+    sys.heavy_work(usize::try_from((before - *divisions) / 64).unwrap_or(0));
+    for factor in all {
         push(&mut line, format_args!(" {factor}"));
     }
     line.push('\n');
-    sys.work(4096);
     sys.out(line.as_bytes());
     0
 }
 
-/// Trial divisors end here, so that the work is bounded; what is left then counts as a prime.
-const MAX_DIVISOR: u64 = 1 << 22;
+/// Divisions of one call.
+const MAX_DIVISIONS: u64 = 1 << 24;
 
-fn factors(mut number: u64) -> Vec<u64> {
+/// The prime factors of a number; `None` where finding them takes more than the divisions that are left.
+fn factors(mut number: u64, divisions: &mut u64) -> Option<Vec<u64>> {
     let mut out = Vec::new();
-    let mut divisor = 2;
-    while divisor <= MAX_DIVISOR && divisor * divisor <= number {
+    let mut divisor = 2u64;
+    while divisor.checked_mul(divisor).is_some_and(|square| square <= number) {
+        *divisions = divisions.checked_sub(1)?;
         while number.is_multiple_of(divisor) {
             out.push(divisor);
             number /= divisor;
@@ -133,7 +141,7 @@ fn factors(mut number: u64) -> Vec<u64> {
     if number > 1 {
         out.push(number);
     }
-    out
+    Some(out)
 }
 
 #[cfg(test)]
@@ -142,9 +150,11 @@ mod tests {
 
     #[test]
     fn a_number_has_its_prime_factors() {
-        assert_eq!(factors(12), [2, 2, 3]);
-        assert_eq!(factors(97), [97]);
-        assert_eq!(factors(1), [] as [u64; 0]);
-        assert_eq!(factors(4_294_967_291 * 3), [3, 4_294_967_291]);
+        let of = |n| factors(n, &mut 100_000);
+        assert_eq!(of(12), Some(vec![2, 2, 3]));
+        assert_eq!(of(97), Some(vec![97]));
+        assert_eq!(of(1), Some(Vec::new()));
+        assert_eq!(of(4_294_967_291 * 3), Some(vec![3, 4_294_967_291]));
+        assert_eq!(of(u64::MAX - 58), None);
     }
 }

@@ -36,6 +36,11 @@ impl Number {
         self.digits.sign() == Sign::NoSign
     }
 
+    /// How long it is, in machine words: what work with it costs.
+    pub(super) fn words(&self) -> usize {
+        usize::try_from(self.digits.bits() / 64).unwrap_or(usize::MAX) + self.scale / 16 + 1
+    }
+
     /// A text of digits in a base; letters are digits too.
     pub(super) fn read(text: &str, base: u32) -> Result<Self, Fault> {
         if text.len() > MAX_DIGITS {
@@ -119,6 +124,9 @@ impl Number {
         let exponent = exponent.scaled(0).digits;
         let times = u32::try_from(exponent.magnitude()).map_err(|_| "exponent too large")?;
         if u64::from(times).saturating_mul(self.digits.bits().max(1)) > 4 * MAX_DIGITS as u64 {
+            return Err(TOO_LONG);
+        }
+        if self.scale.saturating_mul(times as usize) > MAX_DIGITS {
             return Err(TOO_LONG);
         }
         let full = Self {

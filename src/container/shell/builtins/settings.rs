@@ -79,24 +79,68 @@ pub(super) fn set(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> 
 fn list(shell: &Shell, table: bool) -> String {
     let bash = shell.dialect.is_bash();
     let mut out = String::new();
-    if table && !bash {
-        out.push_str("Current option settings\n");
-    }
-    for option in SET_OPTIONS.iter().filter(|o| bash || o.ash) {
-        let on = (option.get)(&shell.options);
-        if table {
-            let state = if on { "on" } else { "off" };
-            if bash {
-                push(&mut out, format_args!("{:<15}\t{state}\n", option.name));
-            } else {
-                push(&mut out, format_args!("{:<16}{state}\n", option.name));
-            }
-        } else {
-            push(&mut out, format_args!("set {}o {}\n", if on { '-' } else { '+' }, option.name));
+    let names = if bash { &BASH_OPTIONS[..] } else { &ASH_OPTIONS[..] };
+    for name in names {
+        let option = SET_OPTIONS.iter().find(|o| o.name == *name);
+        let on = option.map_or(*name == "interactive-comments", |o| (o.get)(&shell.options));
+        let (state, sign) = if on { ("on", '-') } else { ("off", '+') };
+        match (table, bash) {
+            (true, true) => push(&mut out, format_args!("{name:<15}\t{state}\n")),
+            (true, false) => push(&mut out, format_args!("{name:<16}{state}\n")),
+            (false, _) => push(&mut out, format_args!("set {sign}o {name}\n")),
         }
     }
     out
 }
+
+/// What ash lists, in its order.
+const ASH_OPTIONS: [&str; 14] = [
+    "errexit",
+    "noglob",
+    "ignoreeof",
+    "monitor",
+    "noexec",
+    "xtrace",
+    "verbose",
+    "noclobber",
+    "allexport",
+    "notify",
+    "nounset",
+    "errtrace",
+    "vi",
+    "pipefail",
+];
+
+/// What bash lists; those that mean nothing without a terminal are off.
+const BASH_OPTIONS: [&str; 27] = [
+    "allexport",
+    "braceexpand",
+    "emacs",
+    "errexit",
+    "errtrace",
+    "functrace",
+    "hashall",
+    "histexpand",
+    "history",
+    "ignoreeof",
+    "interactive-comments",
+    "keyword",
+    "monitor",
+    "noclobber",
+    "noexec",
+    "noglob",
+    "nolog",
+    "notify",
+    "nounset",
+    "onecmd",
+    "physical",
+    "pipefail",
+    "posix",
+    "privileged",
+    "verbose",
+    "vi",
+    "xtrace",
+];
 
 /// `shopt`
 pub(super) fn shopt(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {

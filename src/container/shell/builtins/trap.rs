@@ -83,6 +83,10 @@ pub(super) fn trap(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     let mut status = 0;
     for word in words {
         let Some(event) = event(shell, word) else {
+            if bash && alone && rest.len() == 1 {
+                sys.err("trap: usage: trap [-lp] [[arg] signal_spec ...]\n");
+                return Done::Status(2);
+            }
             shell.builtin_error(sys, "trap", &format!("{word}: invalid signal specification"));
             status = 1;
             continue;
