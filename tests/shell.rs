@@ -82,13 +82,13 @@ fn a_command_that_is_not_modelled_is_told_of() {
         .spawn()
         .and_then(|mut child| {
             use std::io::Write as _;
-            let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  restartPolicy: Never\n  containers:\n  - name: c\n    image: busybox:1.36\n    command: [sh, -c, 'tar cf /tmp/x.tar /etc; nosuch; echo done']\n";
+            let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  restartPolicy: Never\n  containers:\n  - name: c\n    image: busybox:1.36\n    command: [sh, -c, 'bzip2 /etc/hostname; nosuch; echo done']\n";
             child.stdin.take().unwrap().write_all(pod.as_bytes())?;
             child.wait_with_output()
         })
         .unwrap();
     let result: Value = serde_json::from_slice(&out.stdout).unwrap();
     let said = result["summary"].to_string();
-    assert!(said.contains("command tar is not known"), "{said}");
+    assert!(said.contains("command bzip2 is not known"), "{said}");
     assert!(!said.contains("command nosuch"), "{said}");
 }

@@ -161,6 +161,9 @@ const OD: Syntax = Syntax {
 /// `od`
 pub(super) fn od(call: &mut Call<'_, '_, '_>) -> Begun {
     start(call, OD, ('j', 'N'), |tool, sys| {
+        if tool.failed && tool.inputs.is_empty() {
+            return 1;
+        }
         let units = match units(&tool.options) {
             Ok(units) => units,
             Err(complaint) => {

@@ -569,10 +569,12 @@ impl Shell {
         }
     }
 
-    /// Whether there is a frame that `leave` can stop at. Loops around a function call do not count.
+    /// Whether there is a frame that `leave` can stop at. Loops around a function call count in ash alone.
     fn has_target(&self, leave: Leave) -> bool {
-        let within =
-            |f: &&Frame| matches!(leave, Leave::Return) || !matches!(f.kind, FrameKind::Call(_));
+        let ash = !self.dialect.is_bash();
+        let within = |f: &&Frame| {
+            ash || matches!(leave, Leave::Return) || !matches!(f.kind, FrameKind::Call(_))
+        };
         self.frames.iter().rev().take_while(within).any(|f| is_target(&f.kind, leave))
     }
 

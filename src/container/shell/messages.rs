@@ -94,11 +94,7 @@ impl Shell {
         sys.err(&super::dialect::syntax_message(self.dialect, &prefix, error));
         self.status = 2;
         match kind {
-            ReaderKind::Eval | ReaderKind::Dot | ReaderKind::Trap if bash => {
-                if kind == ReaderKind::Eval {
-                    self.status = 1;
-                }
-            }
+            ReaderKind::Eval | ReaderKind::Dot | ReaderKind::Trap if bash => {}
             _ => self.start_exit(sys, 2),
         }
     }

@@ -178,6 +178,22 @@ pub(super) fn return_(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
 
 /// `break` and `continue`
 pub(super) fn leave_loop(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let in_loop = shell.frames.iter().any(|f| {
+        matches!(
+            f.kind,
+            FrameKind::While(..)
+                | FrameKind::For(..)
+                | FrameKind::ArithFor(..)
+                | FrameKind::Select(..)
+        )
+    });
+    if !in_loop && (shell.dialect.is_bash() || args.rest().is_empty()) {
+        if shell.dialect.is_bash() {
+            let text = "only meaningful in a `for', `while', or `until' loop";
+            shell.builtin_error(sys, args.name(), text);
+        }
+        return Done::Status(0);
+    }
     let count = match args.rest().first() {
         None => 1,
         Some(text) => match text.parse::<u32>() {
@@ -201,21 +217,8 @@ pub(super) fn leave_loop(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'
             }
         },
     };
-    let in_loop = shell.frames.iter().any(|f| {
-        matches!(
-            f.kind,
-            FrameKind::While(..)
-                | FrameKind::For(..)
-                | FrameKind::ArithFor(..)
-                | FrameKind::Select(..)
-        )
-    });
     shell.status = 0;
     if !in_loop {
-        if shell.dialect.is_bash() {
-            let text = "only meaningful in a `for', `while', or `until' loop";
-            shell.builtin_error(sys, args.name(), text);
-        }
         return Done::Status(0);
     }
     Done::Leave(if args.name() == "break" { Leave::Break(count) } else { Leave::Continue(count) })
