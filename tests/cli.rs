@@ -555,3 +555,27 @@ spec:
     assert_eq!(data["lines"][0][3], "</script><b>");
     assert_eq!(data["nodes"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn why_is_answered_back_to_a_script_or_a_step() {
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/seed");
+    let (code, said, _) = look(&["why", "deploy/nginx", seed, "--at", "60s"]);
+    assert_eq!(code, Some(OK));
+    for word in [
+        "deployment/nginx is not as it should be",
+        "init container checkbackend has run for 1m",
+        "because its script is blocked at `sleep 3`, line 1\n",
+    ] {
+        assert!(said.contains(word), "no {word:?} in:\n{said}");
+    }
+    let (code, _, told) = look(&["why", "pod/web-9", seed, "--at", "60s"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        told.starts_with(
+            "error: there was no pod \"web-9\" in namespace \"default\"\n  hint: did you mean web-"
+        ),
+        "{told}"
+    );
+    let (code, _, told) = look(&["why", "gadget/x", seed]);
+    assert_eq!(code, Some(2), "{told}");
+}

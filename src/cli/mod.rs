@@ -19,6 +19,7 @@ mod scheduler_config;
 mod top;
 mod ui;
 mod wall;
+mod why;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ struct Cli {
 enum Command {
     Run(Box<run::Args>),
     Explain(Box<explain::Args>),
+    Why(Box<why::Args>),
     Check(check::Args),
     Convert(convert::Args),
     Get(Box<get::Args>),
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
     let code = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Why(args) => why::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Get(args) => get::run(&args),

@@ -12,5 +12,6 @@ pub mod summary;
 pub mod tabs;
 pub mod timeline;
 mod unmodelled;
+pub mod why;
 
 pub use record::Recorder;

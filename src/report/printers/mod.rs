@@ -7,6 +7,7 @@ pub(super) mod cells;
 mod cluster;
 pub mod corpus;
 pub mod duration;
+mod network;
 mod pod;
 mod storage;
 mod workloads;
@@ -55,21 +56,28 @@ macro_rules! printers {
 
 /// The kinds whose columns are all narrow ones before all wide ones; Events alone mix them.
 static PRINTERS: &[Printer] = printers! {
+    "ClusterRoleBinding" ["Name" "Role" "Age"] ["Users" "Groups" "ServiceAccounts"] network::binding;
     "ConfigMap" ["Name" "Data" "Age"] [] cluster::config_map;
     "ControllerRevision" ["Name" "Controller" "Revision" "Age"] [] workloads::controller_revision;
+    "CSINode" ["Name" "Drivers" "Age"] [] network::csi_node;
     "CronJob" ["Name" "Schedule" "Timezone" "Suspend" "Active" "Last Schedule" "Age"]
         ["Containers" "Images" "Selector"] workloads::cron_job;
     "DaemonSet" ["Name" "Desired" "Current" "Ready" "Up-to-date" "Available" "Node Selector" "Age"]
         ["Containers" "Images" "Selector"] workloads::daemon_set;
     "Deployment" ["Name" "Ready" "Up-to-date" "Available" "Age"]
         ["Containers" "Images" "Selector"] workloads::deployment;
+    "EndpointSlice" ["Name" "AddressType" "Ports" "Endpoints" "Age"] [] network::endpoint_slice;
     "Endpoints" ["Name" "Endpoints" "Age"] [] cluster::endpoints;
     "HorizontalPodAutoscaler"
         ["Name" "Reference" "Targets" "MinPods" "MaxPods" "Replicas" "Age"] [] workloads::autoscaler;
+    "Ingress" ["Name" "Class" "Hosts" "Address" "Ports" "Age"] [] network::ingress;
+    "IngressClass" ["Name" "Controller" "Parameters" "Age"] [] network::ingress_class;
     "Job" ["Name" "Status" "Completions" "Duration" "Age"]
         ["Containers" "Images" "Selector"] workloads::job;
     "Lease" ["Name" "Holder" "Age"] [] cluster::lease;
+    "MutatingWebhookConfiguration" ["Name" "Webhooks" "Age"] [] network::webhooks;
     "Namespace" ["Name" "Status" "Age"] [] cluster::namespace;
+    "NetworkPolicy" ["Name" "Pod-Selector" "Age"] [] network::policy;
     "Node" ["Name" "Status" "Roles" "Age" "Version"]
         ["Internal-IP" "External-IP" "OS-Image" "Kernel-Version" "Container-Runtime"] cluster::node;
     "PersistentVolume"
@@ -90,13 +98,18 @@ static PRINTERS: &[Printer] = printers! {
     "ReplicationController" ["Name" "Desired" "Current" "Ready" "Age"]
         ["Containers" "Images" "Selector"] workloads::replication_controller;
     "ResourceQuota" ["Name" "Request" "Limit" "Age"] [] cluster::resource_quota;
+    "RoleBinding" ["Name" "Role" "Age"] ["Users" "Groups" "ServiceAccounts"] network::binding;
+    "RuntimeClass" ["Name" "Handler" "Age"] [] network::runtime_class;
     "Secret" ["Name" "Type" "Data" "Age"] [] cluster::secret;
     "Service" ["Name" "Type" "Cluster-IP" "External-IP" "Port(s)" "Age"] ["Selector"] cluster::service;
+    "ServiceCIDR" ["Name" "CIDRs" "Age"] [] network::service_cidr;
     "ServiceAccount" ["Name" "Age"] [] cluster::service_account;
     "StatefulSet" ["Name" "Ready" "Age"] ["Containers" "Images"] workloads::stateful_set;
     "StorageClass"
         ["Name" "Provisioner" "ReclaimPolicy" "VolumeBindingMode" "AllowVolumeExpansion" "Age"] []
         storage::class;
+    "ValidatingWebhookConfiguration" ["Name" "Webhooks" "Age"] [] network::webhooks;
+    "VolumeAttributesClass" ["Name" "DriverName" "Age"] [] network::attributes_class;
 };
 
 static EVENT: Printer = Printer {
