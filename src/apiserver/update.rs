@@ -21,6 +21,7 @@ impl ApiServer {
             object.meta_mut().generation += 1;
         }
         self.admit_update(&object, &old, h)?;
+        self.admit_resize(&object, &old)?;
         if let Object::Service(service) = &object {
             self.release_addresses(&old);
             self.allocate_addresses(service)?;

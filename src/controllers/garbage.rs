@@ -85,13 +85,15 @@ impl Controller for GarbageCollector {
                 }
             }
         }
-        let waits = |m: &Meta| deletes_dependents(m) || orphans_dependents(m);
-        if waits(meta) && !old.is_some_and(waits) {
+        // Each wait begins for itself: what goes in the foreground may yet be asked to leave its
+        // dependents behind (`processTransitions`).
+        let begins = |waits: fn(&Meta) -> bool| waits(meta) && !old.is_some_and(waits);
+        if begins(orphans_dependents) {
             queue.add(meta.uid, delta.fact);
-            if deletes_dependents(meta) {
-                for dependent in self.owners.dependents(meta.uid) {
-                    queue.add(dependent, delta.fact);
-                }
+        } else if begins(deletes_dependents) {
+            queue.add(meta.uid, delta.fact);
+            for dependent in self.owners.dependents(meta.uid) {
+                queue.add(dependent, delta.fact);
             }
         }
     }
@@ -399,7 +401,7 @@ mod tests {
     use super::*;
     use crate::api::convert;
     use crate::api::typed::Typed;
-    use crate::model::Deletion;
+    use crate::model::{Deletion, StatefulSet};
 
     type Owner<'a> = (&'a str, &'a str, &'a Meta);
 
@@ -497,5 +499,61 @@ mod tests {
         let (patched, deleted) =
             (place("patch ConfigMap second"), place("delete ConfigMap second"));
         assert!(patched.is_some() && patched < deleted, "{lines:?}");
+    }
+
+    #[test]
+    fn what_comes_while_its_owner_goes_is_deleted_too() {
+        let mut bench = Bench::<GarbageCollector>::new();
+        bench.apply(
+            Kind::StatefulSet,
+            "web",
+            &json!({"replicas": 1, "serviceName": "web",
+                "selector": {"matchLabels": {"app": "web"}},
+                "template": {"metadata": {"labels": {"app": "web"}},
+                    "spec": {"containers": [{"name": "c", "image": "i"}]}}}),
+        );
+        let uid = bench.get(Kind::StatefulSet, "web").meta().uid.to_string();
+        let owned = |name: &str| {
+            json!({"name": name, "namespace": "default",
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet",
+                    "name": "web", "uid": uid, "controller": true, "blockOwnerDeletion": true}]})
+        };
+        bench.put_manifest(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": owned("web-0"),
+            "spec": {"containers": [{"name": "c", "image": "i"}]}}));
+        bench.run();
+        let now = bench.now;
+        bench.change::<StatefulSet>(Kind::StatefulSet, "web", |set| {
+            set.meta.deletion = Some(Deletion { at: now, grace: Default::default() });
+            set.meta.finalizers.push(finalizers::FOREGROUND.into());
+        });
+        bench.put_manifest(&json!({"apiVersion": "apps/v1", "kind": "ControllerRevision",
+            "metadata": owned("web-1"), "revision": 1}));
+        let lines = bench.run();
+        assert!(lines.iter().any(|l| l == "delete ControllerRevision web-1"), "{lines:?}");
+        assert!(bench.get(Kind::StatefulSet, "web").meta().finalizers.is_empty());
+    }
+
+    #[test]
+    fn what_goes_in_the_foreground_may_yet_leave_its_dependents_behind() {
+        type Map = crate::model::Whole<crate::model::wire::core::ConfigMap>;
+        let mut bench = Bench::<GarbageCollector>::new();
+        let owner = map(&mut bench, "owner", &[]);
+        bench.put_manifest(&json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "dependent", "namespace": "default", "ownerReferences": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner",
+                 "uid": owner.uid.to_string(), "blockOwnerDeletion": true}]},
+            "spec": {"containers": [{"name": "c", "image": "i"}]}}));
+        let mut wait_for = |finalizer: &str| {
+            let now = bench.now;
+            bench.change::<Map>(Kind::ConfigMap, "owner", |map| {
+                map.meta.deletion = Some(Deletion { at: now, grace: Default::default() });
+                map.meta.finalizers = [finalizer.into()].into_iter().collect();
+            });
+            bench.run()
+        };
+        wait_for(finalizers::FOREGROUND);
+        let lines = wait_for(finalizers::ORPHAN);
+        assert!(lines.iter().any(|l| l == "patch ConfigMap owner"), "{lines:?}");
+        assert!(bench.get(Kind::Pod, "dependent").meta().owners.is_empty());
     }
 }

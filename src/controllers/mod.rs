@@ -35,6 +35,8 @@ pub mod nodes;
 pub mod pod_control;
 pub mod quota;
 pub mod replicaset;
+#[cfg(test)]
+mod rest;
 pub mod scaled;
 pub mod script;
 pub mod statefulset;

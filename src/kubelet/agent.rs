@@ -24,7 +24,7 @@ use crate::model::{ConditionStatus, Kind, Node, Object, Phase, Pod, PodStatus, R
 use crate::store::{Logs, Request};
 use crate::trace::{Change, EventType, FactId, Regarding};
 
-/// A worker that came to rest with something still due rests at least so long.
+/// A worker that came to rest with something still due, which is a defect, rests at least so long.
 const LEAST_REST: Duration = Duration::from_millis(100);
 
 /// The agent of one node.
@@ -41,6 +41,8 @@ pub(super) struct Agent {
     machine: Machine,
     /// When the node is to be reported as ready, where it joined without being so.
     report_at: Option<SimTime>,
+    /// The report of the node that is under way.
+    reporting: Option<Token>,
     /// Whether the node was cordoned when it was last looked at.
     cordoned: bool,
     /// When a change of that is told.
@@ -90,9 +92,29 @@ impl Agent {
             next_token: 0,
             machine: Machine::Up,
             report_at: None,
+            reporting: None,
             cordoned: false,
             tell_cordon_at: None,
             strain: Strain::default(),
+        }
+    }
+
+    /// The machine's node was deleted, and it registers anew: its disk is as it was, and it takes up what is
+    /// still bound to a node of its name.
+    pub(super) fn rejoined(self, mut node: NodeState, cx: &Cx<'_>) -> Self {
+        node.boots = self.node.boots + 1;
+        node.phases = Phases::draw(cx.rng, &node.name, node.boots, cx.now);
+        node.images = self.node.images;
+        let remains = match self.machine {
+            Machine::Down(remains) | Machine::Booting { remains, .. } => remains,
+            Machine::Up => machine::Remains::new(),
+        };
+        let since = cx.now - PODS_AFTER;
+        Self {
+            position: self.position,
+            next_token: self.next_token,
+            machine: Machine::Booting { since, reported: true, remains },
+            ..Self::new(node)
         }
     }
 
@@ -156,6 +178,13 @@ impl Agent {
 
     /// A reply to a request about a pod.
     pub(super) fn reply(&mut self, answer: &Answer, shared: &mut Shared, cx: &mut Cx<'_>) {
+        if self.reporting.take_if(|token| *token == answer.token).is_some() {
+            if answer.reply.as_ref().is_err_and(|e| !e.is_not_found()) {
+                // Tried again with the next update of the status (`nodeStatusUpdateFrequency`).
+                self.report_at = Some(self.node.phases.status_after(cx.now));
+            }
+            return;
+        }
         let Some(uid) = self.tokens.remove(&answer.token) else { return };
         let Some(watched) = self.pods.get_mut(&uid) else { return };
         let pod = match &answer.reply {
@@ -313,10 +342,13 @@ impl Agent {
         let Some(watched) = self.pods.get_mut(&uid) else { return };
         let worker = &mut watched.worker;
         let relist: Duration = cx.latency.pleg_relist;
-        // It has done all that can be done now: what is still due would be found undone for ever within this
-        // instant, and is looked at again with the next relist.
         let now = cx.now;
         let next = worker.next_wake(&self.node, relist);
+        // It has done all that can be done now: something still due would be found undone for ever.
+        debug_assert!(
+            next.is_none_or(|at| at > now),
+            "a worker at rest has something due: {worker:?}"
+        );
         let next = next.map(|at| if at <= now { now + relist.max(LEAST_REST) } else { at });
         if watched.gone && worker.is_done() {
             if let Some(due) = watched.due {
@@ -438,6 +470,7 @@ impl Agent {
         self.due.clear();
         self.tokens.clear();
         (self.report_at, self.tell_cordon_at, self.strain) = (None, None, Strain::default());
+        self.reporting = None;
         self.node.images.crash();
         let renewed = self.node.phases.lease_before(cx.now);
         self.send_lease(Some(renewed), cx);
@@ -500,6 +533,7 @@ impl Agent {
         new.conditions = conditions;
         new.meta.resource_version = 0;
         let token = self.new_token();
+        self.reporting = Some(token);
         cx.send(token, FactId::NONE, Request::UpdateStatus(new.into()));
         if !was_ready {
             self.node_status_event("NodeReady", shared, cx);

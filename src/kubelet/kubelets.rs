@@ -1,11 +1,14 @@
 //! All node agents together.
 
+use std::collections::BTreeMap;
+
 use super::agent::Agent;
 use super::images::ImageModel;
 use super::node::NodeState;
 use super::services::Services;
 use super::shared::Shared;
 use super::volumes::Changed;
+use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::engine::{Answer, ComponentId, Cx, WakeReason};
 use crate::model::{Kind, Node, Object, Pod, Slot};
@@ -23,6 +26,10 @@ pub struct Kubelets {
     shared: Shared,
     services: Services,
     rearmed: Vec<ComponentId>,
+    /// Machines whose node was deleted, by its name.
+    departed: BTreeMap<Str, Box<Agent>>,
+    /// How many runs of containers the machines have had that stood in a slot before.
+    runs: BTreeMap<Slot, u32>,
 }
 
 /// A change of the network may lead to another; so many in a row are followed within one event.
@@ -49,6 +56,8 @@ impl Kubelets {
             shared: Shared::new(images),
             services: Services::default(),
             rearmed: Vec::new(),
+            departed: BTreeMap::new(),
+            runs: BTreeMap::new(),
         }
     }
 
@@ -98,7 +107,7 @@ impl Kubelets {
 
     /// Drops the entries of nodes' logs that their agents have read.
     pub fn trim(&self, logs: &mut Logs) {
-        for agent in self.agents.iter().flatten() {
+        for agent in self.agents.iter().flatten().chain(self.departed.values()) {
             logs.trim_node(&agent.node.name, agent.position());
         }
     }
@@ -191,13 +200,23 @@ impl Kubelets {
         let Some(node) = node else {
             // Nobody drives what runs there any more; it counts as switched off.
             self.visit(slot, cx, |agent, shared, cx| agent.crash(shared, cx));
-            self.agents[slot.index()] = None;
+            if let Some(agent) = self.agents[slot.index()].take() {
+                self.runs.insert(slot, agent.node.runs());
+                self.departed.insert(agent.node.name.clone(), agent);
+            }
             return;
         };
-        let state = NodeState::new(&node, slot, cx.rng, cx.now);
-        self.agents[slot.index()] = Some(Box::new(Agent::new(state)));
+        let runs = self.runs.get(&slot).copied().unwrap_or(0);
+        let state = NodeState::new(&node, slot, runs, cx);
+        self.agents[slot.index()] = Some(match self.departed.remove(&node.meta.name) {
+            Some(agent) => Box::new(agent.rejoined(state, cx)),
+            None => Box::new(Agent::new(state)),
+        });
         // Pods may have been bound before the node was heard of.
-        self.visit(slot, cx, |agent, shared, cx| agent.sync(shared, cx));
+        self.visit(slot, cx, |agent, shared, cx| {
+            agent.wake(shared, cx);
+            agent.sync(shared, cx);
+        });
     }
 
     /// Objects have changed that volumes may be made from.

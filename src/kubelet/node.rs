@@ -9,6 +9,7 @@ use super::probes::next_tick;
 use crate::base::Str;
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
+use crate::engine::Cx;
 use crate::model::{Node, Slot};
 
 /// The agent's loops run in fixed periods; where in them a given node stands is drawn when its agent
@@ -111,22 +112,27 @@ pub(super) struct NodeState {
 }
 
 impl NodeState {
-    /// A node whose agent starts now.
-    pub(super) fn new(node: &Node, slot: Slot, rng: Rng, now: SimTime) -> Self {
+    /// A node whose agent starts now; `runs` were numbered in its slot before.
+    pub(super) fn new(node: &Node, slot: Slot, runs: u32, cx: &Cx<'_>) -> Self {
         let network = node.pod_cidr.split('/').next().and_then(|a| a.parse().ok());
         Self {
             name: node.meta.name.clone(),
             slot,
             address: node.internal_ip,
-            phases: Phases::draw(rng, &node.meta.name, 0, now),
+            phases: Phases::draw(cx.rng, &node.meta.name, 0, cx.now),
             images: NodeImages::default(),
             uses: Uses::default(),
             boots: 0,
-            runs: 0,
+            runs,
             network: network.unwrap_or(Ipv4Addr::new(10, 244, 0, 0)),
             last_host: 1,
             taken: FREE,
         }
+    }
+
+    /// How many runs of containers were numbered.
+    pub(super) const fn runs(&self) -> u32 {
+        self.runs
     }
 
     /// The number of a new run of a container, unique in the simulation.

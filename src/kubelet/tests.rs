@@ -349,3 +349,25 @@ fn a_container_that_writes_more_than_its_limit_is_evicted() {
     let text = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ";
     assert_eq!(pod.status.message, text);
 }
+
+#[test]
+fn files_are_not_brought_up_to_date_for_a_pod_that_ends() {
+    let mut c = Cluster::new();
+    c.config_map("cfg", &[("color", "blue")]);
+    c.pod(
+        "web",
+        json!({
+            "volumes": [{"name": "cfg", "configMap": {"name": "cfg"}}],
+            "containers": [{"name": "web", "image": "nginx:1.25",
+                "volumeMounts": [{"name": "cfg", "mountPath": "/etc/app"}],
+                "lifecycle": {"preStop": {"exec": {"command": ["sleep", "100"]}}}}],
+        }),
+    );
+    c.run(secs(5));
+    c.config_map("cfg", &[("color", "red")]);
+    c.run(secs(1));
+    c.delete("web", 200);
+    // A worker that had something due and did not do it would never come to rest.
+    c.run(secs(150));
+    assert!(c.get("web").is_none() && c.is_quiet());
+}

@@ -305,7 +305,8 @@ impl Worker {
 
     fn begin_to_end(&mut self, d: &Desk<'_, '_>) {
         self.life = Life::Terminating;
-        self.resync = None;
+        // Volumes are brought up to date by syncs of pods that go on.
+        (self.resync, self.refresh_at) = (None, None);
         // The wait for volumes is the one thing that termination cuts short.
         if matches!(self.work, PodWork::Mounting { .. }) {
             self.work = PodWork::Idle;
@@ -362,11 +363,12 @@ impl Worker {
         [
             work,
             self.relist,
-            self.refresh_at,
+            // What only starts a sync waits for the end of the one under way.
+            self.refresh_at.filter(|_| self.idle()),
             self.over_at.filter(|_| self.life == Life::Syncing),
             self.reconcile,
             self.probes.next_wake(),
-            self.deadline().filter(|_| self.life == Life::Syncing).map(|at| d.phases.sync_from(at)),
+            self.deadline().filter(|_| self.heeds_deadline()).map(|at| d.phases.sync_from(at)),
         ]
         .into_iter()
         .flatten()
@@ -418,7 +420,7 @@ impl Worker {
             moved = true;
         }
         let over = self.deadline().is_some_and(|at| d.node.phases.sync_from(at) <= now);
-        if over && self.life == Life::Syncing && !self.pending && self.idle() {
+        if over && self.heeds_deadline() {
             self.pending = true;
             moved = true;
         }
@@ -433,6 +435,11 @@ impl Worker {
             moved = true;
         }
         moved
+    }
+
+    /// Whether a deadline that has passed starts a sync: one that is to come or under way sees it by itself.
+    fn heeds_deadline(&self) -> bool {
+        self.life == Life::Syncing && !self.pending && self.idle()
     }
 
     const fn idle(&self) -> bool {
@@ -654,6 +661,7 @@ impl Worker {
         self.life = Life::Finished;
         self.last_sync = d.cx.now;
         (self.pending, self.relist, self.reconcile) = (false, None, None);
+        (self.resync, self.refresh_at, self.over_at) = (None, None, None);
         self.lose(d);
         self.bodies = Vec::new();
         self.mounts.clear(d);

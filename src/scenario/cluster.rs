@@ -230,3 +230,117 @@ fn target(document: &Value) -> Ref {
     let namespace = if kind.namespaced() { metadata("namespace") } else { "" };
     Ref::new(kind, namespace, metadata("name"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::Token;
+    use crate::model::{Object, Pod};
+    use crate::sim::{Options, Outcome};
+    use crate::store::DeleteOptions;
+    use crate::trace::FactId;
+
+    fn node(name: &str, index: u32) -> Value {
+        NodeSpec::worker(name).object(index, SimTime::from_secs(1_767_225_600))
+    }
+
+    fn cluster() -> Sim {
+        let mut sim = Sim::new(Options::default());
+        let nodes = [node("node-1", 0), node("node-2", 1)];
+        build(&mut sim, &nodes, Storage::Provisioner, &mut |_| {}).unwrap();
+        sim
+    }
+
+    fn run(sim: &mut Sim, seconds: u64) {
+        let until = sim.now() + Duration::from_secs(seconds);
+        while sim.run_until(until, &mut |_| {}) == Outcome::Replied {
+            sim.take_replies();
+        }
+        sim.advance_to(until);
+    }
+
+    fn delete_node(sim: &mut Sim, name: &str) {
+        let target = Ref::new(Kind::Node, "", name);
+        let request = Request::Delete { target, options: DeleteOptions::default() };
+        sim.send(sim.now(), Token(0), FactId::NONE, request);
+    }
+
+    fn pod(sim: &Sim, name: &str) -> Pod {
+        match sim.store().find(&Ref::new(Kind::Pod, "default", name)) {
+            Some(Object::Pod(pod)) => Pod::clone(pod),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_machine_without_a_node_is_not_the_one_that_joined_after_it() {
+        let mut sim = cluster();
+        run(&mut sim, 5);
+        delete_node(&mut sim, "node-2");
+        run(&mut sim, 5);
+        join(&mut sim, &registering(node("node-3", 2)), &mut |_| {}).unwrap();
+        run(&mut sim, 5);
+        sim.stop_node("node-2", &mut |_| {});
+        run(&mut sim, 120);
+        let Some(Object::Node(node)) = sim.store().find(&Ref::new(Kind::Node, "", "node-3")) else {
+            panic!("a node")
+        };
+        assert!(node.is_ready(), "{:?}", node.conditions);
+    }
+
+    #[test]
+    fn a_machine_that_registers_anew_takes_up_the_pods_that_are_still_bound_to_it() {
+        let mut sim = cluster();
+        run(&mut sim, 5);
+        let document = json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"nodeName": "node-2", "containers": [{"name": "web", "image": "nginx:1.27"}]}});
+        put(&mut sim, &document, &mut |_| {}).unwrap();
+        run(&mut sim, 5);
+        let before = pod(&sim, "web");
+        assert!(before.is_ready(), "{:?}", before.status);
+        delete_node(&mut sim, "node-2");
+        run(&mut sim, 10);
+        join(&mut sim, &registering(node("node-2", 1)), &mut |_| {}).unwrap();
+        run(&mut sim, 10);
+        let after = pod(&sim, "web");
+        assert!(after.is_ready(), "{:?}", after.status);
+        assert_eq!(after.status.start_time, before.status.start_time);
+        assert_eq!(after.status.containers[0].restart_count, 1);
+    }
+
+    #[test]
+    fn a_claim_grows_only_where_its_class_allows_it() {
+        let mut sim = cluster();
+        for (name, expands) in [("fixed", false), ("growing", true)] {
+            let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+                "metadata": {"name": name}, "provisioner": "wavetank.dev/provisioner",
+                "volumeBindingMode": "Immediate", "allowVolumeExpansion": expands});
+            put(&mut sim, &class, &mut |_| {}).unwrap();
+            let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {"storageClassName": name, "accessModes": ["ReadWriteOnce"],
+                    "resources": {"requests": {"storage": "1Gi"}}}});
+            put(&mut sim, &claim, &mut |_| {}).unwrap();
+        }
+        run(&mut sim, 10);
+        let mut grow = |name: &str| {
+            let target = Ref::new(Kind::PersistentVolumeClaim, "default", name);
+            let body = json!({"spec": {"resources": {"requests": {"storage": "2Gi"}}}});
+            let verb = WireVerb::Patch(crate::store::PatchType::Merge);
+            let body = Box::new(body);
+            let request = Request::Wire { verb, target, body, subresource: None };
+            sim.seed(request, &mut |_| {}).err().map(|e| e.message.clone())
+        };
+        assert_eq!(grow("growing"), None);
+        assert_eq!(
+            grow("fixed").as_deref(),
+            Some(
+                "persistentvolumeclaims \"fixed\" is forbidden: only dynamically provisioned pvc can \
+                 be resized and the storageclass that provisions the pvc must support resize"
+            )
+        );
+    }
+}

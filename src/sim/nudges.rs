@@ -83,6 +83,11 @@ impl Agenda {
         self.nodes.insert(node.meta().name.clone(), slot);
     }
 
+    /// A node is gone; its slot may become another's.
+    pub(super) fn forget_node(&mut self, name: &Str) {
+        self.nodes.remove(name);
+    }
+
     /// The node agent of a node.
     pub(super) fn kubelet(&self, node: &str) -> Option<ComponentId> {
         self.nodes.get(node).map(|slot| ComponentId::Kubelet(*slot))

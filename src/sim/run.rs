@@ -462,6 +462,9 @@ impl Sim {
                 if let Some(id) = self.agenda.kubelet(&node.meta.name) {
                     self.queue_nudge(id, at);
                 }
+                if self.api.store().find(&object.reference()).is_none() {
+                    self.agenda.forget_node(&node.meta.name);
+                }
             }
             _ => {}
         }

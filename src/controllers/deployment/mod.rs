@@ -208,6 +208,27 @@ mod tests {
         bench
     }
 
+    #[test]
+    fn a_recreate_does_not_wait_for_pods_of_a_bare_replica_set() {
+        let mut bench = Bench::<DeploymentController>::new();
+        let template = json!({"metadata": {"labels": {"app": "other"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let bare = json!({"replicas": 1, "selector": {"matchLabels": {"app": "other"}},
+            "template": template});
+        bench.apply(Kind::ReplicaSet, "other", &bare);
+        let uid = bench.get(Kind::ReplicaSet, "other").meta().uid.to_string();
+        bench.put_manifest(&json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "other-1", "namespace": "default", "labels": {"app": "other"},
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet",
+                    "name": "other", "uid": uid, "controller": true}]},
+            "spec": template["spec"]}));
+        bench.make_ready("other-1");
+        let recreate = json!({"strategy": {"type": "Recreate"}});
+        bench.apply(Kind::Deployment, "web", &spec(1, "web:1", &recreate));
+        let lines = bench.run();
+        assert!(lines.iter().any(|l| l.starts_with("create ReplicaSet")), "{lines:?}");
+    }
+
     /// Changes the Deployment's spec as kubectl would.
     fn apply(bench: &mut Bench<DeploymentController>, spec: &Value) {
         let mut other = Bench::<DeploymentController>::new();

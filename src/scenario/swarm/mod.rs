@@ -78,13 +78,21 @@ pub fn run(seed: u64) -> Outcomes {
     watch(seed, &mut |_| {})
 }
 
+/// Runs the world of a seed without anything that disturbs it.
+pub fn run_calm(seed: u64) -> Outcomes {
+    go(seed, &draw::plan(seed, true), &mut |_| {})
+}
+
 /// Runs the world of a seed, and shows every fact.
 pub fn watch(seed: u64, show: &mut dyn FnMut(&Fact)) -> Outcomes {
-    let planned = draw::plan(seed);
-    let mut swarm = Swarm::new(seed, &planned, show);
-    swarm.disturb(&planned, show);
-    swarm.heal(&planned, show);
-    let unsettled = swarm.settle(&planned, show);
+    go(seed, &draw::plan(seed, false), show)
+}
+
+fn go(seed: u64, planned: &Planned, show: &mut dyn FnMut(&Fact)) -> Outcomes {
+    let mut swarm = Swarm::new(seed, planned, show);
+    swarm.disturb(planned, show);
+    swarm.heal(planned, show);
+    let unsettled = swarm.settle(show);
     Outcomes {
         seed,
         violations: swarm.invariants.violations().to_vec(),
@@ -101,6 +109,8 @@ struct Swarm {
     start: SimTime,
     audited: u64,
     rng: Rng,
+    /// The nodes that there were at first.
+    nodes: Vec<serde_json::Value>,
 }
 
 impl Swarm {
@@ -115,7 +125,7 @@ impl Swarm {
         });
         built.expect("drawn nodes are valid");
         let start = sim.now();
-        Self { sim, invariants, start, audited: 0, rng: Rng::new(seed) }
+        Self { sim, invariants, start, audited: 0, rng: Rng::new(seed), nodes: nodes.clone() }
     }
 
     /// The first phase.
@@ -144,17 +154,23 @@ impl Swarm {
     }
 
     /// Waits until all is as it should be; what is not when patience is over.
-    fn settle(&mut self, planned: &Planned, show: &mut dyn FnMut(&Fact)) -> Vec<String> {
+    fn settle(&mut self, show: &mut dyn FnMut(&Fact)) -> Vec<String> {
         let until = self.sim.now() + PATIENCE;
+        let mut help = Some(self.sim.now() + PATIENCE / 4);
         loop {
             self.run_to(self.sim.now() + LOOK, show);
             if !self.invariants.violations().is_empty() {
                 return Vec::new();
             }
-            let unsettled = settled::unsettled(self.sim.store(), &planned.stuck);
+            let unsettled = settled::unsettled(self.sim.store());
             if unsettled.is_empty() || self.sim.now() >= until {
                 self.invariants.audit(self.sim.store(), self.sim.now());
                 return unsettled;
+            }
+            if help.take_if(|at| *at <= self.sim.now()).is_some() {
+                for target in settled::left_by_crashes(self.sim.store()) {
+                    self.send(Request::Delete { target, options: DeleteOptions::default() });
+                }
             }
         }
     }
@@ -203,8 +219,41 @@ impl Swarm {
                 self.send(Request::Delete { target: target.clone(), options });
             }
             Act::Kill { number, at_once } => self.kill(*number, *at_once),
+            Act::EvictAll(node) => self.evict_all(node),
             Act::StopNode(node) => self.sim.stop_node(node, &mut check),
-            Act::StartNode(node) => self.sim.start_node(node, &mut check),
+            Act::StartNode(node) => {
+                let there = self.sim.store().find(&Ref::new(Kind::Node, "", node.as_str()));
+                let known = self.nodes.iter().find(|n| n["metadata"]["name"] == node.as_str());
+                match known.filter(|_| there.is_none()) {
+                    Some(document) => {
+                        let document = cluster::registering(document.clone());
+                        cluster::join(&mut self.sim, &document, &mut check)
+                            .expect("drawn nodes are valid");
+                    }
+                    None => self.sim.start_node(node, &mut check),
+                }
+            }
+            Act::AddNode(document) => {
+                cluster::join(&mut self.sim, document, &mut check).expect("drawn nodes are valid");
+            }
+        }
+    }
+
+    /// Evicts the pods of a node but those of DaemonSets.
+    fn evict_all(&mut self, node: &str) {
+        let pods: Vec<Ref> = self
+            .sim
+            .store()
+            .list(Kind::Pod)
+            .filter_map(|object| match object {
+                Object::Pod(p) if p.node.as_deref() == Some(node) => Some(p),
+                _ => None,
+            })
+            .filter(|p| p.meta.controller_of_kind(Kind::DaemonSet).is_none())
+            .map(|p| Ref { kind: Kind::Pod, key: p.meta.key() })
+            .collect();
+        for pod in pods {
+            self.send(Request::Evict { pod: pod.key, options: DeleteOptions::default() });
         }
     }
 

@@ -1,32 +1,55 @@
 //! Whether every workload has reached what it wants.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::model::{Kind, Object, Pod, Ref, Selector, Uid};
+use crate::model::{
+    ConditionStatus, Kind, Object, Phase, Pod, PodSpec, Ref, RestartPolicy, Selector,
+};
 use crate::store::Store;
 
-/// What has not reached what it wants, in words. `stuck` are workloads that cannot.
-pub(super) fn unsettled(store: &Store, stuck: &BTreeSet<Ref>) -> Vec<String> {
+/// What has not reached what it wants, in words; what cannot, since nobody has its image, is left out.
+pub(super) fn unsettled(store: &Store) -> Vec<String> {
     let mut out = Vec::new();
     for kind in Kind::ALL {
         for object in store.list(*kind) {
-            let reference = object.reference();
-            if stuck.contains(&reference) {
-                continue;
-            }
-            if let Some(why) = unsettled_object(store, object, stuck) {
-                out.push(format!("{reference}: {why}"));
+            if let Some(why) = unsettled_object(store, object) {
+                out.push(format!("{}: {why}", object.reference()));
             }
         }
     }
     out
 }
 
-fn unsettled_object(store: &Store, object: &Object, stuck: &BTreeSet<Ref>) -> Option<String> {
+/// Pods that nobody will ever start, and that a person would delete: of pods that never restart, a node
+/// that crashed after their first container leaves no sandbox, and none is made again
+/// (`computePodActions`).
+pub(super) fn left_by_crashes(store: &Store) -> Vec<Ref> {
+    let is_left = |pod: &Pod| {
+        pod.status.phase == Phase::Pending
+            && pod.spec.restart_policy == RestartPolicy::Never
+            && pod.status.init_containers.iter().any(|c| c.container_id != 0)
+            && pod
+                .status
+                .condition("PodReadyToStartContainers")
+                .is_some_and(|c| c.status == ConditionStatus::False)
+    };
+    let pods = store.list(Kind::Pod).filter_map(|o| <&Arc<Pod>>::try_from(o).ok());
+    pods.filter(|p| is_left(p)).map(|p| Ref { kind: Kind::Pod, key: p.meta.key() }).collect()
+}
+
+/// Whether pods of a template never start.
+fn never_starts(spec: &PodSpec) -> bool {
+    spec.containers.iter().any(|c| c.image.starts_with("registry.invalid/"))
+}
+
+fn unsettled_object(store: &Store, object: &Object) -> Option<String> {
     if object.meta().is_terminating() {
         return Some(format!("is terminating, finalizers {:?}", object.meta().finalizers));
     }
     match object {
+        Object::Deployment(d) if never_starts(&d.spec.template.spec) => None,
+        Object::ReplicaSet(r) if never_starts(&r.spec.template.spec) => None,
         Object::Deployment(d) => {
             let (wanted, status) = (d.spec.wire.replicas.unwrap_or(1), &d.status);
             let counts = [status.replicas, status.updated_replicas, status.available_replicas];
@@ -35,13 +58,12 @@ fn unsettled_object(store: &Store, object: &Object, stuck: &BTreeSet<Ref>) -> Op
             (!settled).then(|| format!("wants {wanted}, {counts:?}, observed {observed}"))
         }
         Object::ReplicaSet(r) => {
-            let owned = object
-                .meta()
-                .controller()
-                .map(|o| Ref::new(Kind::Deployment, "default", o.name.clone()));
-            if owned.is_some_and(|o| stuck.contains(&o)) {
-                return None;
-            }
+            let (wanted, status) = (r.spec.wire.replicas.unwrap_or(1), &r.status);
+            let ready = status.available_replicas.unwrap_or(0);
+            let settled = status.replicas == wanted && ready == wanted;
+            (!settled).then(|| format!("wants {wanted}, has {} and {ready}", status.replicas))
+        }
+        Object::ReplicationController(r) => {
             let (wanted, status) = (r.spec.wire.replicas.unwrap_or(1), &r.status);
             let ready = status.available_replicas.unwrap_or(0);
             let settled = status.replicas == wanted && ready == wanted;
@@ -50,7 +72,12 @@ fn unsettled_object(store: &Store, object: &Object, stuck: &BTreeSet<Ref>) -> Op
         Object::StatefulSet(s) => {
             let (wanted, status) = (s.spec.wire.replicas.unwrap_or(1), &s.status);
             let ready = status.ready_replicas.unwrap_or(0);
-            let updated = status.current_revision == status.update_revision;
+            let strategy = s.spec.wire.update_strategy.as_ref();
+            let rolls = strategy.is_none_or(|s| s.type_.as_deref() != Some("OnDelete"));
+            let partition = strategy.and_then(|s| s.rolling_update.as_ref()?.partition);
+            let updated = status.current_revision == status.update_revision
+                || !rolls
+                || partition.unwrap_or(0) > 0;
             let settled = status.replicas == wanted && ready == wanted && updated;
             (!settled).then(|| {
                 format!("wants {wanted}, has {} and {ready}, updated {updated}", status.replicas)
@@ -59,11 +86,16 @@ fn unsettled_object(store: &Store, object: &Object, stuck: &BTreeSet<Ref>) -> Op
         Object::DaemonSet(d) => {
             let status = &d.status;
             let wanted = i32::try_from(store.len(Kind::Node)).unwrap_or(0);
+            let strategy = d.spec.wire.update_strategy.as_ref().and_then(|s| s.type_.as_deref());
+            let updated = match strategy {
+                Some("OnDelete") => wanted,
+                _ => status.updated_number_scheduled.unwrap_or(0),
+            };
             let counts = [
                 status.desired_number_scheduled,
                 status.current_number_scheduled,
                 status.number_ready,
-                status.updated_number_scheduled.unwrap_or(0),
+                updated,
                 status.number_available.unwrap_or(0),
             ];
             counts.iter().any(|n| *n != wanted).then(|| format!("wants {wanted}, {counts:?}"))
@@ -74,19 +106,17 @@ fn unsettled_object(store: &Store, object: &Object, stuck: &BTreeSet<Ref>) -> Op
             (!ended && !of_schedule && !j.spec.suspend).then(|| format!("{:?}", j.status))
         }
         Object::Service(s) => unsettled_service(store, s.meta.name.as_str(), s),
-        Object::Pod(pod) => unsettled_pod(store, pod, stuck),
+        Object::Pod(pod) => unsettled_pod(store, pod),
         Object::Node(node) => (!node.is_ready() || !node.taints.is_empty())
             .then(|| format!("ready {}, {:?}", node.is_ready(), node.taints)),
         _ => None,
     }
 }
 
-fn unsettled_pod(store: &Store, pod: &Pod, stuck: &BTreeSet<Ref>) -> Option<String> {
+fn unsettled_pod(store: &Store, pod: &Pod) -> Option<String> {
     let owner = pod.meta.controller()?;
-    let top = |uid: Uid| store.by_uid(uid).and_then(|o| o.meta().controller().cloned());
-    if top(owner.uid).is_some_and(|o| {
-        o.kind == "CronJob" || stuck.contains(&Ref::new(Kind::Deployment, "default", o.name))
-    }) {
+    let top = store.by_uid(owner.uid).and_then(|o| o.meta().controller().cloned());
+    if top.is_some_and(|o| o.kind == "CronJob") || never_starts(&pod.spec) {
         return None;
     }
     if store.by_uid(owner.uid).is_none() {

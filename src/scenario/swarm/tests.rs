@@ -39,6 +39,16 @@ fn worlds_125_to_149_stay_sound_and_settle() {
     well(125..150);
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 24, ..Default::default() })]
+
+    #[test]
+    fn where_nothing_fails_every_workload_converges(seed: u64) {
+        let outcomes = run_calm(seed);
+        proptest::prop_assert!(outcomes.is_well(), "{outcomes}");
+    }
+}
+
 #[test]
 fn a_world_is_a_function_of_its_seed() {
     assert_eq!(run(7).digest, run(7).digest);

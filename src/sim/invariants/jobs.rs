@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, LAG, Seen};
 use crate::base::time::SimTime;
+use crate::controllers::job::indexes::Indexes;
 use crate::model::{Job, Object, Phase, Pod, Uid, finalizers};
 use crate::store::Store;
 use crate::trace::Change;
@@ -19,6 +20,8 @@ struct Tally {
     parallelism: usize,
     before: usize,
     until: SimTime,
+    /// Its completions were lowered.
+    shrunk: bool,
     active: BTreeSet<Uid>,
     succeeded: BTreeSet<Uid>,
     /// Failed, or gone before they ended.
@@ -76,8 +79,11 @@ impl Jobs {
             }
         }
         if let Some(Object::Job(old)) = seen.old {
+            // Indexes beyond the completions are forgotten (`calculateSucceededIndexes`).
+            tally.shrunk |= job.spec.indexed && job.spec.completions < old.spec.completions;
             let old = &old.status;
-            if status.succeeded < old.succeeded || status.failed < old.failed {
+            let forgets = status.succeeded < old.succeeded && !tally.shrunk;
+            if forgets || status.failed < old.failed {
                 let text = format!(
                     "{} {} was {} {}",
                     status.succeeded, status.failed, old.succeeded, old.failed
@@ -93,9 +99,18 @@ impl Jobs {
         }
         let wanted = job.spec.completions.unwrap_or(0);
         let by_policy = job.spec.success_policy.is_some();
-        if status.is_true("Complete") && status.succeeded < wanted && !by_policy {
+        let was_complete =
+            matches!(seen.old, Some(Object::Job(old)) if old.status.is_true("Complete"));
+        let completes = status.is_true("Complete") && !was_complete;
+        if completes && status.succeeded < wanted && !by_policy {
             let text = format!("{} of {wanted}", status.succeeded);
             found.say(seen.at, seen.new, "a complete Job has its completions", text);
+        }
+        let indexes = status.completed_indexes.as_deref().unwrap_or_default();
+        let by_index = Indexes::parse(indexes, i64::from(i32::MAX)).total();
+        if job.spec.indexed && by_index != i64::from(status.succeeded) {
+            let text = format!("{} for {indexes:?}", status.succeeded);
+            found.say(seen.at, seen.new, "an indexed Job counts its completed indexes", text);
         }
     }
 

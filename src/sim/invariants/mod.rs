@@ -8,12 +8,17 @@
 //! These are statements about the simulated Kubernetes, not about a user's manifests: each violation
 //! is a defect of wavetank.
 
+mod autoscalers;
+mod budgets;
 mod endpoints;
 mod jobs;
 mod nodes;
 mod ownership;
 mod pods;
+mod quotas;
+mod recent;
 mod replicas;
+mod rolling;
 mod stateful;
 mod versions;
 
@@ -23,7 +28,7 @@ use std::time::Duration;
 use crate::base::time::SimTime;
 use crate::model::{Object, Ref};
 use crate::store::Store;
-use crate::trace::{Change, Fact, FactKind};
+use crate::trace::{Change, Fact, FactId, FactKind};
 
 /// For so long a component may act on what has just ceased to be true: the watch, a sync, and a request
 /// that a fault holds up.
@@ -52,6 +57,8 @@ impl fmt::Display for Violation {
 #[derive(Clone, Copy, Debug)]
 struct Seen<'a> {
     at: SimTime,
+    /// A step of the scenario did it, and no component.
+    by_step: bool,
     change: Change,
     /// Before; `None` when added.
     old: Option<&'a Object>,
@@ -80,13 +87,24 @@ pub struct Invariants {
     jobs: jobs::Jobs,
     endpoints: endpoints::Endpoints,
     ownership: ownership::Ownership,
+    rolling: rolling::Rolling,
+    budgets: budgets::Budgets,
+    quotas: quotas::Quotas,
+    autoscalers: autoscalers::Autoscalers,
 }
 
 impl Invariants {
     /// Takes in a fact.
     pub fn check(&mut self, fact: &Fact) {
         if let FactKind::Object { change, object, old } = &fact.kind {
-            self.see(Seen { at: fact.at, change: *change, old: old.as_ref(), new: object });
+            let by_step = fact.cause == FactId::NONE;
+            self.see(Seen {
+                at: fact.at,
+                by_step,
+                change: *change,
+                old: old.as_ref(),
+                new: object,
+            });
         }
     }
 
@@ -101,6 +119,10 @@ impl Invariants {
         self.jobs.see(seen, found);
         self.endpoints.see(seen, found);
         self.ownership.see(seen);
+        self.rolling.see(seen, found);
+        self.budgets.see(seen, found);
+        self.quotas.see(seen, found);
+        self.autoscalers.see(seen, found);
     }
 
     /// Looks at the whole store, at rest or not: what one change alone cannot show.

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, LAG, Seen};
+use super::recent::Recent;
+use super::{Found, Seen};
 use crate::base::time::SimTime;
 use crate::controllers::scaled::scaled;
 use crate::model::{Deployment, Object, Pod, Uid};
@@ -17,31 +18,14 @@ pub(super) struct Replicas {
     sets: BTreeMap<Uid, Limit>,
     deployments: BTreeMap<Uid, Limit>,
     /// What the ReplicaSets of each Deployment want.
-    wanted: BTreeMap<Uid, BTreeMap<Uid, i32>>,
+    wanted: BTreeMap<Uid, BTreeMap<Uid, Recent>>,
 }
 
 /// How many pods an owner may have, and which it has.
 #[derive(Debug, Default)]
 struct Limit {
-    now: i32,
-    /// What was allowed before, and until when that may still be acted on.
-    before: i32,
-    until: SimTime,
+    allowed: Recent,
     active: BTreeSet<Uid>,
-}
-
-impl Limit {
-    fn set(&mut self, limit: i32, at: SimTime) {
-        if limit == self.now {
-            return;
-        }
-        let held = if at < self.until { self.before } else { 0 };
-        (self.before, self.until, self.now) = (self.now.max(held), at + LAG, limit);
-    }
-
-    fn most(&self, at: SimTime) -> i32 {
-        if at < self.until { self.now.max(self.before) } else { self.now }
-    }
 }
 
 impl Replicas {
@@ -50,12 +34,12 @@ impl Replicas {
         match seen.new {
             Object::ReplicaSet(set) => {
                 let wanted = if gone { 0 } else { set.spec.wire.replicas.unwrap_or(1) };
-                self.sets.entry(meta.uid).or_default().set(wanted, seen.at);
+                self.sets.entry(meta.uid).or_default().allowed.set(wanted, seen.at);
                 self.share(seen, wanted, found);
             }
             Object::Deployment(deployment) => {
                 let most = if gone { 0 } else { most(deployment) };
-                self.deployments.entry(meta.uid).or_default().set(most, seen.at);
+                self.deployments.entry(meta.uid).or_default().allowed.set(most, seen.at);
             }
             Object::Pod(pod) => self.pod(seen, pod, found),
             _ => {}
@@ -73,9 +57,14 @@ impl Replicas {
         }
         let Some(owner) = owner else { return };
         let sets = self.wanted.entry(owner).or_default();
-        let before = sets.insert(uid, wanted).unwrap_or(0);
+        let share = sets.entry(uid).or_default();
+        let before = share.most(SimTime::MAX);
+        share.set(wanted, seen.at);
+        // What the others want it may not have heard of.
+        let others = sets.iter().filter(|(set, _)| **set != uid);
+        let sum = wanted + others.map(|(_, share)| share.least(seen.at)).sum::<i32>();
         let Some(limit) = self.deployments.get(&owner) else { return };
-        let (sum, most) = (sets.values().sum::<i32>(), limit.most(seen.at));
+        let most = limit.allowed.most(seen.at);
         if wanted > before && sum > most {
             let invariant = "a Deployment wants no more pods than its replicas and the surge";
             found.say(seen.at, seen.new, invariant, format!("{sum} of {most}"));
@@ -94,7 +83,7 @@ impl Replicas {
         if seen.change == Change::Deleted || !pod.is_active() {
             limit.active.remove(&pod.meta.uid);
         } else if limit.active.insert(pod.meta.uid) && seen.change == Change::Added {
-            let (count, most) = (limit.active.len(), limit.most(seen.at));
+            let (count, most) = (limit.active.len(), limit.allowed.most(seen.at));
             if i32::try_from(count).is_ok_and(|n| n > most) {
                 let invariant = "a ReplicaSet makes no more pods than it wants";
                 found.say(seen.at, seen.new, invariant, format!("{count} of {most}"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Found, LAG, Seen};
 use crate::base::time::SimTime;
-use crate::model::{Object, Pod, StatefulSet, Uid};
+use crate::model::{Object, Pod, StatefulSet, Uid, conditions};
 use crate::trace::Change;
 
 /// See the module.
@@ -22,8 +22,12 @@ struct Set {
     before: i32,
     until: SimTime,
     ordered: bool,
+    /// It is being deleted.
+    gone: bool,
     /// Pods by ordinal: which, and since when it is gone.
     pods: BTreeMap<i32, (Uid, Option<SimTime>)>,
+    /// Since when the pod of an ordinal is not ready; none while it is.
+    unready: BTreeMap<i32, SimTime>,
 }
 
 impl Stateful {
@@ -39,6 +43,7 @@ impl Stateful {
         let wire = &set.spec.wire;
         let known = self.sets.entry(set.meta.uid).or_default();
         known.name = set.meta.name.clone();
+        known.gone = set.meta.is_terminating() || seen.change == Change::Deleted;
         known.ordered = wire.pod_management_policy.as_deref() != Some("Parallel");
         known.start = wire.ordinals.as_ref().and_then(|o| o.start).unwrap_or(0);
         let end = known.start + wire.replicas.unwrap_or(1);
@@ -52,6 +57,7 @@ impl Stateful {
         let owner = pod.meta.controller().map(|o| o.uid);
         let Some(set) = owner.and_then(|uid| self.sets.get_mut(&uid)) else { return };
         let Some(ordinal) = set.ordinal(&pod.meta.name) else { return };
+        set.judge_deletion(seen, pod, ordinal, found);
         if seen.change == Change::Deleted {
             set.pods.insert(ordinal, (pod.meta.uid, Some(seen.at)));
             return;
@@ -83,6 +89,31 @@ impl Stateful {
 }
 
 impl Set {
+    /// A pod that the controller takes away to replace it: all behind it are ready.
+    fn judge_deletion(&mut self, seen: Seen<'_>, pod: &Pod, ordinal: i32, found: &mut Found) {
+        let serves = pod.is_ready() && pod.is_active() && seen.change != Change::Deleted;
+        let served = !self.unready.contains_key(&ordinal) && self.pods.contains_key(&ordinal);
+        if serves {
+            self.unready.remove(&ordinal);
+        } else {
+            self.unready.entry(ordinal).or_insert(seen.at);
+        }
+        let disturbed = pod.status.is_true(conditions::DISRUPTION_TARGET);
+        let wanted = (self.start..self.end).contains(&ordinal) && self.until < seen.at;
+        let taken = served && pod.meta.is_terminating() && !seen.by_step && !disturbed && wanted;
+        if !taken || self.gone {
+            return;
+        }
+        let waits = (ordinal + 1..self.end).find(|o| {
+            self.unready.get(o).is_some_and(|at| *at + LAG < seen.at) || !self.pods.contains_key(o)
+        });
+        if let Some(waits) = waits {
+            let text = format!("ordinal {waits} is not ready");
+            let invariant = "a StatefulSet replaces one pod after the other";
+            found.say(seen.at, seen.new, invariant, text);
+        }
+    }
+
     fn ordinal(&self, pod: &str) -> Option<i32> {
         pod.strip_prefix(self.name.as_str())?.strip_prefix('-')?.parse().ok()
     }

@@ -1,7 +1,7 @@
 //! Versions, identity and finalizers of objects of any kind.
 
 use super::{Found, Seen};
-use crate::model::Object;
+use crate::model::{Object, finalizers};
 use crate::trace::Change;
 
 /// See the module.
@@ -43,7 +43,9 @@ impl Versions {
                 let text = String::new();
                 found.say(at, new, "a deletion that was asked for is not taken back", text);
             }
-            let added = meta.finalizers.iter().find(|f| !old.has_finalizer(f));
+            // Another deletion may ask otherwise for what becomes of the dependents.
+            let of_deletion = |f: &str| f == finalizers::ORPHAN || f == finalizers::FOREGROUND;
+            let added = meta.finalizers.iter().find(|f| !old.has_finalizer(f) && !of_deletion(f));
             if let Some(added) = added {
                 let text = added.to_string();
                 found.say(at, new, "no finalizer is added once deletion is asked for", text);
