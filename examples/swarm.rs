@@ -1,7 +1,7 @@
 //! Runs many swarm worlds and prints those that fail, each with its seed.
 //!
 //! `cargo run --release --example swarm -- --seeds 10000 --from 0`; with `--watch SEED` one world is
-//! run and every fact of it is printed.
+//! run and every fact of it is printed, with `--calm` nothing disturbs the worlds.
 
 #![expect(clippy::print_stdout, reason = "it is a program")]
 
@@ -14,16 +14,21 @@ use wavetank::trace::FactKind;
 
 fn main() -> ExitCode {
     let (mut from, mut seeds) = (0_u64, 1000_u64);
+    let mut run: fn(u64) -> swarm::Outcomes = swarm::run;
     #[expect(clippy::disallowed_methods, reason = "a program reads its arguments")]
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        if arg == "--calm" {
+            run = swarm::run_calm;
+            continue;
+        }
         let value = args.next().and_then(|v| v.parse().ok());
         match (arg.as_str(), value) {
             ("--from", Some(n)) => from = n,
             ("--seeds", Some(n)) => seeds = n,
             ("--watch", Some(n)) => return watch(n),
             _ => {
-                println!("usage: swarm [--from SEED] [--seeds COUNT] [--watch SEED]");
+                println!("usage: swarm [--calm] [--from SEED] [--seeds COUNT] [--watch SEED]");
                 return ExitCode::from(2);
             }
         }
@@ -32,7 +37,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let (mut events, mut ill) = (0, 0);
     for seed in from..from.saturating_add(seeds) {
-        let outcomes = swarm::run(seed);
+        let outcomes = run(seed);
         events += outcomes.events;
         if !outcomes.is_well() {
             ill += 1;

@@ -542,7 +542,7 @@ mod tests {
             "metadata": {"name": "dependent", "namespace": "default", "ownerReferences": [
                 {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner",
                  "uid": owner.uid.to_string(), "blockOwnerDeletion": true}]},
-            "spec": {"containers": [{"name": "c", "image": "i"}]}}));
+            "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}}));
         let mut wait_for = |finalizer: &str| {
             let now = bench.now;
             bench.change::<Map>(Kind::ConfigMap, "owner", |map| {

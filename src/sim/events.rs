@@ -67,12 +67,13 @@ impl Recorder {
             return self.record_series(now, cause, record, facts);
         }
         let record = self.aggregate(now, record);
-        if !self.admit(now, &record) {
-            return;
-        }
-        let (count, first) = self.counts.entry(Arc::clone(&record)).or_insert((0, now));
+        // What the spam filter holds back is counted (`EventCorrelate`).
+        let (count, first) = self.counts.entry(record.identity()).or_insert((0, now));
         *count += 1;
-        facts.push(now, cause, FactKind::Event { record, count: *count, first: *first });
+        let (count, first) = (*count, *first);
+        if self.admit(now, &record) {
+            facts.push(now, cause, FactKind::Event { record, count, first });
+        }
     }
 
     fn record_series(
@@ -122,7 +123,7 @@ impl Recorder {
             return record;
         }
         similar.messages.remove(0);
-        let message = format!("(combined from similar events): {}", record.message).into();
+        let message = format!("{}{}", EventRecord::COMBINED, record.message).into();
         Arc::new(EventRecord { message, ..EventRecord::clone(&record) })
     }
 
@@ -202,6 +203,16 @@ mod tests {
     fn the_same_event_raises_a_count_until_the_spam_filter_stops_it() {
         assert_eq!(recorded("kubelet", 3), [1, 2, 3]);
         assert_eq!(recorded("kubelet", 100).len(), 25);
+        let (mut recorder, mut facts) =
+            (Recorder::new(&crate::scheduler::Config::default()), Facts::default());
+        for second in (1000..1100).chain([1400]) {
+            let record = event("kubelet", "the same");
+            recorder.record(SimTime::from_secs(second), FactId::NONE, record, &mut facts);
+        }
+        let last = facts.take().last();
+        let is_counted =
+            |f: &crate::trace::Fact| matches!(f.kind, FactKind::Event { count: 101, .. });
+        assert!(last.as_ref().is_some_and(is_counted), "{last:?}");
     }
 
     #[test]
@@ -217,10 +228,15 @@ mod tests {
             let record = event("kubelet", &format!("attempt {i}"));
             recorder.record(SimTime::from_secs(1000), FactId::NONE, record, &mut facts);
         }
-        let combined = facts.take().filter(|f| match &f.kind {
-            FactKind::Event { record, .. } => record.message.starts_with("(combined"),
-            _ => false,
-        });
-        assert_eq!(combined.count(), 3);
+        let combined: Vec<u32> = facts
+            .take()
+            .filter_map(|f| match &f.kind {
+                FactKind::Event { record, count, .. } => {
+                    record.message.starts_with(EventRecord::COMBINED).then_some(*count)
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(combined, [1, 2, 3], "they are one event");
     }
 }

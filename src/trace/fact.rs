@@ -109,6 +109,23 @@ pub struct EventRecord {
     pub host: Str,
 }
 
+impl EventRecord {
+    /// What begins the message of an event that stands for several similar ones.
+    pub const COMBINED: &str = "(combined from similar events): ";
+
+    /// What the server keeps one object for: combined events are one, which takes the latest message
+    /// (`EventAggregate`, whose key has no message).
+    pub fn identity(self: &Arc<Self>) -> Arc<Self> {
+        if !self.message.starts_with(Self::COMBINED) {
+            return Arc::clone(self);
+        }
+        let mut one = Self::clone(self);
+        one.message = Str::new_static(Self::COMBINED);
+        one.regarding.field_path = Str::default();
+        Arc::new(one)
+    }
+}
+
 /// The object of an event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Regarding {

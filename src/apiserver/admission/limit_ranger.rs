@@ -41,28 +41,35 @@ impl ApiServer {
         let resources = claim.body.spec.as_ref().and_then(|s| s.resources.as_ref());
         let requests = parsed(resources.and_then(|r| r.requests.as_ref()));
         let (kind, none) = ("PersistentVolumeClaim", ResourceList::new());
-        for range in self.limit_ranges(&claim.meta.namespace) {
-            let mut errors = Vec::new();
-            for item in items(&range, kind) {
-                for (name, least) in parsed(item.min.as_ref()) {
-                    errors.extend(below(kind, &name, &least, &requests, &none));
-                }
-                for (name, most) in parsed(item.max.as_ref()) {
-                    errors.extend(request_above(kind, &name, &most, &requests));
-                }
+        let check = |item: &Item, errors: &mut Vec<String>| {
+            if item.type_ != kind {
+                return;
             }
-            if let Err(why) = aggregate(errors) {
-                let kind = Kind::PersistentVolumeClaim;
-                return Err(ApiError::forbidden(kind, &claim.meta.name, &why));
+            for (name, least) in parsed(item.min.as_ref()) {
+                errors.extend(below(kind, &name, &least, &requests, &none));
             }
-        }
-        Ok(())
+            for (name, most) in parsed(item.max.as_ref()) {
+                errors.extend(request_above(kind, &name, &most, &requests));
+            }
+        };
+        judge(&self.limit_ranges(&claim.meta.namespace), check)
+            .map_err(|why| ApiError::forbidden(Kind::PersistentVolumeClaim, &claim.meta.name, &why))
     }
 }
 
-fn items<'a>(range: &'a Range, kind: &'a str) -> impl Iterator<Item = &'a Item> {
-    let items = range.body.spec.as_ref().map(|s| &s.limits).into_iter().flatten();
-    items.filter(move |item| item.type_ == kind)
+/// The limits of a range.
+fn items(range: &Range) -> impl Iterator<Item = &Item> {
+    range.body.spec.as_ref().map(|s| &s.limits).into_iter().flatten()
+}
+
+/// Holds something against the limits of ranges: the errors of the first range that has any.
+fn judge(ranges: &[Range], check: impl Fn(&Item, &mut Vec<String>)) -> Result<(), String> {
+    for range in ranges {
+        let mut errors = Vec::new();
+        items(range).for_each(|item| check(item, &mut errors));
+        aggregate(errors)?;
+    }
+    Ok(())
 }
 
 /// Fills in what containers do not say; answers with the note for the pod, empty where nothing was set
@@ -71,7 +78,7 @@ pub(super) fn set_defaults(ranges: &[Range], spec: &mut wire::core::PodSpec) -> 
     let mut note = String::new();
     for range in ranges {
         let (mut requests, mut limits) = (WireList::new(), WireList::new());
-        for item in items(range, "Container") {
+        for item in items(range).filter(|item| item.type_ == "Container") {
             requests.extend(item.default_request.clone().unwrap_or_default());
             limits.extend(item.default.clone().unwrap_or_default());
         }
@@ -122,33 +129,25 @@ fn fill(
     merge(&mut resources.limits, limits, "limit");
 }
 
-/// Refuses a pod that is out of bounds (`PodValidateLimitFunc`): the errors of the first range that
-/// has any.
+/// Refuses a pod that is out of bounds (`PodValidateLimitFunc`).
 pub(super) fn check_pod(ranges: &[Range], spec: &wire::core::PodSpec) -> Result<(), String> {
-    for range in ranges {
-        let mut errors = Vec::new();
-        for item in range.body.spec.as_ref().map(|s| &s.limits).into_iter().flatten() {
-            match item.type_.as_str() {
-                "Container" => {
-                    let init = spec.init_containers.iter().flatten();
-                    for container in spec.containers.iter().chain(init) {
-                        let resources = container.resources.as_ref();
-                        let requests = parsed(resources.and_then(|r| r.requests.as_ref()));
-                        let limits = parsed(resources.and_then(|r| r.limits.as_ref()));
-                        check_item(item, &requests, &limits, &mut errors);
-                    }
-                }
-                "Pod" => {
-                    let requests = of_containers(spec, What::Requests);
-                    let limits = of_containers(spec, What::Limits);
-                    check_item(item, &requests, &limits, &mut errors);
-                }
-                _ => {}
+    judge(ranges, |item, errors| match item.type_.as_str() {
+        "Container" => {
+            let init = spec.init_containers.iter().flatten();
+            for container in spec.containers.iter().chain(init) {
+                let resources = container.resources.as_ref();
+                let requests = parsed(resources.and_then(|r| r.requests.as_ref()));
+                let limits = parsed(resources.and_then(|r| r.limits.as_ref()));
+                check_item(item, &requests, &limits, errors);
             }
         }
-        aggregate(errors)?;
-    }
-    Ok(())
+        "Pod" => {
+            let requests = of_containers(spec, What::Requests);
+            let limits = of_containers(spec, What::Limits);
+            check_item(item, &requests, &limits, errors);
+        }
+        _ => {}
+    })
 }
 
 fn check_item(

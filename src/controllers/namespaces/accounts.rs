@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Namespace, is_in};
+use super::{Namespace, concluded, is_in};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::controllers::controller::{Controller, Step, SyncCx};
@@ -66,10 +66,6 @@ impl Controller for ServiceAccountsController {
         replies: Vec<Reply>,
         _cx: &mut SyncCx<'_, '_>,
     ) -> Step<()> {
-        let failed = replies.iter().any(|reply| match reply {
-            Ok(_) => false,
-            Err(e) => e.reason != ErrorReason::AlreadyExists && !e.is_namespace_terminating(),
-        });
-        if failed { Step::failed() } else { Step::done() }
+        concluded(&replies, |e| e.reason == ErrorReason::AlreadyExists)
     }
 }

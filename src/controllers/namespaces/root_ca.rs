@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Namespace, is_in};
+use super::{Namespace, concluded, is_in};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::controllers::controller::{Controller, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{Key, Kind, Labels, Meta, Object, Whole, wire};
-use crate::store::{Delta, Reply, Request};
+use crate::store::{ApiError, Delta, Reply, Request};
 use crate::trace::Change;
 
 /// The name of the ConfigMap.
@@ -80,11 +80,7 @@ impl Controller for RootCaPublisher {
         replies: Vec<Reply>,
         _cx: &mut SyncCx<'_, '_>,
     ) -> Step<()> {
-        let failed = replies.iter().any(|reply| match reply {
-            Ok(_) => false,
-            Err(e) => !e.is_not_found() && !e.is_namespace_terminating(),
-        });
-        if failed { Step::failed() } else { Step::done() }
+        concluded(&replies, ApiError::is_not_found)
     }
 }
 
