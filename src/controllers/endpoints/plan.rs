@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{HEADLESS, MANAGED_BY, SERVICE_NAME, Service, Slice, TRIGGER_TIME};
+use crate::base::Map;
 use crate::base::time::SimTime;
-use crate::model::{Kind, Labels, Meta, Object, OwnerRef, Pod, PortRef, wire};
+use crate::model::{Kind, Labels, Meta, Object, OwnerRef, Pod, PodSpec, PortRef, wire};
 use crate::store::{DeleteOptions, Request};
 
 /// Endpoints of one slice (`--max-endpoints-per-slice`).
@@ -33,10 +34,21 @@ pub(super) fn plan(
     now: SimTime,
 ) -> Vec<Request> {
     let mut wanted: BTreeMap<String, (Vec<Port>, Vec<Endpoint>)> = BTreeMap::new();
+    // Pods of one spec map the ports alike.
+    let mut last: Option<(&Arc<PodSpec>, String)> = None;
     for pod in pods.iter().filter(|p| belongs(p)) {
-        let ports = ports_of(service, pod);
-        let group = wanted.entry(group_of(&ports)).or_insert_with(|| (ports, Vec::new()));
-        group.1.push(endpoint(service, pod, zone));
+        let group = match last.take().filter(|(spec, _)| Arc::ptr_eq(spec, &pod.spec)) {
+            Some((_, group)) => group,
+            None => {
+                let ports = ports_of(service, pod);
+                let group = group_of(&ports);
+                wanted.entry(group.clone()).or_insert_with(|| (ports, Vec::new()));
+                group
+            }
+        };
+        let of_group = wanted.get_mut(&group).expect("it was made for the first of its pods");
+        of_group.1.push(endpoint(service, pod, zone));
+        last = Some((&pod.spec, group));
     }
     let meta = slice_meta(service, now);
     let mut changes = Changes::default();
@@ -68,14 +80,15 @@ pub(super) fn plan(
 /// ones go where something changes anyway, then where they all fit, then into new slices.
 fn reconcile(
     mine: &[&Arc<Slice>],
-    mut endpoints: Vec<Endpoint>,
+    endpoints: Vec<Endpoint>,
     ports: &[Port],
     meta: &Meta,
     changes: &mut Changes,
 ) {
     let (mut update, mut unchanged) = (Vec::new(), Vec::new());
+    let mut pool = Pool::new(endpoints);
     for slice in mine {
-        let kept = take_kept(slice, &mut endpoints);
+        let kept = pool.take_kept(slice);
         let before = slice.body.endpoints.as_deref().unwrap_or_default();
         if kept.as_slice() == before && slice.meta.labels == meta.labels {
             unchanged.push(Arc::clone(slice));
@@ -85,6 +98,7 @@ fn reconcile(
             update.push(changed(slice, meta, kept, ports));
         }
     }
+    let mut endpoints = pool.rest();
     // The fullest come first (`endpointSliceEndpointLen`).
     update.sort_by_key(|s: &Slice| std::cmp::Reverse(len(s)));
     for slice in &mut update {
@@ -138,21 +152,17 @@ fn hint(service: &Service, changes: &mut Changes) {
         Some("PreferSameNode") => Some(true),
         _ => None,
     };
-    let hinted = |slice: &Slice| {
-        let mut new = slice.clone();
-        let body = Arc::make_mut(&mut new.body);
-        for endpoint in body.endpoints.iter_mut().flatten() {
-            endpoint.hints = hints_of(endpoint, close);
-        }
-        new
+    let is_stale = |slice: &Slice| {
+        slice.body.endpoints.iter().flatten().any(|e| e.hints != hints_of(e, close))
     };
-    let stale = |slice: &Slice| hinted(slice).body != slice.body;
     let (stale, fresh): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut changes.unchanged).into_iter().partition(|s| stale(s));
+        std::mem::take(&mut changes.unchanged).into_iter().partition(|s| is_stale(s));
     changes.unchanged = fresh;
     changes.update.extend(stale.iter().map(|s| Slice::clone(s)));
     for slice in changes.create.iter_mut().chain(&mut changes.update) {
-        *slice = hinted(slice);
+        for endpoint in Arc::make_mut(&mut slice.body).endpoints.iter_mut().flatten() {
+            endpoint.hints = hints_of(endpoint, close);
+        }
     }
 }
 
@@ -199,18 +209,39 @@ fn belongs(pod: &Pod) -> bool {
     pod.status.pod_ip.is_some() && !pod.status.phase.is_terminal()
 }
 
-/// The endpoints of the slice that are still wanted, in their order and as they are now.
-fn take_kept(slice: &Slice, endpoints: &mut Vec<Endpoint>) -> Vec<Endpoint> {
-    let pod = |e: &Endpoint| e.target_ref.as_ref().and_then(|t| t.uid.clone());
-    let mut kept = Vec::new();
-    for old in slice.body.endpoints.iter().flatten() {
-        if let Some(i) =
-            endpoints.iter().position(|e| pod(e) == pod(old) && e.addresses == old.addresses)
-        {
-            kept.push(endpoints.remove(i));
-        }
+/// The endpoints that are wanted, by their pods.
+struct Pool {
+    endpoints: Vec<Option<Endpoint>>,
+    of_pod: Map<String, usize>,
+}
+
+impl Pool {
+    fn new(endpoints: Vec<Endpoint>) -> Self {
+        let pods = endpoints.iter().map(|e| uid_of(e).unwrap_or_default().to_owned());
+        let of_pod = pods.enumerate().map(|(i, uid)| (uid, i)).collect();
+        Self { endpoints: endpoints.into_iter().map(Some).collect(), of_pod }
     }
-    kept
+
+    /// The endpoints of the slice that are still wanted, in their order and as they are now.
+    fn take_kept(&mut self, slice: &Slice) -> Vec<Endpoint> {
+        let mut kept = Vec::new();
+        for old in slice.body.endpoints.iter().flatten() {
+            let place = uid_of(old).and_then(|uid| self.of_pod.get(uid));
+            let found = place.and_then(|i| self.endpoints.get_mut(*i));
+            kept.extend(found.and_then(|e| e.take_if(|e| e.addresses == old.addresses)));
+        }
+        kept
+    }
+
+    /// What nobody took.
+    fn rest(self) -> Vec<Endpoint> {
+        self.endpoints.into_iter().flatten().collect()
+    }
+}
+
+/// The uid of an endpoint's pod.
+fn uid_of(endpoint: &Endpoint) -> Option<&str> {
+    endpoint.target_ref.as_ref()?.uid.as_deref()
 }
 
 /// The ports of a pod under a Service's names (`getEndpointPorts`): those that the pod does not have
@@ -319,12 +350,14 @@ fn new_slice(meta: &Meta, ports: &[Port]) -> Slice {
 
 /// The slice with those endpoints.
 fn changed(slice: &Slice, meta: &Meta, endpoints: Vec<Endpoint>, ports: &[Port]) -> Slice {
-    let mut new = slice.clone();
-    new.meta.labels = meta.labels.clone();
-    let body = Arc::make_mut(&mut new.body);
-    body.endpoints = (!endpoints.is_empty()).then_some(endpoints);
-    body.ports = (!ports.is_empty()).then(|| ports.to_vec());
-    new
+    let body = wire::discovery::EndpointSlice {
+        metadata: Default::default(),
+        address_type: slice.body.address_type.clone(),
+        endpoints: (!endpoints.is_empty()).then_some(endpoints),
+        ports: (!ports.is_empty()).then(|| ports.to_vec()),
+    };
+    let meta = Meta { labels: meta.labels.clone(), ..slice.meta.clone() };
+    Slice { meta, body: Arc::new(body) }
 }
 
 fn trigger(meta: &Meta) -> crate::base::Str {
