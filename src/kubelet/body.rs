@@ -514,8 +514,7 @@ fn with_spec<T>(
     let pod = &w.pod;
     let wire = env::wire_container(&pod.spec, n);
     let argv = argv(&pod.spec, n, env, image);
-    let mut vars: Vec<(Str, Str)> =
-        env.all().into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+    let mut vars = env.all();
     let (uid, gid) = super::security::ids(&pod.spec, n, image);
     let mounts: Vec<Mount> = w.mounts.of_container(&pod.spec, n);
     let names = super::hostname::of(pod, &d.node.name, &d.shared.network.cluster_domain);
@@ -569,7 +568,7 @@ fn argv(
     if c.command.is_empty() && c.args.is_empty() {
         return None;
     }
-    let value = |name: &str| env.get(name).cloned();
+    let value = |name: &str| env.get(name);
     let words =
         |from: &[Str]| -> Vec<Str> { from.iter().map(|w| env::expand(w, value).into()).collect() };
     let args = words(&c.args);

@@ -19,6 +19,8 @@ use crate::model::{Container, Pod, PodSpec, Resources, wire};
 
 /// Variables by name.
 pub(super) type Env = BTreeMap<String, String>;
+/// Variables that many containers share.
+pub(super) type SharedEnv = BTreeMap<Str, Str>;
 
 /// The environment of a container: what its spec gives it, and what tells of Services.
 #[derive(Clone, Debug, Default)]
@@ -26,19 +28,29 @@ pub(super) struct Environment {
     /// From the spec; these come before the others.
     pub(super) own: Env,
     /// Of Services, shared by all containers of the namespace.
-    pub(super) services: Arc<Env>,
+    pub(super) services: Arc<SharedEnv>,
 }
 
 impl Environment {
     /// The value of a variable.
-    pub(super) fn get(&self, name: &str) -> Option<&String> {
-        self.own.get(name).or_else(|| self.services.get(name))
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        let shared = || self.services.get(name).map(ToString::to_string);
+        self.own.get(name).cloned().or_else(shared)
     }
 
     /// All variables, by name.
-    pub(super) fn all(&self) -> Env {
-        let mut all = Env::clone(&self.services);
-        all.extend(self.own.clone());
+    pub(super) fn all(&self) -> Vec<(Str, Str)> {
+        let mut all = Vec::with_capacity(self.own.len() + self.services.len() + 1);
+        let mut own = self.own.iter().map(|(k, v)| (Str::from(k), Str::from(v))).peekable();
+        for (name, value) in &*self.services {
+            while let Some(before) = own.next_if(|(k, _)| k < name) {
+                all.push(before);
+            }
+            if own.peek().is_none_or(|(k, _)| k != name) {
+                all.push((name.clone(), value.clone()));
+            }
+        }
+        all.extend(own);
         all
     }
 }
@@ -61,9 +73,10 @@ pub(super) fn of_container(
     }
     for var in c.env.iter().flatten() {
         let value = match (&var.value, &var.value_from) {
-            (Some(text), _) if !text.is_empty() => {
-                expand(text, |name| own.get(name).or_else(|| services.get(name)).cloned())
-            }
+            (Some(text), _) if !text.is_empty() => expand(text, |name| {
+                let shared = || services.get(name).map(ToString::to_string);
+                own.get(name).cloned().or_else(shared)
+            }),
             (_, Some(from)) => match source.value(from)? {
                 Some(value) => value,
                 None => continue,
@@ -141,7 +154,7 @@ pub(super) fn sub_path(
     if let Some(text) = mount.sub_path_expr.as_deref().filter(|t| !t.is_empty()) {
         let missing = std::cell::RefCell::new(std::collections::BTreeSet::new());
         path = expand(text, |name| {
-            let value = env.get(name).cloned().unwrap_or_default();
+            let value = env.get(name).unwrap_or_default();
             if value.is_empty() {
                 missing.borrow_mut().insert(name.to_owned());
             }

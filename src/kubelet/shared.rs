@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::env::{self, Env};
+use super::env::{self, Env, SharedEnv};
 use super::images::{ImageModel, Images};
 use crate::base::Str;
 use crate::container::{Network, VolumeId, Volumes};
@@ -49,7 +49,7 @@ pub(super) struct Shared {
     pub(super) assumed: BTreeSet<Assumption>,
     /// Variables of Services by namespace and whether its own Services count; emptied when Services
     /// change.
-    service_env: BTreeMap<(Str, bool), Arc<Env>>,
+    service_env: BTreeMap<(Str, bool), Arc<SharedEnv>>,
 }
 
 impl Shared {
@@ -147,12 +147,14 @@ impl Shared {
 
     /// The variables that tell of Services to a container in `namespace`; `links`: of those of the
     /// namespace too, not of the API server's alone (`getServiceEnvVarMap`).
-    pub(super) fn service_env(&mut self, namespace: &Str, links: bool) -> Arc<Env> {
+    pub(super) fn service_env(&mut self, namespace: &Str, links: bool) -> Arc<SharedEnv> {
         let key = (namespace.clone(), links);
         if let Some(known) = self.service_env.get(&key) {
             return Arc::clone(known);
         }
-        let made = Arc::new(self.make_service_env(namespace, links));
+        let made = self.make_service_env(namespace, links).into_iter();
+        let made: SharedEnv = made.map(|(k, v)| (k.into(), v.into())).collect();
+        let made = Arc::new(made);
         self.service_env.insert(key, Arc::clone(&made));
         made
     }

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::nodes::{self, Fit};
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
@@ -35,7 +37,7 @@ pub type Failures = Map<Str, (u32, SimTime)>;
 /// The pods of a set by the node that they are on or made for.
 #[derive(Clone, Debug, Default)]
 pub struct ByNode {
-    pods: Map<Str, Vec<Arc<Pod>>>,
+    pods: Map<Str, SmallVec<[Arc<Pod>; 1]>>,
     /// The nodes in the order in which they came up.
     order: Vec<Str>,
 }
@@ -45,21 +47,22 @@ impl ByNode {
     /// (`getNodesToDaemonPods`).
     pub fn of(pods: &[Arc<Pod>]) -> Self {
         let mut this = Self::default();
+        let mut crowded = Vec::new();
         for pod in pods {
             if pod.is_terminal() && pod.meta.is_terminating() {
                 continue;
             }
             let Some(node) = nodes::target(pod) else { continue };
             let list = this.pods.entry(node.clone()).or_default();
-            if list.is_empty() {
-                this.order.push(node);
+            match list.len() {
+                0 => this.order.push(node),
+                1 => crowded.push(node),
+                _ => {}
             }
             list.push(pod.clone());
         }
-        for list in
-            this.order.iter().filter(|n| this.pods[*n].len() > 1).cloned().collect::<Vec<_>>()
-        {
-            let pods = this.pods.get_mut(&list).expect("it was just there");
+        for node in crowded {
+            let pods = this.pods.get_mut(&node).expect("it was just there");
             pods.sort_by_key(|p| oldest_first(p));
         }
         this
@@ -67,7 +70,19 @@ impl ByNode {
 
     /// The pods of a node, bound ones first, the oldest first.
     pub fn on(&self, node: &str) -> &[Arc<Pod>] {
-        self.pods.get(node).map(Vec::as_slice).unwrap_or_default()
+        self.pods.get(node).map(SmallVec::as_slice).unwrap_or_default()
+    }
+
+    /// The nodes with pods that are not among `nodes`, in the order in which they came up.
+    fn beyond<'a>(&'a self, nodes: &'a [Candidate]) -> impl Iterator<Item = &'a Str> {
+        let there = nodes.iter().filter(|(n, _)| self.pods.contains_key(&n.meta.name)).count();
+        let mut known: crate::base::Set<&Str> = crate::base::Set::default();
+        // Mostly there are none.
+        let left = if there == self.order.len() { &[] } else { &self.order[..] };
+        if !left.is_empty() {
+            known.extend(nodes.iter().map(|(n, _)| &n.meta.name));
+        }
+        left.iter().filter(move |n| !known.contains(n))
     }
 }
 
@@ -124,8 +139,7 @@ impl Situation<'_> {
             self.manage_node(&node.meta.name, *fit, failures, &mut plan);
         }
         // Unscheduled pods of nodes that are gone: nobody else would delete them.
-        let known: crate::base::Set<&Str> = self.nodes.iter().map(|(n, _)| &n.meta.name).collect();
-        for node in self.pods.order.iter().filter(|n| !known.contains(n)) {
+        for node in self.pods.beyond(self.nodes) {
             plan.delete.extend(self.pods.on(node).iter().filter(|p| p.node.is_none()).cloned());
         }
         plan
@@ -207,12 +221,11 @@ impl Situation<'_> {
 
     /// Every node with pods, and those that should have some; with its fit where it is known.
     fn rolled_nodes(&self) -> impl Iterator<Item = (&Str, Option<Fit>)> {
-        let known: crate::base::Set<&Str> = self.nodes.iter().map(|(n, _)| &n.meta.name).collect();
         let there = self.nodes.iter().filter_map(|(node, fit)| {
             let name = &node.meta.name;
             (fit.should_run || !self.pods.on(name).is_empty()).then_some((name, Some(*fit)))
         });
-        let gone = self.pods.order.iter().filter(move |n| !known.contains(n)).map(|n| (n, None));
+        let gone = self.pods.beyond(self.nodes).map(|n| (n, None));
         there.chain(gone)
     }
 
