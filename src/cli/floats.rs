@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster_file::{self, Cluster};
@@ -10,9 +11,10 @@ use super::{exit_code, scheduler_config, ui};
 use crate::api::diagnostic::{Diagnostic, render as diagnostics};
 use crate::api::load::{self, Loaded};
 use crate::base::time::SimTime;
-use crate::scenario::kubectl::Files;
+use crate::scenario::monitor::Expectation;
 use crate::scenario::recorded;
 use crate::scenario::runner::{End, Plan, StepAction, TimedStep};
+use crate::scenario::simulation::{self, Simulation};
 use crate::scenario::snapshot::{self, Snapshot};
 use crate::sim::{Options, Start};
 
@@ -46,9 +48,9 @@ pub(super) struct Floats {
     /// when the --from dump was taken]
     #[arg(long, value_name = "TIME", value_parser = start)]
     pub(super) start: Option<Start>,
-    /// The seed of all randomness: the same input and seed give the same output
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(super) seed: u64,
+    /// The seed of all randomness: the same input and seed give the same output [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
     /// Try another legal order of simultaneous events, drawn from this seed
     #[arg(long, value_name = "SEED")]
     pub(super) shuffle_ties: Option<u64>,
@@ -109,12 +111,17 @@ pub(super) struct Prepared {
     pub(super) inert: Vec<(String, usize)>,
     /// How many nodes there are.
     pub(super) nodes: usize,
+    /// What is expected of it.
+    pub(super) expectations: Arc<Vec<Expectation>>,
 }
 
 /// Loads what a run needs; `quiet` says nothing of warnings.
 pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     if args.input.is_empty() && args.scenario.is_none() && args.from.is_empty() {
         return Err(Refused::Nothing);
+    }
+    if let Some(file) = simulation_file(args) {
+        return prepare_simulation(args, &file, quiet);
     }
     let loaded = load_manifests(args)?;
     if !loaded.warnings.is_empty() && !quiet {
@@ -148,7 +155,7 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     steps.sort_by_key(|s| s.at);
     let end = args.length.or(scenario_length).map_or(End::Quiet, End::After);
     let options = Options {
-        seed: args.seed,
+        seed: args.seed.unwrap_or(1),
         start,
         scheduler,
         shuffle_ties: args.shuffle_ties,
@@ -157,7 +164,42 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     let nodes = Some(snapshot.nodes()).filter(|n| *n > 0).unwrap_or(cluster.nodes.len());
     let Cluster { nodes: workers, storage } = cluster;
     let plan = Plan { options, snapshot, nodes: workers, storage, steps, end };
-    Ok(Prepared { plan, inert, nodes })
+    Ok(Prepared { plan, inert, nodes, expectations: Arc::default() })
+}
+
+/// The Simulation file that was named, if it was that.
+fn simulation_file(args: &Floats) -> Option<PathBuf> {
+    let named = args.input.named();
+    named.iter().find(|path| path.is_file() && simulation::is_simulation(path)).cloned()
+}
+
+/// Reads a Simulation; what the command line says besides stands over what the file says.
+fn prepare_simulation(args: &Floats, file: &Path, quiet: bool) -> Result<Prepared, Refused> {
+    let cluster = args.cluster.is_some() || !args.from.is_empty() || args.scenario.is_some();
+    if args.input.named().len() > 1 || cluster || args.scheduler_config.is_some() {
+        return Err(Refused::Text(format!(
+            "{} is a Simulation: it names its manifests and its cluster itself\n  hint: give it alone, or put \
+             what you name besides into the file",
+            file.display()
+        )));
+    }
+    let read = simulation::read(file).map_err(Refused::Input)?;
+    if !read.warnings.is_empty() && !quiet {
+        ui::err(diagnostics::render(&read.warnings, ui::diagnostic_style()).trim_end());
+    }
+    let Simulation { mut plan, nodes, inert, expectations, .. } = read;
+    plan.options.seed = args.seed.unwrap_or(plan.options.seed);
+    plan.options.start = args.start.unwrap_or(plan.options.start);
+    plan.options.shuffle_ties = args.shuffle_ties;
+    match args.length {
+        Some(length) => plan.end = End::After(length),
+        None if args.until_quiet => plan.end = End::Quiet,
+        None => {}
+    }
+    for text in &args.step {
+        plan.steps.push(kubectl_step(text).map_err(Refused::Text)?);
+    }
+    Ok(Prepared { plan, inert, nodes, expectations })
 }
 
 /// The cluster to begin with: what `--from` names, or an empty one.
@@ -202,12 +244,8 @@ fn first_step(args: &Floats, loaded: Loaded) -> TimedStep {
     let paths: Vec<String> = args.input.named().iter().map(|p| p.display().to_string()).collect();
     let documents = loaded.manifests.into_iter().map(|m| m.value).collect();
     TimedStep {
-        at: Duration::ZERO,
-        written: "0s".to_owned(),
         action: StepAction::Apply { source: paths.join(" -f "), documents },
-        expect_error: false,
-        files: Files::default(),
-        namespace_given: false,
+        ..TimedStep::default()
     }
 }
 
@@ -222,8 +260,6 @@ fn kubectl_step(text: &str) -> Result<TimedStep, String> {
         at: due,
         written: at.to_owned(),
         action: StepAction::Kubectl(command.to_owned()),
-        expect_error: false,
-        files: Files::default(),
-        namespace_given: false,
+        ..TimedStep::default()
     })
 }

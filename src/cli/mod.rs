@@ -6,6 +6,7 @@ mod cluster_file;
 mod conform;
 mod convert;
 mod describe;
+mod diff;
 mod events;
 pub mod exit_code;
 mod explain;
@@ -16,8 +17,10 @@ mod logs;
 mod look;
 mod run;
 mod scheduler_config;
+mod test;
 mod top;
 mod ui;
+mod verdict;
 mod wall;
 mod why;
 
@@ -38,6 +41,8 @@ enum Command {
     Run(Box<run::Args>),
     Explain(Box<explain::Args>),
     Why(Box<why::Args>),
+    Test(Box<test::Args>),
+    Diff(diff::Args),
     Check(check::Args),
     Convert(convert::Args),
     Get(Box<get::Args>),
@@ -63,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Why(args) => why::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Get(args) => get::run(&args),

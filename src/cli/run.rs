@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::floats::{self, Floats, Prepared};
+use super::verdict;
 use super::wall::Wall;
 use super::{exit_code, ui};
 use crate::api::{convert, yaml};
@@ -15,7 +16,9 @@ use crate::report::Recorder;
 use crate::report::html::{Chronicle, Heading};
 use crate::report::summary::{Gathered, Summary};
 use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
-use crate::scenario::runner::{Ended, LONGEST, NAMESPACE, Runner, SETTLED};
+use crate::scenario::monitor::Monitors;
+use crate::scenario::runner::{Ended, LONGEST, NAMESPACE, Plan, Runner, SETTLED};
+use crate::scenario::verify::{self, Tried, Trying};
 
 /// Float manifests in a simulated cluster and tell what happens
 ///
@@ -44,6 +47,10 @@ pub(super) struct Args {
     /// Print everything: normal events and inner objects too
     #[arg(short, long, conflicts_with = "quiet")]
     verbose: bool,
+    /// After the run, try each workload, node or zone in turn: does a rollout or a drain finish, is the loss
+    /// of a node or a zone recovered from? Exits with 1 when not
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_enum)]
+    verify: Vec<Verify>,
     /// Exit with 1 when something is stuck or has failed
     #[arg(long)]
     exit_code: bool,
@@ -64,6 +71,33 @@ enum Colour {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Verify {
+    /// Each workload is rolled out anew
+    Rollout,
+    /// Each node is drained
+    Drain,
+    /// Each node crashes
+    NodeLoss,
+    /// Each zone crashes
+    ZoneLoss,
+}
+
+/// Tries what was asked for; `None` where the cluster cannot be built, which the run itself has told.
+fn tried(args: &Args, plan: &Plan) -> Option<Vec<Tried>> {
+    let mut all = Vec::new();
+    for what in &args.verify {
+        let trying = match what {
+            Verify::Rollout => Trying::Rollout,
+            Verify::Drain => Trying::Drain,
+            Verify::NodeLoss => Trying::NodeLoss,
+            Verify::ZoneLoss => Trying::ZoneLoss,
+        };
+        all.extend(verify::verify(plan, trying).ok()?);
+    }
+    Some(all)
 }
 
 /// Runs the command.
@@ -113,7 +147,7 @@ impl Listeners {
 
 fn float(args: &Args, prepared: Prepared) -> u8 {
     let wall = Wall::now();
-    let Prepared { plan, inert, nodes } = prepared;
+    let Prepared { plan, inert, nodes, expectations } = prepared;
     let start = plan.options.start.0;
     let colour = match args.color {
         Colour::Always => true,
@@ -126,11 +160,14 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         ui::out(&format!(
             "wavetank · {nodes} · starts {} · seed {}\n\n",
             start.to_rfc3339(),
-            args.floats.seed
+            plan.options.seed
         ));
     }
     let header = json!({"type": "HEADER", "scenario": "run", "wallStart": start.to_rfc3339(),
         "server": "v1.36.2", "nodes": header_nodes(&plan.nodes)});
+    let seed = plan.options.seed;
+    let verified = (!args.verify.is_empty()).then(|| plan.clone());
+    let mut monitors = Monitors::new(&expectations, start);
     let mut listeners = Listeners {
         timeline: Timeline::new(if args.verbose { Detail::Everything } else { Detail::Usual }),
         gathered: Gathered::default(),
@@ -140,8 +177,9 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         print: timeline && !args.quiet,
         kept: Vec::new(),
     };
-    // The cluster's own objects are made here, and told to nobody but the page.
+    // The cluster's own objects are made here, and told to nobody but the page and to what is expected.
     let built = Runner::new(plan, &mut |fact| {
+        monitors.observe(fact);
         if let Some(chronicle) = &mut listeners.chronicle {
             chronicle.observe(fact);
         }
@@ -153,8 +191,13 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
             return exit_code::BAD_INPUT;
         }
     };
-    let ended = runner.run(&mut |fact| listeners.hear(fact));
+    let ended = runner.run(&mut |fact| {
+        monitors.observe(fact);
+        listeners.hear(fact);
+    });
     let now = runner.sim().now();
+    let violations = monitors.finish(now);
+    let tried = verified.and_then(|plan| tried(args, &plan)).unwrap_or_default();
     let last = listeners.timeline.finish(now);
     listeners.tell(last);
     let sim = runner.sim();
@@ -166,17 +209,34 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
             let how = describe(ended);
             ui::out(&format!("\nafter {length} of virtual time, {how}\n\n{}\n", summary.render()));
             ui::out(&format!("digest {:016x}, {} events\n", sim.digest(), sim.stats().events));
+            ui::out(&verdict::told(&expectations, &violations, start));
+            ui::out(&verdict::tried(&tried));
         }
         Output::Json | Output::Yaml => {
-            let document = result(&runner, args, ended, &listeners.kept, &summary);
+            let mut document = result(&runner, seed, ended, &listeners.kept, &summary);
+            if !expectations.is_empty() {
+                let all = violations.iter().map(|v| verdict::violation_json(v, start));
+                document["violations"] = all.collect();
+            }
+            if !args.verify.is_empty() {
+                document["verdicts"] = verdict::tried_json(&tried);
+            }
             match args.output {
                 Output::Yaml => ui::out(&yaml::write::to_string(&document).unwrap_or_default()),
                 _ => ui::out(&format!("{document:#}\n")),
             }
         }
     }
-    let code = finish(args, &runner, listeners.recorder, wall, &summary);
-    match listeners.chronicle.map(|chronicle| page(args, &chronicle, &runner, ended, &summary)) {
+    let code = match finish(args, &runner, listeners.recorder, wall, &summary) {
+        exit_code::OK if !violations.is_empty() || tried.iter().any(|t| !t.recovers) => {
+            exit_code::FAILED
+        }
+        code => code,
+    };
+    match listeners
+        .chronicle
+        .map(|chronicle| page(args, &chronicle, &runner, seed, (ended, &summary)))
+    {
         Some(Err(code)) => code,
         Some(Ok(())) | None => code,
     }
@@ -187,8 +247,8 @@ fn page(
     args: &Args,
     chronicle: &Chronicle,
     runner: &Runner,
-    ended: Ended,
-    summary: &Summary,
+    seed: u64,
+    (ended, summary): (Ended, &Summary),
 ) -> Result<(), u8> {
     let Some(file) = &args.html else { return Ok(()) };
     let (sim, input) = (runner.sim(), &args.floats.input);
@@ -197,7 +257,7 @@ fn page(
     let heading = Heading {
         title: &names.join(" "),
         ended: &describe(ended),
-        seed: args.floats.seed,
+        seed,
         digest: sim.digest(),
         end: sim.now(),
     };
@@ -240,6 +300,8 @@ fn describe(ended: Ended) -> String {
         Ended::Quiet => "nothing is left to happen".to_owned(),
         Ended::Settled => format!("nothing has changed for {}", duration(SETTLED)),
         Ended::Limit => "the time is up".to_owned(),
+        Ended::Steps => "its steps are done".to_owned(),
+        Ended::Stopped => "it was told to stop".to_owned(),
     }
 }
 
@@ -254,7 +316,7 @@ fn header_nodes(nodes: &[Value]) -> Vec<Value> {
 }
 
 /// The result as one document.
-fn result(runner: &Runner, args: &Args, ended: Ended, lines: &[Line], summary: &Summary) -> Value {
+fn result(runner: &Runner, seed: u64, ended: Ended, lines: &[Line], summary: &Summary) -> Value {
     let (sim, start) = (runner.sim(), runner.start());
     let timeline: Vec<Value> = lines
         .iter()
@@ -269,7 +331,7 @@ fn result(runner: &Runner, args: &Args, ended: Ended, lines: &[Line], summary: &
     objects.sort_by_key(|o| o.reference());
     let objects: Vec<Value> = objects.iter().map(|o| convert::to_wire(o).to_value()).collect();
     json!({
-        "seed": args.floats.seed,
+        "seed": seed,
         "start": start.to_rfc3339(),
         "end": sim.now().to_rfc3339(),
         "ended": describe(ended),

@@ -386,9 +386,15 @@ impl Acting {
     ) {
         let name = image.written.clone();
         let before = w.pulls.iter().position(|(of, _, _)| of.written == name);
-        if d.shared.image_model.is_missing(&image) {
-            let error = images::not_found(&image);
-            d.assume(w.cause, &name, "no registry has this image");
+        let missing = d.shared.image_model.is_missing(&image);
+        if missing || d.shared.image_model.is_out(&image) {
+            let error = match missing {
+                true => images::not_found(&image),
+                false => images::unreachable(&image),
+            };
+            if missing {
+                d.assume(w.cause, &name, "no registry has this image");
+            }
             let text = format!("Failed to pull image {name:?}: {error}");
             w.container_event(n, EventType::Warning, "Failed", &text, d);
             let (now, series) = (d.cx.now, before.map(|i| w.pulls[i].1));

@@ -48,6 +48,8 @@ pub(super) struct Agent {
     /// When a change of that is told.
     tell_cordon_at: Option<SimTime>,
     strain: Strain,
+    /// Whether it can reach the API server no more.
+    pub(super) cut_off: bool,
 }
 
 /// How short of memory a node is.
@@ -96,6 +98,7 @@ impl Agent {
             cordoned: false,
             tell_cordon_at: None,
             strain: Strain::default(),
+            cut_off: false,
         }
     }
 
@@ -141,7 +144,7 @@ impl Agent {
 
     /// News of pods has come.
     pub(super) fn sync(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
-        if !self.is_up() {
+        if !self.is_up() || self.cut_off {
             return;
         }
         self.look_at_node(shared, cx);
@@ -370,7 +373,7 @@ impl Agent {
     }
 
     /// Computes when memory runs short, from what runs now.
-    fn watch_memory(&mut self, shared: &Shared, now: SimTime) {
+    pub(super) fn watch_memory(&mut self, shared: &Shared, now: SimTime) {
         let Some(allowed) = shared.allocatable(self.node.slot).map(|a| a.memory) else { return };
         let (uses, phases) = (&self.node.uses, self.node.phases);
         let soonest = now + Duration::from_nanos(1);
@@ -589,6 +592,11 @@ impl Agent {
         self.look_at_node(shared, cx);
     }
 
+    /// Reports the node anew.
+    pub(super) fn report_soon(&mut self, now: SimTime) {
+        self.report_at = Some(now);
+    }
+
     /// Notes whether the node is ready and whether it is cordoned.
     fn look_at_node(&mut self, shared: &Shared, cx: &Cx<'_>) {
         let Some(node) = shared.node(self.node.slot) else { return };
@@ -606,7 +614,7 @@ impl Agent {
         }
     }
 
-    fn send_lease(&mut self, stopped: Option<SimTime>, cx: &mut Cx<'_>) {
+    pub(super) fn send_lease(&mut self, stopped: Option<SimTime>, cx: &mut Cx<'_>) {
         let request = Request::Lease { node: self.node.name.clone(), stopped };
         let token = self.new_token();
         cx.send(token, FactId::NONE, request);

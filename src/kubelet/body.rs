@@ -125,7 +125,7 @@ impl Body {
     ) -> Result<Self, String> {
         let started = d.cx.now;
         let argv = argv(&w.pod.spec, n, &order.env, &order.image);
-        let told = super::told::of(&w.pod, &order.container.name);
+        let told = super::told::of(&w.pod, &order.container, &d.shared.behaviors);
         if !told.is_some_and(|told| told.tells_program())
             && !inside::is_planned(&order.image.written, argv.as_deref())
         {
@@ -382,7 +382,7 @@ impl Worker {
     pub(super) fn heed(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
         let pod = Arc::clone(&self.pod);
         let Some(c) = container(&pod.spec, n) else { return };
-        let Some(told) = super::told::of(&pod, &c.name) else { return };
+        let Some(told) = super::told::of(&pod, c, &d.shared.behaviors) else { return };
         for (annotation, problem) in super::told::problems(&pod, &c.name) {
             d.unmodelled(self.cause, &format!("annotation {annotation}"), &problem);
         }
@@ -529,7 +529,7 @@ fn with_spec<T>(
     let policy = c.and_then(|c| c.restart_policy).unwrap_or(pod.spec.restart_policy);
     let sidecar = c.is_some_and(Container::is_sidecar);
     let service = policy == RestartPolicy::Always && (sidecar || !is_init(&pod.spec, n));
-    let told = c.and_then(|c| super::told::of(pod, &c.name));
+    let told = c.and_then(|c| super::told::of(pod, c, &d.shared.behaviors));
     let key = format!("{}/{}/{attempt}", pod.meta.uid, n.0);
     let spec = StartSpec {
         image: &image.written,

@@ -30,6 +30,42 @@ pub struct ImageModel {
     pub size: u64,
     /// Bytes by image, as written in the spec.
     pub sizes: BTreeMap<Str, u64>,
+    /// What is wrong with registries at the moment; images that are on a node are not concerned.
+    pub faults: Vec<RegistryFault>,
+}
+
+/// Something that is wrong with a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryFault {
+    /// Pulls of which images are concerned: their names in full (`docker.io/library/nginx:latest`) or as
+    /// pods name them; `*` stands for any characters.
+    pub images: Str,
+    /// How much longer a pull takes; `None` where it fails.
+    pub slow: Option<Duration>,
+}
+
+impl RegistryFault {
+    fn concerns(&self, image: &Image) -> bool {
+        fits(&self.images, &image.full) || fits(&self.images, &image.written)
+    }
+}
+
+/// Whether the name of an image fits a pattern, in which `*` stands for any characters.
+pub(super) fn fits(pattern: &str, image: &str) -> bool {
+    let mut parts = pattern.split('*').peekable();
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = image.strip_prefix(first) else { return false };
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    true
 }
 
 /// A rule that finds images that no registry has.
@@ -60,6 +96,7 @@ impl Default for ImageModel {
             preloaded: Preloaded::Tagged,
             size: 4_000_000,
             sizes: BTreeMap::new(),
+            faults: Vec::new(),
         }
     }
 }
@@ -82,6 +119,17 @@ impl ImageModel {
             Preloaded::Nothing => false,
             Preloaded::Tagged => !image.full.ends_with(":latest") && !self.is_missing(image),
         }
+    }
+
+    /// Whether the image's registry does not answer.
+    pub fn is_out(&self, image: &Image) -> bool {
+        self.faults.iter().any(|f| f.slow.is_none() && f.concerns(image))
+    }
+
+    /// How much longer its pull takes than it should.
+    fn delay(&self, image: &Image) -> Duration {
+        let slow = self.faults.iter().filter(|f| f.concerns(image)).filter_map(|f| f.slow);
+        slow.max().unwrap_or_default()
     }
 
     /// The image's size in bytes.
@@ -271,7 +319,7 @@ impl NodeImages {
             let millis = model.size_of(image).saturating_mul(1000) / latency.image_bandwidth;
             length = length.max(Duration::from_millis(millis));
         }
-        self.busy_until = begins + length;
+        self.busy_until = begins + length + model.delay(image);
         Pull { asked: now, begins, ends: self.busy_until }
     }
 
@@ -284,6 +332,19 @@ impl NodeImages {
     pub(super) fn crash(&mut self) {
         self.busy_until = SimTime::ZERO;
     }
+}
+
+/// containerd's words for an image whose registry does not answer.
+pub(super) fn unreachable(image: &Image) -> String {
+    let quoted = go_quoted(&image.full);
+    let (host, path) = image.full.split_once('/').unwrap_or(("docker.io", &image.full));
+    let (path, tag) = path.rsplit_once(':').unwrap_or((path, "latest"));
+    let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
+    format!(
+        "rpc error: code = Unknown desc = failed to pull and unpack image {quoted}: failed to resolve \
+         reference {quoted}: failed to do request: Head \"https://{host}/v2/{path}/manifests/{tag}\": \
+         dial tcp: i/o timeout"
+    )
 }
 
 /// containerd's words for an image that no registry has.
@@ -347,5 +408,13 @@ mod tests {
         let second = node.pull(now, &image, &model, &latency);
         assert_eq!((first.begins, second.begins), (now, first.ends));
         assert_eq!(second.ends.since(now), latency.image_pull * 2);
+    }
+
+    #[test]
+    fn an_image_is_named_with_stars_for_what_may_differ() {
+        assert!(fits("shop/web:1", "shop/web:1") && !fits("shop/web:1", "shop/web:12"));
+        assert!(fits("shop/*", "shop/web:1") && !fits("shop/*", "other/web"));
+        assert!(fits("*/web:*", "shop/web:1") && !fits("*/web:*", "shop/worker:1"));
+        assert!(fits("*", "anything") && !fits("", "anything"));
     }
 }

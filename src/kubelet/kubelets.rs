@@ -7,6 +7,7 @@ use super::images::ImageModel;
 use super::node::NodeState;
 use super::services::Services;
 use super::shared::Shared;
+use super::told::ImageBehavior;
 use super::volumes::Changed;
 use crate::base::Str;
 use crate::base::time::SimTime;
@@ -110,6 +111,29 @@ impl Kubelets {
         for agent in self.agents.iter().flatten().chain(self.departed.values()) {
             logs.trim_node(&agent.node.name, agent.position());
         }
+    }
+
+    /// What is assumed of images and registries.
+    pub(super) fn image_model(&mut self) -> &mut ImageModel {
+        &mut self.shared.image_model
+    }
+
+    /// The cluster's DNS answers, or not.
+    pub(super) fn network_is(&mut self, up: bool, cx: &mut Cx<'_>) {
+        self.shared.network_changed |= self.shared.network.dns_up != up;
+        self.shared.network.dns_up = up;
+        self.tell_network_changes(cx);
+    }
+
+    /// What is told of the programs of images, by no pod of its own.
+    pub fn set_behaviors(&mut self, behaviors: Vec<ImageBehavior>) {
+        self.shared.behaviors = behaviors;
+    }
+
+    /// Whether there is an agent of that id.
+    pub fn has(&self, id: ComponentId) -> bool {
+        let ComponentId::Kubelet(slot) = id else { return false };
+        self.agents.get(slot.index()).is_some_and(Option::is_some)
     }
 
     /// The agent of that id.

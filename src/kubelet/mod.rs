@@ -36,6 +36,7 @@ mod conditions;
 mod contents;
 mod desk;
 mod dial;
+mod disturbances;
 mod env;
 mod eviction;
 mod host;
@@ -66,5 +67,9 @@ mod waiting;
 mod worker;
 
 pub use commands::{CommandEnd, Execution};
-pub use images::{Image, ImageModel, Missing, Preloaded};
+pub use disturbances::Skew;
+pub use images::{Image, ImageModel, Missing, Preloaded, RegistryFault};
 pub use kubelets::Kubelets;
+pub use told::ImageBehavior;
+
+pub use crate::container::behavior::Growth;

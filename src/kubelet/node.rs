@@ -102,6 +102,8 @@ pub(super) struct NodeState {
     pub(super) images: NodeImages,
     /// What runs use of its memory.
     pub(super) uses: Uses,
+    /// How far its clock is off.
+    pub(super) skew: super::disturbances::Skew,
     /// How often its agent has started before.
     pub(super) boots: u64,
     runs: u32,
@@ -122,6 +124,7 @@ impl NodeState {
             phases: Phases::draw(cx.rng, &node.meta.name, 0, cx.now),
             images: NodeImages::default(),
             uses: Uses::default(),
+            skew: super::disturbances::Skew::default(),
             boots: 0,
             runs,
             network: network.unwrap_or(Ipv4Addr::new(10, 244, 0, 0)),

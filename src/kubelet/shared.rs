@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::env::{self, Env, SharedEnv};
 use super::images::{ImageModel, Images};
+use super::told::ImageBehavior;
 use crate::base::Str;
 use crate::container::{Network, VolumeId, Volumes};
 use crate::engine::Cx;
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     informers: Vec<Informer>,
     /// What is assumed of images.
     pub(super) image_model: ImageModel,
+    /// What is told of the programs of images.
+    pub(super) behaviors: Vec<ImageBehavior>,
     /// Names of images.
     pub(super) images: Images,
     /// Who can be found and reached from inside containers.
@@ -58,6 +61,7 @@ impl Shared {
         Self {
             informers: KINDS.iter().map(|_| Informer::default()).collect(),
             image_model,
+            behaviors: Vec::new(),
             images: Images::default(),
             network: Network::new(),
             network_changed: false,

@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::conditions;
+use super::disturbances::Skew;
 use super::probes::Probes;
 use super::restarts;
 use super::runtime::{Nth, Run, RunState, View, each_init, each_main};
@@ -64,6 +65,8 @@ pub(super) struct Scene<'a> {
     pub(super) host_ip: Option<Ipv4Addr>,
     /// Now.
     pub(super) now: SimTime,
+    /// How far the node's clock is off: it shows in the times of conditions.
+    pub(super) skew: Skew,
 }
 
 /// Makes the status of a pod. Readiness probes that are still to succeed are asked to run at once.
@@ -105,7 +108,7 @@ pub(super) fn generate(scene: &Scene<'_>, probes: &mut Probes) -> PodStatus {
         main: &main,
         phase,
         restarting,
-        now: scene.now,
+        now: scene.skew.show(scene.now),
     });
     PodStatus {
         phase,

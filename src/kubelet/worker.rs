@@ -536,6 +536,7 @@ impl Worker {
             evicted: evicted.then_some(("DeadlineExceeded", DEADLINE)),
             host_ip: d.node.address,
             now: d.cx.now,
+            skew: d.node.skew,
         };
         let mut made = status::generate(&scene, &mut self.probes);
         if let Some(eviction) =
@@ -759,7 +760,7 @@ impl Worker {
         match change.kind {
             ProbeKind::Liveness if change.outcome != Outcome::Failure => return,
             ProbeKind::Liveness => {}
-            ProbeKind::Readiness => self.set_ready(run, ok, d.cx.now),
+            ProbeKind::Readiness => self.set_ready(run, ok, d.node.skew.show(d.cx.now)),
             ProbeKind::Startup => self.set_started(run, ok),
         }
         if self.life == Life::Syncing || self.life == Life::Terminating {

@@ -161,7 +161,7 @@ pub fn step(folder: &Path, step: &super::recorded::Step) -> TimedStep {
         Action::Kubectl(line) => StepAction::Kubectl(line.clone()),
         Action::StopNode(node) => StepAction::StopNode(node.clone()),
         Action::StartNode(node) => StepAction::StartNode(node.clone()),
-        Action::AddNode(node) => StepAction::AddNode(node.clone()),
+        Action::AddNode(node) => StepAction::AddNode(Box::new(NodeSpec::worker(node))),
     };
     let seconds = step.at.as_secs();
     let written = match step.at.subsec_millis() {
@@ -170,7 +170,7 @@ pub fn step(folder: &Path, step: &super::recorded::Step) -> TimedStep {
     };
     let files = Files { root: folder.to_owned(), confined: true };
     let expect_error = step.expect_error;
-    TimedStep { at: step.at, written, action, expect_error, files, namespace_given: false }
+    TimedStep { at: step.at, written, action, expect_error, files, ..TimedStep::default() }
 }
 
 fn apply(folder: &Path, file: &str) -> StepAction {

@@ -4,13 +4,14 @@
 //! comes later, or is refused without being carried out. Rules are asked in order; the first that does
 //! not let the request pass decides. A run without rules draws nothing and is as if this were not here.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
 use crate::engine::{Call, ComponentId};
 use crate::model::Kind;
-use crate::store::{ApiError, ErrorReason, Request};
+use crate::store::{ApiError, ErrorReason, Request, WireVerb};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub enum Verdict {
 /// One rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultRule {
-    /// Whose requests; `None` for those of every component. The world's own are never touched.
-    pub from: Option<ComponentId>,
+    /// Whose requests.
+    pub from: Callers,
     /// Which requests.
     pub of: Concerns,
     /// From when on.
@@ -38,6 +39,30 @@ pub struct FaultRule {
     pub permille: u32,
     /// What becomes of the request then.
     pub verdict: Verdict,
+}
+
+/// Whose requests a rule concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callers {
+    /// Those of every component; the world's own are not touched.
+    Components,
+    /// Those of every component, and the world's.
+    Everybody,
+    /// Those of one component.
+    One(ComponentId),
+    /// Those of all node agents.
+    Kubelets,
+}
+
+impl Callers {
+    fn has(self, from: ComponentId) -> bool {
+        match self {
+            Self::Components => from != ComponentId::World,
+            Self::Everybody => true,
+            Self::One(one) => from == one,
+            Self::Kubelets => matches!(from, ComponentId::Kubelet(_)),
+        }
+    }
 }
 
 /// Which requests a rule concerns.
@@ -63,12 +88,23 @@ const RULES: u64 = 64;
 pub(super) struct Faults {
     rules: Vec<FaultRule>,
     judged: u64,
+    /// Who can reach the API server no more.
+    cut_off: BTreeSet<ComponentId>,
 }
 
 impl Faults {
     /// Adds a rule behind the others.
     pub(super) fn add(&mut self, rule: FaultRule) {
         self.rules.push(rule);
+    }
+
+    /// Lets no request of a component through, or every one again.
+    pub(super) fn cut_off(&mut self, id: ComponentId, cut: bool) {
+        if cut {
+            self.cut_off.insert(id);
+        } else {
+            self.cut_off.remove(&id);
+        }
     }
 
     /// Takes all rules away.
@@ -78,7 +114,11 @@ impl Faults {
 
     /// What becomes of a request.
     pub(super) fn judge(&mut self, call: &Call, now: SimTime, rng: Rng) -> Verdict {
-        if self.rules.is_empty() || call.from == ComponentId::World {
+        // That the lease is renewed no more is no request: it stands for those that do not arrive.
+        if self.cut_off.contains(&call.from) && !matches!(call.request, Request::Lease { .. }) {
+            return Verdict::Fail(ErrorReason::InternalError);
+        }
+        if self.rules.is_empty() {
             return Verdict::Pass;
         }
         self.judged += 1;
@@ -99,7 +139,7 @@ impl Faults {
 impl FaultRule {
     fn concerns(&self, call: &Call, now: SimTime) -> bool {
         let in_time = self.begin <= now && now < self.end;
-        in_time && self.from.is_none_or(|f| f == call.from) && self.of.matches(&call.request)
+        in_time && self.from.has(call.from) && self.of.matches(&call.request)
     }
 }
 
@@ -107,7 +147,9 @@ impl Concerns {
     fn matches(self, request: &Request) -> bool {
         match self {
             Self::All => true,
-            Self::Creates => matches!(request, Request::Create(_)),
+            Self::Creates => {
+                matches!(request, Request::Create(_) | Request::Wire { verb: WireVerb::Create, .. })
+            }
             Self::Updates => matches!(
                 request,
                 Request::Update(_)
@@ -115,6 +157,7 @@ impl Concerns {
                     | Request::PodStatus { .. }
                     | Request::PodConditions { .. }
                     | Request::PatchMeta { .. }
+                    | Request::Wire { verb: WireVerb::Update | WireVerb::Patch(_), .. }
             ),
             Self::Deletes => matches!(
                 request,

@@ -11,6 +11,7 @@
 //! Order is `(time, tie, sequence)`. Every event is folded into the run's digest: two runs with one
 //! seed give one number.
 
+mod disturbances;
 mod events;
 mod faults;
 pub mod invariants;
@@ -18,7 +19,7 @@ mod nudges;
 mod options;
 mod run;
 
-pub use faults::{Concerns, FaultRule, Verdict};
+pub use faults::{Callers, Concerns, FaultRule, Verdict};
 
 /// The scheduler's settings and explanations, for those who set the one and tell the other.
 pub mod scheduling {
@@ -26,6 +27,13 @@ pub mod scheduling {
     pub use crate::scheduler::config_file;
     pub use crate::scheduler::explain::{
         Change, Explanation, NodeRow, NodeState, Preempting, Score, Verdict, explain,
+    };
+}
+
+/// What happens to machines and images, for those who say so.
+pub mod machines {
+    pub use crate::kubelet::{
+        Growth, ImageBehavior, ImageModel, Missing, Preloaded, RegistryFault, Skew,
     };
 }
 

@@ -21,6 +21,10 @@ pub struct Options {
     /// Whether the cluster stands in a cloud that gives addresses to Services of type LoadBalancer, and
     /// has a controller for Ingresses.
     pub cloud: bool,
+    /// What is assumed of images and registries.
+    pub images: crate::kubelet::ImageModel,
+    /// What is told of the programs of images.
+    pub behaviors: Vec<crate::kubelet::ImageBehavior>,
 }
 
 /// When a simulation starts.
@@ -47,6 +51,8 @@ impl Default for Options {
             explained: None,
             shuffle_ties: None,
             cloud: true,
+            images: crate::kubelet::ImageModel::default(),
+            behaviors: Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The loop.
 
+use std::cell::Cell;
+
 use super::events::Recorder;
 use super::faults::{self, FaultRule, Faults, Verdict};
 use super::nudges::{Agenda, watchers};
@@ -27,17 +29,17 @@ pub struct Sim {
     api: ApiServer,
     controllers: Controllers,
     scheduler: Scheduler,
-    kubelets: Kubelets,
-    agenda: Agenda,
+    pub(super) kubelets: Kubelets,
+    pub(super) agenda: Agenda,
     recorder: Recorder,
     out: Out,
     replies: Vec<Answer>,
-    latency: Latency,
+    pub(super) latency: Latency,
     rng: Rng,
     digest: Digest,
     stats: Stats,
     last_change: SimTime,
-    faults: Faults,
+    pub(super) faults: Faults,
     /// Reused: node agents to be armed anew.
     rearmed: Vec<ComponentId>,
     /// The store's revision at which its logs are trimmed next.
@@ -56,6 +58,8 @@ pub enum Outcome {
     Limit,
     /// A reply for the world has come.
     Replied,
+    /// It was told to halt.
+    Halted,
 }
 
 /// How much happened.
@@ -102,6 +106,8 @@ impl Sim {
         if let Some(pod) = options.explained {
             scheduler.watch(pod);
         }
+        let mut kubelets = Kubelets::new(options.images);
+        kubelets.set_behaviors(options.behaviors);
         Self {
             now: options.start.0,
             queue: Queue::new(options.shuffle_ties),
@@ -109,7 +115,7 @@ impl Sim {
             controllers: Controllers::new(options.cloud),
             recorder,
             scheduler,
-            kubelets: Kubelets::default(),
+            kubelets,
             agenda: Agenda::default(),
             out: Out::default(),
             replies: Vec::new(),
@@ -260,6 +266,20 @@ impl Sim {
     /// # Panics
     /// When time would go backwards: a defect of the engine.
     pub fn run_until(&mut self, limit: SimTime, f: &mut dyn FnMut(&Fact)) -> Outcome {
+        self.run_while(limit, &Cell::new(true), f)
+    }
+
+    /// Lets things happen as [`Sim::run_until`] does, but no further than the event after which `going` is
+    /// false; it then answers [`Outcome::Halted`], with the clock at that event.
+    ///
+    /// # Panics
+    /// When time would go backwards: a defect of the engine.
+    pub fn run_while(
+        &mut self,
+        limit: SimTime,
+        going: &Cell<bool>,
+        f: &mut dyn FnMut(&Fact),
+    ) -> Outcome {
         while let Some((at, event)) = self.queue.pop_until(limit) {
             assert!(at >= self.now, "time went backwards");
             self.now = at;
@@ -267,6 +287,9 @@ impl Sim {
             self.flush(f);
             if !self.replies.is_empty() {
                 return Outcome::Replied;
+            }
+            if !going.get() {
+                return Outcome::Halted;
             }
         }
         if self.queue.is_empty() {
@@ -372,13 +395,24 @@ impl Sim {
     }
 
     /// Does something to the machine of a node, outside any event.
-    fn machine(
+    pub(super) fn machine(
         &mut self,
         node: &str,
         f: &mut dyn FnMut(&Fact),
         act: impl FnOnce(&mut Kubelets, ComponentId, &mut Cx<'_>),
     ) {
-        let Some(id) = self.agenda.kubelet(node) else { return };
+        if let Some(id) = self.agenda.kubelet(node) {
+            self.component(id, f, act);
+        }
+    }
+
+    /// Does something to a node agent, or to what all of them share, outside any event.
+    pub(super) fn component(
+        &mut self,
+        id: ComponentId,
+        f: &mut dyn FnMut(&Fact),
+        act: impl FnOnce(&mut Kubelets, ComponentId, &mut Cx<'_>),
+    ) {
         let mut cx = Cx {
             now: self.now,
             me: id,

@@ -228,6 +228,27 @@ pub fn load_sources(sources: &[Arc<Source>], options: Options) -> Result<Loaded,
     finish(sources, options, Vec::new())
 }
 
+/// Reads manifests that stand inside another document: the parts `roots` of `tree`, which was read from
+/// `source`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_parts(
+    source: &Arc<Source>,
+    tree: &Arc<Tree>,
+    roots: &[NodeId],
+    options: Options,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let (mut drafts, mut problems) = (Vec::new(), Vec::new());
+    for root in roots {
+        let (source, tree) = (Arc::clone(source), Arc::clone(tree));
+        let origin = Origin { source, document: 1, tree, root: *root };
+        let draft = Draft { origin, json: false, implied: None };
+        classify::flatten(draft, &mut drafts, &mut problems);
+    }
+    sorted_out(drafts, options, problems)
+}
+
 fn finish(
     sources: &[Arc<Source>],
     options: Options,
@@ -243,6 +264,16 @@ fn finish(
             break;
         }
     }
+    sorted_out(drafts, options, problems)
+}
+
+/// Drafts as manifests, or all that is wrong with them.
+fn sorted_out(
+    drafts: Vec<Draft>,
+    options: Options,
+    mut problems: Vec<Diagnostic>,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let limits = &options.limits;
     let manifests = classify::classify(drafts, &options, &mut problems);
     if problems.iter().any(Diagnostic::is_error) {
         if problems.len() > limits.problems {

@@ -230,7 +230,7 @@ impl Timeline {
 }
 
 /// `pod/web-0`, `other/pod/web-0` outside the default namespace.
-pub(super) fn name(object: &Ref) -> String {
+pub fn name(object: &Ref) -> String {
     let kind = match object.kind {
         Kind::PersistentVolumeClaim => "pvc",
         Kind::PersistentVolume => "pv",

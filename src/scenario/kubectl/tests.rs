@@ -17,12 +17,11 @@ fn step(at: u64, action: StepAction) -> TimedStep {
         at: Duration::from_secs(at),
         written: format!("{at}s"),
         action,
-        expect_error: false,
         files: Files {
             root: concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures").into(),
             confined: true,
         },
-        namespace_given: false,
+        ..TimedStep::default()
     }
 }
 

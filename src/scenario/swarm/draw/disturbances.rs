@@ -8,7 +8,7 @@ use super::{Act, Drawing, Fault};
 use crate::engine::ComponentId;
 use crate::model::{Kind, Ref};
 use crate::scenario::cluster::{self, NodeSpec};
-use crate::sim::{Concerns, Verdict};
+use crate::sim::{Callers, Concerns, Verdict};
 use crate::store::{ErrorReason, Propagation};
 
 impl Drawing {
@@ -163,10 +163,10 @@ impl Drawing {
                 (Concerns::Kind(Kind::Pod), Verdict::Delay(Duration::from_secs(1))),
             ]);
             let from = self.pick(&[
-                None,
-                Some(ComponentId::Controllers),
-                Some(ComponentId::Controllers),
-                Some(ComponentId::Scheduler),
+                Callers::Components,
+                Callers::One(ComponentId::Controllers),
+                Callers::One(ComponentId::Controllers),
+                Callers::One(ComponentId::Scheduler),
             ]);
             let permille = u32::try_from(50 + self.below(400)).unwrap_or(50);
             self.planned.faults.push(Fault { begin, end, from, of, permille, verdict });

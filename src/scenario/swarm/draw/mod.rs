@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::base::rng::{Rng, Stream};
 use crate::base::time::SimTime;
-use crate::engine::{ComponentId, Latency};
+use crate::engine::Latency;
 use crate::model::Ref;
 use crate::scenario::cluster::NodeSpec;
-use crate::sim::{Concerns, FaultRule, Verdict};
+use crate::sim::{Callers, Concerns, FaultRule, Verdict};
 use crate::store::Propagation;
 
 /// What is done to the cluster.
@@ -42,7 +42,7 @@ pub(super) enum Act {
 pub(super) struct Fault {
     pub(super) begin: Duration,
     pub(super) end: Duration,
-    from: Option<ComponentId>,
+    from: Callers,
     of: Concerns,
     permille: u32,
     verdict: Verdict,
