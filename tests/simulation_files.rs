@@ -79,3 +79,40 @@ fn numbers_begin_at_one_and_leave_nothing_out() {
         .collect();
     assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
 }
+
+/// The Simulations that a page shows.
+fn shown(page: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|b| b.split("```").next());
+    blocks.filter(|b| b.contains("kind: Simulation")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_simulations_that_the_pages_show_hold() {
+    let deployment = |image: &str, probe: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  replicas: 3\n  selector: \
+             {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n    spec: {{containers: \
+             [{{name: web, image: '{image}'{probe}}}]}}\n"
+        )
+    };
+    let shop = "registry.example.com/shop/web:1";
+    let probe = ", readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 2}";
+    for (page, deploy) in
+        [("simulations.md", deployment(shop, "")), ("ci.md", deployment(shop, probe))]
+    {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages").join(page);
+        fs::create_dir_all(folder.join("deploy")).unwrap();
+        fs::create_dir_all(folder.join("simulations")).unwrap();
+        fs::write(folder.join("deploy/web.yaml"), deploy).unwrap();
+        let all = shown(page);
+        assert!(!all.is_empty(), "{page} shows one");
+        for text in all {
+            let path = folder.join("simulations/shown.yaml");
+            fs::write(&path, text).unwrap();
+            let trial = ran(&simulation(&path));
+            assert!(trial.passed(), "{page}: {:#?}\n{}", trial.violations, trial.timeline);
+        }
+    }
+}

@@ -16,7 +16,7 @@ use crate::report::Recorder;
 use crate::report::html::{Chronicle, Heading};
 use crate::report::summary::{Gathered, Summary};
 use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
-use crate::scenario::monitor::Monitors;
+use crate::scenario::monitor::{Expectation, Monitors, Violation};
 use crate::scenario::runner::{Ended, LONGEST, NAMESPACE, Plan, Runner, SETTLED};
 use crate::scenario::verify::{self, Tried, Trying};
 
@@ -121,6 +121,26 @@ struct Listeners {
 }
 
 impl Listeners {
+    fn new(args: &Args, plan: &Plan) -> Self {
+        let start = plan.options.start.0;
+        let colour = match args.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => io::stdout().is_terminal(),
+        };
+        let header = json!({"type": "HEADER", "scenario": "run", "wallStart": start.to_rfc3339(),
+            "server": "v1.36.2", "nodes": header_nodes(&plan.nodes)});
+        Self {
+            timeline: Timeline::new(if args.verbose { Detail::Everything } else { Detail::Usual }),
+            gathered: Gathered::default(),
+            recorder: args.trace.as_ref().map(|_| Recorder::new(start, NAMESPACE, &header)),
+            chronicle: args.html.as_ref().map(|_| Chronicle::new(start)),
+            style: Style { colour, start },
+            print: args.output == Output::Timeline && !args.quiet,
+            kept: Vec::new(),
+        }
+    }
+
     fn hear(&mut self, fact: &crate::trace::Fact) {
         self.gathered.observe(fact);
         if let Some(recorder) = &mut self.recorder {
@@ -145,38 +165,32 @@ impl Listeners {
     }
 }
 
+/// What a run came to, besides its lines.
+struct Came {
+    ended: Ended,
+    summary: Summary,
+    violations: Vec<Violation>,
+    tried: Vec<Tried>,
+}
+
+impl Came {
+    fn is_good(&self) -> bool {
+        self.violations.is_empty() && self.tried.iter().all(|t| t.recovers)
+    }
+}
+
 fn float(args: &Args, prepared: Prepared) -> u8 {
     let wall = Wall::now();
     let Prepared { plan, inert, nodes, expectations } = prepared;
-    let start = plan.options.start.0;
-    let colour = match args.color {
-        Colour::Always => true,
-        Colour::Never => false,
-        Colour::Auto => io::stdout().is_terminal(),
-    };
-    let timeline = args.output == Output::Timeline;
-    if timeline && !args.quiet {
+    let (start, seed) = (plan.options.start.0, plan.options.seed);
+    if args.output == Output::Timeline && !args.quiet {
         let nodes = crate::report::timeline::count(nodes, "node");
-        ui::out(&format!(
-            "wavetank · {nodes} · starts {} · seed {}\n\n",
-            start.to_rfc3339(),
-            plan.options.seed
-        ));
+        let at = start.to_rfc3339();
+        ui::out(&format!("wavetank · {nodes} · starts {at} · seed {seed}\n\n"));
     }
-    let header = json!({"type": "HEADER", "scenario": "run", "wallStart": start.to_rfc3339(),
-        "server": "v1.36.2", "nodes": header_nodes(&plan.nodes)});
-    let seed = plan.options.seed;
     let verified = (!args.verify.is_empty()).then(|| plan.clone());
     let mut monitors = Monitors::new(&expectations, start);
-    let mut listeners = Listeners {
-        timeline: Timeline::new(if args.verbose { Detail::Everything } else { Detail::Usual }),
-        gathered: Gathered::default(),
-        recorder: args.trace.as_ref().map(|_| Recorder::new(start, NAMESPACE, &header)),
-        chronicle: args.html.as_ref().map(|_| Chronicle::new(start)),
-        style: Style { colour, start },
-        print: timeline && !args.quiet,
-        kept: Vec::new(),
-    };
+    let mut listeners = Listeners::new(args, &plan);
     // The cluster's own objects are made here, and told to nobody but the page and to what is expected.
     let built = Runner::new(plan, &mut |fact| {
         monitors.observe(fact);
@@ -196,49 +210,60 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         listeners.hear(fact);
     });
     let now = runner.sim().now();
-    let violations = monitors.finish(now);
-    let tried = verified.and_then(|plan| tried(args, &plan)).unwrap_or_default();
     let last = listeners.timeline.finish(now);
     listeners.tell(last);
     let sim = runner.sim();
     let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
-    let summary = Summary::of(sim.store(), now, &listeners.gathered, inert, &blocked);
+    let came = Came {
+        ended,
+        summary: Summary::of(sim.store(), now, &listeners.gathered, inert, &blocked),
+        violations: monitors.finish(now),
+        tried: verified.and_then(|plan| tried(args, &plan)).unwrap_or_default(),
+    };
+    print(args, &runner, seed, &expectations, &listeners.kept, &came);
+    let code = match finish(args, &runner, listeners.recorder, wall, &came.summary) {
+        exit_code::OK if !came.is_good() => exit_code::FAILED,
+        code => code,
+    };
+    match listeners.chronicle.map(|chronicle| page(args, &chronicle, &runner, seed, &came)) {
+        Some(Err(code)) => code,
+        Some(Ok(())) | None => code,
+    }
+}
+
+/// Prints what the run came to.
+fn print(
+    args: &Args,
+    runner: &Runner,
+    seed: u64,
+    expectations: &[Expectation],
+    kept: &[Line],
+    came: &Came,
+) {
+    let (sim, start) = (runner.sim(), runner.start());
     match args.output {
         Output::Timeline => {
-            let length = duration(now.since(start));
-            let how = describe(ended);
-            ui::out(&format!("\nafter {length} of virtual time, {how}\n\n{}\n", summary.render()));
+            let length = duration(sim.now().since(start));
+            let (how, summary) = (describe(came.ended), came.summary.render());
+            ui::out(&format!("\nafter {length} of virtual time, {how}\n\n{summary}\n"));
             ui::out(&format!("digest {:016x}, {} events\n", sim.digest(), sim.stats().events));
-            ui::out(&verdict::told(&expectations, &violations, start));
-            ui::out(&verdict::tried(&tried));
+            ui::out(&verdict::told(expectations, &came.violations, start));
+            ui::out(&verdict::tried(&came.tried));
         }
         Output::Json | Output::Yaml => {
-            let mut document = result(&runner, seed, ended, &listeners.kept, &summary);
+            let mut document = result(runner, seed, came.ended, kept, &came.summary);
             if !expectations.is_empty() {
-                let all = violations.iter().map(|v| verdict::violation_json(v, start));
+                let all = came.violations.iter().map(|v| verdict::violation_json(v, start));
                 document["violations"] = all.collect();
             }
             if !args.verify.is_empty() {
-                document["verdicts"] = verdict::tried_json(&tried);
+                document["verdicts"] = verdict::tried_json(&came.tried);
             }
             match args.output {
                 Output::Yaml => ui::out(&yaml::write::to_string(&document).unwrap_or_default()),
                 _ => ui::out(&format!("{document:#}\n")),
             }
         }
-    }
-    let code = match finish(args, &runner, listeners.recorder, wall, &summary) {
-        exit_code::OK if !violations.is_empty() || tried.iter().any(|t| !t.recovers) => {
-            exit_code::FAILED
-        }
-        code => code,
-    };
-    match listeners
-        .chronicle
-        .map(|chronicle| page(args, &chronicle, &runner, seed, (ended, &summary)))
-    {
-        Some(Err(code)) => code,
-        Some(Ok(())) | None => code,
     }
 }
 
@@ -248,7 +273,7 @@ fn page(
     chronicle: &Chronicle,
     runner: &Runner,
     seed: u64,
-    (ended, summary): (Ended, &Summary),
+    came: &Came,
 ) -> Result<(), u8> {
     let Some(file) = &args.html else { return Ok(()) };
     let (sim, input) = (runner.sim(), &args.floats.input);
@@ -256,12 +281,12 @@ fn page(
     let names: Vec<String> = paths.map(|path| path.display().to_string()).collect();
     let heading = Heading {
         title: &names.join(" "),
-        ended: &describe(ended),
+        ended: &describe(came.ended),
         seed,
         digest: sim.digest(),
         end: sim.now(),
     };
-    fs::write(file, chronicle.page(&heading, summary)).map_err(|error| {
+    fs::write(file, chronicle.page(&heading, &came.summary)).map_err(|error| {
         ui::err(&format!("error: cannot write {}: {error}", file.display()));
         exit_code::IO
     })

@@ -8,6 +8,8 @@ use crate::api::suggest;
 pub(super) const CUSTOM_WORKLOAD: &str = "CustomWorkload";
 /// Describes the nodes of a run; read with `--cluster`.
 const CLUSTER: &str = "Cluster";
+/// Says what is simulated and expected; read by `run` and `test`.
+const SIMULATION: &str = "Simulation";
 /// The only version so far.
 const API_VERSION: &str = "wavetank.dev/v1alpha1";
 /// What a custom kind may run as.
@@ -25,8 +27,15 @@ pub(super) fn check(manifest: &Manifest, problems: &mut Vec<Diagnostic>) {
     match manifest.kind.as_str() {
         CUSTOM_WORKLOAD => custom_workload(manifest, problems),
         CLUSTER => {}
+        SIMULATION => {
+            let text = "a Simulation is no manifest: it is run, and names manifests itself";
+            let problem = manifest.diagnostic(Code::UnknownKind, "kind", text);
+            problems.push(
+                problem.hint("run it alone with `wavetank run FILE` or `wavetank test FILE`"),
+            );
+        }
         kind => {
-            let known = [CUSTOM_WORKLOAD, CLUSTER];
+            let known = [CUSTOM_WORKLOAD, CLUSTER, SIMULATION];
             let nearest = suggest::nearest(kind, known).map(|n| format!("did you mean {n:?}?"));
             let text = format!("no matches for kind \"{kind}\" in version \"{API_VERSION}\"");
             let problem = manifest.diagnostic(Code::UnknownKind, "kind", text);
