@@ -208,8 +208,11 @@ fn choice(of: &Value) -> Result<Choice, String> {
         kind: model,
         inert: (model == Kind::Inert).then(|| (kind.into(), group.into())),
         name: text(&named["name"]).map(Pattern),
-        namespace: namespaced
-            .then(|| text(&named["namespace"]).unwrap_or_else(|| NAMESPACE.into())),
+        namespace: namespaced.then(|| {
+            // A test's own namespace is the default one here.
+            let own = |n: &Str| *n != "($namespace)";
+            text(&named["namespace"]).filter(own).unwrap_or_else(|| NAMESPACE.into())
+        }),
         labels: labels.filter_map(|(k, v)| Some((k.into(), v.as_str()?.into()))).collect(),
     })
 }
