@@ -104,7 +104,7 @@ fn manifests(pods: usize) -> Vec<Value> {
 fn step(at: Duration, action: StepAction) -> TimedStep {
     let written = String::new();
     let files = Default::default();
-    TimedStep { at, written, action, expect_error: false, files, namespace_given: false }
+    TimedStep { at, written, action, files, ..TimedStep::default() }
 }
 
 /// The phases.

@@ -42,12 +42,9 @@ pub fn take(data: &[u8]) {
     }
     let documents = loaded.manifests.into_iter().map(|m| m.value).collect();
     let apply = TimedStep {
-        at: Duration::ZERO,
-        written: "0s".to_owned(),
         action: StepAction::Apply { source: "fuzz.yaml".to_owned(), documents },
-        expect_error: false,
         files: Files { root: "fuzz".into(), confined: true },
-        namespace_given: false,
+        ..TimedStep::default()
     };
     let options = wavetank::sim::Options::default();
     let nodes = (0..2).map(|i| NodeSpec::worker(format!("node-{i}")).object(i, options.start.0));
