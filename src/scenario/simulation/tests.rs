@@ -47,8 +47,8 @@ fn what_is_misspelt_is_told_with_its_place_and_what_was_perhaps_meant() {
     refused("deep", "cluster: {nodes: [{cuont: 2}]}\n", 3, &["nodes[0].cuont", "\"count\""]);
     refused("constant", "cluster: {storage: nonee}\n", 3, &["\"nonee\"", "\"none\""]);
     refused("kind", "expect:\n- object: {kind: Podd}\n", 4, &["no kind \"Podd\"", "\"Pod\""]);
-    let part = "expect:\n- object:\n    kind: Pod\n    status: {fase: Running}\n";
-    refused("part", part, 6, &["status.fase", "phase"]);
+    let part = "expect:\n- object:\n    kind: Pod\n    status: {phse: Running}\n";
+    refused("part", part, 6, &["status.phse", "phase"]);
     let step =
         "steps:\n- name: go\n  kubectl: get pods\nexpect:\n- after: gp\n  cel: pods.size() == 0\n";
     refused("step", step, 7, &["no step \"gp\"", "\"go\""]);
