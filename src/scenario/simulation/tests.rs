@@ -52,7 +52,7 @@ fn what_is_misspelt_is_told_with_its_place_and_what_was_perhaps_meant() {
     let step =
         "steps:\n- name: go\n  kubectl: get pods\nexpect:\n- after: gp\n  cel: pods.size() == 0\n";
     refused("step", step, 7, &["no step \"gp\"", "\"go\""]);
-    refused("node", "steps:\n- stopNode: node-4\n", 4, &["no node \"node-4\"", "\"node-3\""]);
+    refused("node", "steps:\n- stopNode: node-4\n", 4, &["no node \"node-4\"", "\"node-1\""]);
     refused("cel", "expect:\n- cel: podds.size() == 0\n", 4, &["podds", "\"pods\""]);
 }
 
