@@ -147,6 +147,8 @@ impl World {
         }
         for pod in &self.nominated {
             let info = feed.info(pod);
+            // As of every pod that waits.
+            feed.cluster.index.know_topologies(&info.template);
             feed.cluster.nominator.nominate(&info, None);
         }
         feed
@@ -322,4 +324,10 @@ proptest! {
     ) {
         run(count, &steps);
     }
+}
+
+#[test]
+fn a_nominated_pod_keeps_others_away_by_a_label_that_no_placed_pod_has_asked_for() {
+    use Step::{Gone, Pod};
+    run(4, &[Pod(1), Pod(0), Pod(5), Pod(3), Pod(8), Pod(5), Pod(12), Gone(0), Pod(1)]);
 }
