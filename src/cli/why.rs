@@ -1,5 +1,6 @@
 //! `wavetank why`: floats manifests quietly and tells the chain of causes that led to an object's state.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::floats::{self, Floats};
@@ -106,13 +107,13 @@ fn unknown(kind: Kind, key: &Key, past: &Past) -> String {
     };
     let mut text = format!("error: there was no {of} {:?}{place}", key.name);
     if let Some(near) = suggest::nearest(&key.name, names.iter().map(String::as_str)) {
-        text.push_str(&format!("\n  hint: did you mean {near}?"));
+        let _ = write!(text, "\n  hint: did you mean {near}?");
     }
     for name in names.iter().take(SHOWN) {
-        text.push_str(&format!("\n    {of}/{name}"));
+        let _ = write!(text, "\n    {of}/{name}");
     }
     if names.len() > SHOWN {
-        text.push_str(&format!("\n    and {} more", names.len() - SHOWN));
+        let _ = write!(text, "\n    and {} more", names.len() - SHOWN);
     }
     text
 }

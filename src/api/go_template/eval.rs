@@ -214,7 +214,7 @@ impl Run {
             Base::Dot => dot.clone(),
             Base::Variable(name) => {
                 let known = self.variables.iter().rfind(|(n, _)| n == name);
-                known.map_or(None, |(_, value)| value.clone())
+                known.and_then(|(_, value)| value.clone())
             }
             Base::Text(text) => Some(text.clone().into()),
             Base::Int(number) => Some((*number).into()),

@@ -1,6 +1,7 @@
 //! The functions that templates may call: Go's predeclared ones, and kubectl's two.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -180,14 +181,14 @@ fn printf(arguments: &[Found]) -> Result<String, String> {
             None => out.push_str("%!(NOVERB)"),
             Some('%') => out.push('%'),
             Some(verb) => match values.next() {
-                None => out.push_str(&format!("%!{verb}(MISSING)")),
+                None => drop(write!(out, "%!{verb}(MISSING)")),
                 Some(value) => out.push_str(&padded(&verbed(verb, &flags, value), &flags)),
             },
         }
     }
     let extra: Vec<String> = values.map(|v| format!("{}={}", kind(v), nil_shown(v))).collect();
     if !extra.is_empty() {
-        out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
+        let _ = write!(out, "%!(EXTRA {})", extra.join(", "));
     }
     Ok(out)
 }

@@ -3,6 +3,7 @@
 //! Follows `describeContainers` and `DescribeProbe`.
 
 use serde_json::Value;
+use std::fmt::Write as _;
 
 use super::super::printers::cells::{has, int, items, quantity, text};
 use super::page::{Page, bracketed, date, on, or_none, plain, put, texts, truth};
@@ -207,7 +208,7 @@ fn escaped(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out
@@ -231,7 +232,7 @@ fn env_from(page: &mut Page, container: &Value) {
         match text(source, "/prefix") {
             "" => put!(page, 3, "{name}\t{from}\tOptional: {optional}\n"),
             prefix => {
-                put!(page, 3, "{name}\t{from} with prefix '{prefix}'\tOptional: {optional}\n")
+                put!(page, 3, "{name}\t{from} with prefix '{prefix}'\tOptional: {optional}\n");
             }
         }
     }

@@ -140,10 +140,8 @@ fn system(page: &mut Page, node: &Value) {
 )]
 fn share(amount: &Quantity, of: &Quantity, milli: bool) -> String {
     let units = |q: &Quantity| if milli { q.milli_value() } else { q.value() } as f64;
-    let percent = match units(of) {
-        none if none == 0.0 => 0.0,
-        all => units(amount) / all * 100.0,
-    };
+    let all = units(of);
+    let percent = if all > 0.0 { units(amount) / all * 100.0 } else { 0.0 };
     format!("{} ({}%)", amount.canonical(), percent as i64)
 }
 

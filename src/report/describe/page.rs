@@ -174,16 +174,16 @@ fn toleration(toleration: &Value) -> String {
         ["/key", "/value", "/effect", "/operator"].map(|p| text(toleration, p));
     let mut line = key.to_owned();
     if !value.is_empty() {
-        line.push_str(&format!("={value}"));
+        let _ = write!(line, "={value}");
     }
     if !effect.is_empty() {
-        line.push_str(&format!(":{effect}"));
+        let _ = write!(line, ":{effect}");
     }
     if operator == "Exists" && value.is_empty() {
         line.push_str(if key.is_empty() && effect.is_empty() { "op=Exists" } else { " op=Exists" });
     }
     if has(toleration, "/tolerationSeconds") {
-        line.push_str(&format!(" for {}s", int(toleration, "/tolerationSeconds")));
+        let _ = write!(line, " for {}s", int(toleration, "/tolerationSeconds"));
     }
     line
 }

@@ -56,7 +56,7 @@ impl Asking<'_> {
                 && record.regarding.field_path.ends_with(part.as_str())
                 && (from..=until).contains(&fact.at)
         };
-        self.past.events(pod.meta.uid).filter(of).last().map(|(fact, record)| (fact.at, record))
+        self.past.events(pod.meta.uid).rfind(of).map(|(fact, record)| (fact.at, record))
     }
 
     fn killed(
@@ -98,13 +98,13 @@ impl Asking<'_> {
     ) {
         let part = format!("{{{container}}}");
         let capital = format!("{}{} probe", probe[..1].to_uppercase(), &probe[1..]);
-        let said = self.past.events(pod.meta.uid).filter(|(fact, record)| {
+        let said = self.past.events(pod.meta.uid).rfind(|(fact, record)| {
             record.reason == "Unhealthy"
                 && fact.at <= by
                 && record.regarding.field_path.ends_with(part.as_str())
                 && record.message.starts_with(capital.as_str())
         });
-        if let Some((fact, record)) = said.last() {
+        if let Some((fact, record)) = said {
             links.push(Because::then(fact.at, record.message.trim_end().replace('\n', " ")));
         }
         let Some(spec) = pod.spec.container(container) else { return };

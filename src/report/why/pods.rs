@@ -294,7 +294,7 @@ impl Asking<'_> {
 
     /// A volume that cannot be mounted.
     fn mounts(&self, pod: &Pod, links: &mut Vec<Because>) -> bool {
-        let said = self.past.events(pod.meta.uid).filter(|(_, r)| r.reason == "FailedMount").last();
+        let said = self.past.events(pod.meta.uid).rfind(|(_, r)| r.reason == "FailedMount");
         let Some((fact, record)) = said else { return false };
         links.push(Because::then(fact.at, record.message.trim_end()));
         links.append(&mut self.made(pod.meta.uid));

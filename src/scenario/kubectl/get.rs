@@ -4,6 +4,7 @@
 //! what their CustomResourceDefinition names (`additionalPrinterColumns`).
 
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 use super::args::Args;
 use super::output::{self, Printer, escaped};
@@ -161,7 +162,7 @@ fn part(
         let bare = |label: &String| label.rsplit('/').next().unwrap_or(label).to_uppercase();
         head.extend(args.list("label-columns").iter().map(bare));
         head.extend(args.on("show-labels").then(|| "LABELS".to_owned()));
-        table.push_str(&format!("{}\n", head.join("\t")));
+        let _ = writeln!(table, "{}", head.join("\t"));
     }
     for info in infos.iter().filter(|i| i.resource == *of) {
         let whole = info.wire();
@@ -188,7 +189,7 @@ fn part(
             all.sort();
             row.push(if all.is_empty() { "<none>".to_owned() } else { all.join(",") });
         }
-        table.push_str(&format!("{}\n", row.join("\t")));
+        let _ = writeln!(table, "{}", row.join("\t"));
     }
     Ok(table)
 }

@@ -4,6 +4,7 @@
 //! `k8s.io/kubectl/pkg/cmd/get/customcolumn.go`.
 
 use serde_json::Value;
+use std::fmt::Write as _;
 
 use super::args::Args;
 use super::{Cx, Failure};
@@ -164,7 +165,7 @@ fn table(columns: &[(String, JsonPath)], headers: bool, object: &Value) -> Strin
     let mut text = String::new();
     if headers {
         let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-        text.push_str(&format!("{}\n", names.join("\t")));
+        let _ = writeln!(text, "{}", names.join("\t"));
     }
     let items = object["items"].as_array().filter(|_| object["kind"] == "List");
     let rows = items.map_or(std::slice::from_ref(object), Vec::as_slice);
@@ -174,7 +175,7 @@ fn table(columns: &[(String, JsonPath)], headers: bool, object: &Value) -> Strin
             found => found.iter().map(|v| go_value::plain(v)).collect::<Vec<_>>().join(","),
         };
         let cells: Vec<String> = columns.iter().map(|(_, path)| cell(path)).collect();
-        text.push_str(&format!("{}\n", cells.join("\t")));
+        let _ = writeln!(text, "{}", cells.join("\t"));
     }
     self::columns(&text)
 }

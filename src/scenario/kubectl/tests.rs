@@ -537,7 +537,7 @@ fn what_pods_use_is_what_they_state() {
 fn a_custom_resource_is_shown_in_the_columns_of_its_definition() {
     let column =
         |name: &str, path: &str, of: &str| json!({"name": name, "type": of, "jsonPath": path});
-    let documents = vec![
+    let documents = [
         json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": "tanks.example.com"}, "spec": {"group": "example.com", "scope": "Namespaced",
                 "names": {"plural": "tanks", "singular": "tank", "kind": "Tank", "listKind": "TankList"},

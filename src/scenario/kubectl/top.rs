@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::args::Args;
@@ -100,7 +101,7 @@ fn measured(cx: &Cx<'_>) -> Result<Vec<Line>, Failure> {
             lines.push(Line { pod, used });
         }
     }
-    lines.sort_by(|a, b| a.pod.meta.key().cmp(&b.pod.meta.key()));
+    lines.sort_by_key(|line| line.pod.meta.key());
     Ok(lines)
 }
 
@@ -153,7 +154,7 @@ fn pods(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         let space =
             if everywhere { format!("{}\t", line.pod.meta.namespace) } else { String::new() };
         if !containers {
-            table.push_str(&format!("{space}{}", row(&line.pod.meta.name, &line.sum())));
+            let _ = write!(table, "{space}{}", row(&line.pod.meta.name, &line.sum()));
             continue;
         }
         match args.text("sort-by") {
@@ -162,18 +163,14 @@ fn pods(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
             _ => line.used.sort_by(|a, b| a.container.cmp(&b.container)),
         }
         for used in &line.used {
-            table.push_str(&format!(
-                "{space}{}\t{}",
-                line.pod.meta.name,
-                row(&used.container, used)
-            ));
+            let _ = write!(table, "{space}{}\t{}", line.pod.meta.name, row(&used.container, used));
         }
     }
     if args.on("sum") {
         let sums: Vec<Used> = lines.iter().map(Line::sum).collect();
         let all = Line { pod: Arc::clone(&lines[0].pod), used: sums }.sum();
         let (gap, less) = ("\t".repeat(columns - 2), "\t".repeat(columns - 3));
-        table.push_str(&format!("{gap}________\t________\t\n{less}{}", row("", &all)));
+        let _ = write!(table, "{gap}________\t________\t\n{less}{}", row("", &all));
     }
     Ok(vec![Task::Say(output::columns(&table))])
 }
@@ -256,7 +253,7 @@ fn nodes(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
             |part: i64, all: i64| if all == 0 { 0 } else { part.saturating_mul(100) / all };
         let (cores, bytes) =
             (percent(*cpu, there("cpu").milli_value()), percent(*memory, there("memory").value()));
-        table.push_str(&format!("{name}\t{cpu}m\t{cores}%\t{}Mi\t{bytes}%\t\n", memory >> 20));
+        let _ = writeln!(table, "{name}\t{cpu}m\t{cores}%\t{}Mi\t{bytes}%\t", memory >> 20);
     }
     Ok(vec![Task::Say(output::columns(&table))])
 }
