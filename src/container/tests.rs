@@ -138,6 +138,16 @@ fn a_busy_loop_is_set_aside_and_reported() {
         play("busybox", &["sh", "-c", "until false; do nslookup nosuch; done"], limits);
     assert!(told.out.lines().count() < 2000, "{} lines", told.out.lines().count());
     assert!(container.complaints()[0].contains("busy loop"), "{:?}", container.complaints());
+    // So does looking for one that is not there.
+    let (told, container) =
+        play("busybox", &["sh", "-c", "until nosuch 2>&-; do echo x; done"], limits);
+    assert!(told.out.lines().count() < 300, "{} lines", told.out.lines().count());
+    assert!(container.complaints()[0].contains("busy loop"), "{:?}", container.complaints());
+}
+
+#[test]
+fn options_of_mapfile_may_be_any_character() {
+    check("bash", "mapfile -\u{fffd}t l < <(printf 'a\\nb\\n'); echo ${#l[@]}", "2\n");
 }
 
 #[test]

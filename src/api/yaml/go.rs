@@ -25,7 +25,7 @@ pub fn write(value: &Value, keys: Keys) -> String {
         Value::Object(fields) if !fields.is_empty() => mapping(fields, 0, false, keys, &mut out),
         Value::Array(items) if !items.is_empty() => sequence(items, 0, keys, &mut out),
         scalar => {
-            out.push_str(&inline(scalar, 0));
+            out.push_str(&inline(scalar, 2));
             out.push('\n');
         }
     }
@@ -130,7 +130,7 @@ fn read_as(value: &str) -> Read {
     if value.is_empty() || OLD_SWITCHES.contains(&value) || sixties || is_time(value) {
         return Read::Other;
     }
-    if matches!(value, "No" | "NO" | "Off" | "OFF") {
+    if matches!(value, "No" | "NO" | "Off" | "OFF" | "<<") {
         return Read::Other;
     }
     let Ok(document) = yaml::read_document(value, &Limits::default()) else {
@@ -204,6 +204,7 @@ mod tests {
             ("1", "\"1\""),
             ("true", "\"true\""),
             ("yes", "\"yes\""),
+            ("<<", "\"<<\""),
             ("", "\"\""),
             ("null", "\"null\""),
             ("2026-01-01T00:00:00Z", "\"2026-01-01T00:00:00Z\""),

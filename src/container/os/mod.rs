@@ -47,7 +47,7 @@ pub(crate) use descriptors::{Access, OpenMode, Read, Target};
 use descriptors::{FileId, OpenFile, Pipe};
 pub(crate) use etc::PATHS as ETC;
 pub(crate) use file_calls::Change;
-pub(crate) use proc_calls::FdPlan;
+pub(crate) use proc_calls::{FORK, FdPlan};
 pub(crate) use socket_calls::Connected;
 
 /// A descriptor of a process: which open file, and whether exec closes it.

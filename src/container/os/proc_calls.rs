@@ -19,8 +19,9 @@ pub(crate) struct FdPlan {
     pub(crate) close: Vec<Fd>,
 }
 
-/// What a process costs in machine steps: a busy loop that starts programs is noticed as soon as one that does not.
-const FORK: usize = 100;
+/// What a process costs in machine steps, one that cannot be had included: a busy loop that starts programs is
+/// noticed as soon as one that does not.
+pub(crate) const FORK: usize = 100;
 
 /// Links of `#!` lines that are followed.
 const MAX_INTERPRETERS: u32 = 4;

@@ -15,7 +15,7 @@ use super::vars::{Key, Value, Var, name_len};
 use crate::base::Str;
 use crate::container::coreutils::Tool;
 use crate::container::fs::Errno;
-use crate::container::os::{Program, Sys};
+use crate::container::os::{FORK, Program, Sys};
 use crate::container::process::{ExecError, Wait};
 use crate::container::seldom::{Empty, Seldom};
 use crate::container::text::push;
@@ -612,6 +612,8 @@ impl Shell {
         error: &ExecError,
         empty_path: bool,
     ) -> u8 {
+        // Looking through all of PATH in vain is no less work than a start.
+        sys.work(FORK);
         let bash = self.dialect.is_bash();
         let (text, status) = match error {
             ExecError::File(Errno::NoEnt | Errno::NotDir) if !bash => {

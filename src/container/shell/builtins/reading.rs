@@ -360,20 +360,21 @@ pub(super) fn mapfile(_: &mut Shell, _: &mut Sys<'_, '_>, args: &Args<'_>) -> Do
             strip = true;
             continue;
         }
-        let letter = option.as_bytes()[1];
-        let value: Str = if option.len() > 2 {
-            option[2..].into()
+        let mut letters = option[1..].chars();
+        let letter = letters.next().unwrap_or_default();
+        let value: Str = if !letters.as_str().is_empty() {
+            letters.as_str().into()
         } else {
             let value = rest.first().cloned().unwrap_or_default();
             rest = rest.get(1..).unwrap_or_default();
             value
         };
         match letter {
-            b'u' => fd = value.parse().unwrap_or(0),
-            b'n' => max = value.parse().ok().filter(|&n| n > 0).unwrap_or(usize::MAX),
-            b's' => skip = value.parse().unwrap_or(0),
-            b'O' => origin = value.parse().unwrap_or(0),
-            b'd' => delimiter = value.bytes().next().unwrap_or(0),
+            'u' => fd = value.parse().unwrap_or(0),
+            'n' => max = value.parse().ok().filter(|&n| n > 0).unwrap_or(usize::MAX),
+            's' => skip = value.parse().unwrap_or(0),
+            'O' => origin = value.parse().unwrap_or(0),
+            'd' => delimiter = value.bytes().next().unwrap_or(0),
             _ => {}
         }
     }
