@@ -127,9 +127,7 @@ fn load(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn check(bencher: divan::Bencher<'_, '_>) {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("manifests-bench.yaml");
-    let text = documents();
-    println!("{:.1} MB", text.len() as f64 / 1e6);
-    std::fs::write(&path, text).expect("the folder for such files can be written");
+    std::fs::write(&path, documents()).expect("the folder for such files can be written");
     bencher.bench_local(|| {
         let done = Command::new(env!("CARGO_BIN_EXE_wavetank"))
             .arg("check")

@@ -209,7 +209,7 @@ mod tests {
             let record = event("kubelet", "the same");
             recorder.record(SimTime::from_secs(second), FactId::NONE, record, &mut facts);
         }
-        let last = facts.take().last();
+        let last = facts.take().next_back();
         let is_counted =
             |f: &crate::trace::Fact| matches!(f.kind, FactKind::Event { count: 101, .. });
         assert!(last.as_ref().is_some_and(is_counted), "{last:?}");

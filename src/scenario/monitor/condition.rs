@@ -15,7 +15,7 @@ use crate::trace::EventType;
 #[derive(Debug)]
 pub enum Condition {
     /// So many objects of a choice have a part.
-    Objects(Objects),
+    Objects(Box<Objects>),
     /// An expression over the cluster's objects holds.
     Cel(Expression),
     /// An event was recorded.

@@ -20,7 +20,7 @@ fn pod(ready: bool) -> Object {
 }
 
 fn ready(name: &str) -> Condition {
-    Condition::Objects(Objects {
+    Condition::Objects(Box::new(Objects {
         choice: Choice {
             kind: Kind::Pod,
             inert: None,
@@ -32,7 +32,7 @@ fn ready(name: &str) -> Condition {
         filter: None,
         tree: None,
         wanted: Wanted::Count(Comparison::SOME),
-    })
+    }))
 }
 
 fn secs(n: u64) -> Duration {

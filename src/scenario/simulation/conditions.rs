@@ -161,7 +161,7 @@ fn compile_objects(file: &mut File, path: &str, c: &written::Condition) -> Optio
         },
     };
     let (choice, part) = choose(file, &at, &part.0)?;
-    Some(Condition::Objects(Objects { choice, part, filter, tree: None, wanted }))
+    Some(Condition::Objects(Box::new(Objects { choice, part, filter, tree: None, wanted })))
 }
 
 /// Which objects a part of an object chooses, and what of it they are to have.

@@ -179,13 +179,13 @@ fn wait(suite: &mut Suite, test: &Manifest, at: &str, body: &Value, timeout: Dur
     };
     let condition = &body["for"]["condition"];
     let objects = |part: Value, wanted| {
-        Condition::Objects(Objects {
+        Condition::Objects(Box::new(Objects {
             choice: choice.clone(),
             part,
             filter: None,
             tree: None,
             wanted,
-        })
+        }))
     };
     let condition = if !body["for"]["deletion"].is_null() {
         objects(Value::Object(serde_json::Map::new()), Wanted::Count(Comparison::NONE))
@@ -193,13 +193,13 @@ fn wait(suite: &mut Suite, test: &Manifest, at: &str, body: &Value, timeout: Dur
         let status = condition["value"].as_str().unwrap_or("True");
         let part =
             serde_json::json!({"status": {"conditions": [{"type": name, "status": status}]}});
-        let some = Condition::Objects(Objects {
+        let some = Condition::Objects(Box::new(Objects {
             choice: choice.clone(),
             part: Value::Object(serde_json::Map::new()),
             filter: None,
             tree: None,
             wanted: Wanted::Count(Comparison::SOME),
-        });
+        }));
         Condition::All(vec![some, objects(part, Wanted::Every)])
     } else {
         return suite.refuse(test, at, "wait is supported for a condition and for deletion");

@@ -183,13 +183,13 @@ fn condition(part: &Value) -> Result<Condition, String> {
         }
     }
     let tree = AssertionTree::read(&rest)?;
-    Ok(Condition::Objects(Objects {
+    Ok(Condition::Objects(Box::new(Objects {
         choice,
         part: Value::Object(serde_json::Map::new()),
         filter: None,
         tree: Some(tree),
         wanted: Wanted::Count(Comparison::SOME),
-    }))
+    })))
 }
 
 /// The objects that a reference or a part of an object names.
