@@ -60,7 +60,6 @@ fn no_chain_of_causes_ends_in_the_middle_of_nowhere() {
     for dir in find_scenarios(&folders).unwrap() {
         ask(&dir, &mut ends, &mut nowhere);
     }
-    println!("{ends:?}");
     assert!(nowhere.is_empty(), "{}", nowhere.join("\n"));
     assert!(ends.values().sum::<usize>() >= 10, "{ends:?}");
 }
