@@ -11,6 +11,7 @@ pub mod length;
 pub mod quantity;
 pub mod rng;
 pub mod time;
+pub mod wildcard;
 
 /// A name or any other short text that is shared a lot: cloning is O(1), up to 23 bytes live inline.
 pub type Str = smol_str::SmolStr;

@@ -16,6 +16,7 @@ use super::text::go_quoted;
 use crate::base::Str;
 use crate::base::digest::digest_of;
 use crate::base::time::SimTime;
+use crate::base::wildcard::fits;
 use crate::engine::Latency;
 use crate::model::PullPolicy;
 
@@ -48,24 +49,6 @@ impl RegistryFault {
     fn concerns(&self, image: &Image) -> bool {
         fits(&self.images, &image.full) || fits(&self.images, &image.written)
     }
-}
-
-/// Whether the name of an image fits a pattern, in which `*` stands for any characters.
-pub(super) fn fits(pattern: &str, image: &str) -> bool {
-    let mut parts = pattern.split('*').peekable();
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = image.strip_prefix(first) else { return false };
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    true
 }
 
 /// A rule that finds images that no registry has.

@@ -4,8 +4,8 @@
 //! are those of [`behavior::KEYS`](crate::container::behavior::KEYS). What is told of an image holds for all
 //! containers of it, where the pod's own annotations do not say otherwise.
 
-use super::images::fits;
 use crate::base::Str;
+use crate::base::wildcard::fits;
 use crate::container::behavior::Behavior;
 use crate::model::{Container, Labels, Pod};
 

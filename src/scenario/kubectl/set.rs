@@ -17,6 +17,7 @@ use super::table::{
 use super::{Cx, Failure, OnError, Task, Tasks};
 use crate::api::names;
 use crate::api::selectors::LabelSelector;
+use crate::base::wildcard::fits;
 use crate::model::Kind;
 
 const LOCAL: Flag = switch("local").refused("change the file");
@@ -194,18 +195,6 @@ fn containers<'a>(spec: &'a mut Value, fits: &'a dyn Fn(&str) -> bool) -> Vec<&'
         .collect()
 }
 
-/// Whether a name fits a pattern with `*` (`selectString`).
-fn fits(name: &str, pattern: &str) -> bool {
-    let parts: Vec<&str> = pattern.split('*').collect();
-    let [first, middle @ .., last] = parts.as_slice() else { return name == pattern };
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    for part in middle {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
-}
-
 fn image(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let (objects, changes) = pairs(&args.words, "image")?;
     let wrong: Vec<&str> =
@@ -348,7 +337,7 @@ fn env(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         "env updated",
         "failed to patch env update to pod template: ",
         &mut |info, spec, tasks| {
-            let named = |c: &str| fits(c, &pattern);
+            let named = |c: &str| fits(&pattern, c);
             let found = containers(spec, &named);
             let title = format!("{}/{}", info.resource.kind, info.name);
             if found.is_empty() {
@@ -469,7 +458,7 @@ fn resources(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         "resource requirements updated",
         "failed to patch resources update to pod template ",
         &mut |_, spec, tasks| {
-            let named = |c: &str| fits(c, &pattern);
+            let named = |c: &str| fits(&pattern, c);
             let found = containers(spec, &named);
             if found.is_empty() {
                 tasks.push(Task::Fail(
@@ -580,7 +569,7 @@ mod tests {
             ("my-web-1", "*web*", true),
             ("db", "*web*", false),
         ] {
-            assert_eq!(fits(name, pattern), is, "{name} {pattern}");
+            assert_eq!(fits(pattern, name), is, "{name} {pattern}");
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::cel::Expression;
 use super::tree::AssertionTree;
-use crate::base::Str;
+use crate::base::{Str, wildcard};
 use crate::model::{Kind, Object};
 use crate::trace::EventType;
 
@@ -126,20 +126,7 @@ pub struct Pattern(pub Str);
 impl Pattern {
     /// Whether a name is meant.
     pub fn fits(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*').peekable();
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = name.strip_prefix(first) else { return false };
-        if parts.peek().is_none() {
-            return rest.is_empty();
-        }
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                return rest.ends_with(part);
-            }
-            let Some(at) = rest.find(part) else { return false };
-            rest = &rest[at + part.len()..];
-        }
-        true
+        wildcard::fits(&self.0, name)
     }
 }
 
