@@ -2,38 +2,12 @@
 
 use std::time::Duration;
 
+use crate::base::length;
+
 /// A length of time as `time.Duration.String` writes it: `302ms`, `1.5s`, `1m20s`, `0s`.
 pub(super) fn go_duration(d: Duration) -> String {
-    let nanos = d.as_nanos();
-    if nanos == 0 {
-        return "0s".to_owned();
-    }
-    let (unit, name) = match nanos {
-        ..1_000 => (1, "ns"),
-        ..1_000_000 => (1_000, "µs"),
-        ..1_000_000_000 => (1_000_000, "ms"),
-        _ => (1_000_000_000, "s"),
-    };
-    if name != "s" {
-        return format!("{}{name}", decimal(nanos, unit));
-    }
-    let (minutes, rest) = (nanos / 60_000_000_000, nanos % 60_000_000_000);
-    let seconds = decimal(rest, unit);
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{seconds}s"),
-        (0, m) => format!("{m}m{seconds}s"),
-        (h, m) => format!("{h}h{m}m{seconds}s"),
-    }
-}
-
-fn decimal(n: u128, unit: u128) -> String {
-    let (whole, part) = (n / unit, n % unit);
-    if part == 0 {
-        return whole.to_string();
-    }
-    let width = unit.ilog10() as usize;
-    let digits = format!("{part:0width$}");
-    format!("{whole}.{}", digits.trim_end_matches('0'))
+    // Go's own hold no more than an i64 of nanoseconds, 292 years.
+    length::go(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// An amount of bytes as `resource.Quantity.String` writes it with binary suffixes: `100Mi`, `1536Ki`.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Now, columns, duration, row};
 use crate::api::{defaults, registry, schema};
+use crate::base::length;
 
 fn now(input: &Value) -> Result<Now, String> {
     let text = input["now"].as_str().unwrap_or_default();
@@ -46,7 +47,7 @@ pub fn check_duration(case: &Value) -> Result<(), String> {
     let texts = [
         ("human", duration::human(nanoseconds)),
         ("short", duration::short(nanoseconds)),
-        ("go", duration::go(nanoseconds)),
+        ("go", length::go(nanoseconds)),
     ];
     for (name, ours) in texts {
         let recorded = &case["out"][name];

@@ -62,37 +62,6 @@ fn rounded_years(nanoseconds: i64) -> i64 {
     (hours / 24.0 / DAYS_OF_YEAR as f64) as i64
 }
 
-/// `1h2m3.5s`, `12ms`, `0s`: as Go's `time.Duration` writes itself.
-pub fn go(nanoseconds: i64) -> String {
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let n = nanoseconds.unsigned_abs();
-    let decimal = |n: u64, unit: u64, name: &str| {
-        let digits = unit.ilog10() as usize;
-        let fraction = format!("{:0digits$}", n % unit);
-        match fraction.trim_end_matches('0') {
-            "" => format!("{}{name}", n / unit),
-            fraction => format!("{}.{fraction}{name}", n / unit),
-        }
-    };
-    let text = match n {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{n}ns"),
-        1_000..1_000_000 => decimal(n, 1_000, "µs"),
-        1_000_000..1_000_000_000 => decimal(n, 1_000_000, "ms"),
-        _ => {
-            let minute = 60_000_000_000;
-            let (minutes, rest) = (n / minute, n % minute);
-            let seconds = decimal(rest, 1_000_000_000, "s");
-            match (minutes / 60, minutes % 60) {
-                (0, 0) => seconds,
-                (0, minutes) => format!("{minutes}m{seconds}"),
-                (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
-            }
-        }
-    };
-    format!("{sign}{text}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,19 +83,6 @@ mod tests {
                 (human(seconds * SECOND).as_str(), short(seconds * SECOND).as_str()),
                 (wanted, brief)
             );
-        }
-    }
-
-    #[test]
-    fn go_writes_units_down_to_the_nanosecond() {
-        for (n, wanted) in [
-            (0, "0s"),
-            (1_500, "1.5µs"),
-            (90 * SECOND, "1m30s"),
-            (3600 * SECOND, "1h0m0s"),
-            (-1_500_000, "-1.5ms"),
-        ] {
-            assert_eq!(go(n), wanted);
         }
     }
 }

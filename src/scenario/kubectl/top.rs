@@ -13,9 +13,9 @@ use super::args::Args;
 use super::table::{Flag, SELECTOR, Treatment, Verb, switch, text};
 use super::{Cx, Failure, Task, Tasks, output};
 use crate::api::selectors::LabelSelector;
+use crate::base::length;
 use crate::controllers::hpa::{self, Used};
 use crate::model::{Kind, Object, Pod, Uid};
-use crate::report::printers::duration;
 use crate::store::ErrorReason;
 
 /// A pod older than this should have been measured (`metricsCreationDelay`).
@@ -191,7 +191,7 @@ fn unmeasured(
         let age = cx.look.now.since(pod.meta.created);
         if age > DELAY {
             let nanos = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
-            let (key, age) = (pod.meta.key(), duration::go(nanos));
+            let (key, age) = (pod.meta.key(), length::go(nanos));
             return Err(format!("Metrics not available for pod {key}, age: {age}").into());
         }
     }
