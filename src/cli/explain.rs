@@ -10,7 +10,7 @@ use crate::api::suggest;
 use crate::model::{Key, Object, Pod, Uid};
 use crate::report::explain;
 use crate::scenario::recorded;
-use crate::scenario::runner::{End, NAMESPACE, Runner};
+use crate::scenario::runner::{End, NAMESPACE};
 use crate::trace::{Fact, FactKind};
 
 /// Tell why a pod went to its node, or why it goes nowhere and what would help
@@ -65,12 +65,9 @@ pub(super) fn run(args: &Args) -> u8 {
     let key = Key::new(args.namespace.as_str(), name);
     plan.options.explained = Some(key.clone());
     let mut pods = BTreeMap::new();
-    let mut runner = match Runner::new(plan, &mut |fact| hear(&mut pods, fact)) {
+    let mut runner = match floats::build(plan, &mut |fact| hear(&mut pods, fact)) {
         Ok(runner) => runner,
-        Err(error) => {
-            ui::err(&format!("error: the cluster cannot be built: {error}"));
-            return exit_code::BAD_INPUT;
-        }
+        Err(code) => return code,
     };
     runner.run(&mut |fact| hear(&mut pods, fact));
     let mut of_that_name: Vec<&Arc<Pod>> = pods.values().filter(|p| p.meta.key() == key).collect();

@@ -13,10 +13,11 @@ use crate::api::load::{self, Loaded};
 use crate::base::time::SimTime;
 use crate::scenario::monitor::Expectation;
 use crate::scenario::recorded;
-use crate::scenario::runner::{End, Plan, StepAction, TimedStep};
+use crate::scenario::runner::{End, Plan, Runner, StepAction, TimedStep};
 use crate::scenario::simulation::{self, Simulation};
 use crate::scenario::snapshot::{self, Snapshot};
 use crate::sim::{Options, Start};
+use crate::trace::Fact;
 
 /// The options of a run, as every command that makes one takes them.
 #[derive(Debug, clap::Args)]
@@ -113,6 +114,14 @@ pub(super) struct Prepared {
     pub(super) nodes: usize,
     /// What is expected of it.
     pub(super) expectations: Arc<Vec<Expectation>>,
+}
+
+/// Builds the cluster of a plan, or tells why it cannot be and answers the exit code.
+pub(super) fn build(plan: Plan, ear: &mut dyn FnMut(&Fact)) -> Result<Runner, u8> {
+    Runner::new(plan, ear).map_err(|error| {
+        ui::err(&format!("error: the cluster cannot be built: {error}"));
+        exit_code::BAD_INPUT
+    })
 }
 
 /// Loads what a run needs; `quiet` says nothing of warnings.

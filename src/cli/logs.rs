@@ -15,7 +15,7 @@ use crate::api::{kinds, suggest};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::{ContainerState, Kind, Labels, Meta, Object, Pod, Uid};
-use crate::scenario::runner::{NAMESPACE, Runner};
+use crate::scenario::runner::NAMESPACE;
 use crate::trace::{Change, Fact, FactKind, Output};
 
 /// Print what a container wrote in a run, as kubectl logs does
@@ -61,12 +61,9 @@ pub(super) fn run(args: &Args) -> u8 {
         Ok(prepared) => prepared.plan,
         Err(refused) => return refused.tell(),
     };
-    let mut runner = match Runner::new(plan, &mut |_| {}) {
+    let mut runner = match floats::build(plan, &mut |_| {}) {
         Ok(runner) => runner,
-        Err(error) => {
-            ui::err(&format!("error: the cluster cannot be built: {error}"));
-            return exit_code::BAD_INPUT;
-        }
+        Err(code) => return code,
     };
     let mut heard = Heard::default();
     runner.run(&mut |fact| heard.hear(fact));

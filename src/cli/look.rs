@@ -10,7 +10,7 @@ use super::floats::{self, Floats};
 use super::{exit_code, ui};
 use crate::scenario::kubectl::{Files, History, Invocation, Look, Session};
 use crate::scenario::recorded;
-use crate::scenario::runner::{End, NAMESPACE, Runner};
+use crate::scenario::runner::{End, NAMESPACE};
 
 /// Where and when to look.
 #[derive(Debug, clap::Args)]
@@ -61,12 +61,9 @@ pub(super) fn run(when: &When, line: &Line) -> u8 {
         plan.end = End::After(at);
     }
     let mut history = History::new(true);
-    let mut runner = match Runner::new(plan, &mut |fact| history.observe(fact)) {
+    let mut runner = match floats::build(plan, &mut |fact| history.observe(fact)) {
         Ok(runner) => runner,
-        Err(error) => {
-            ui::err(&format!("error: the cluster cannot be built: {error}"));
-            return exit_code::BAD_INPUT;
-        }
+        Err(code) => return code,
     };
     runner.run(&mut |fact| history.observe(fact));
     let look = Look { store: runner.sim().store(), now: runner.sim().now(), history: &history };

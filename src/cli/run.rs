@@ -192,7 +192,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
     let mut monitors = Monitors::new(&expectations, start);
     let mut listeners = Listeners::new(args, &plan);
     // The cluster's own objects are made here, and told to nobody but the page and to what is expected.
-    let built = Runner::new(plan, &mut |fact| {
+    let built = floats::build(plan, &mut |fact| {
         monitors.observe(fact);
         if let Some(chronicle) = &mut listeners.chronicle {
             chronicle.observe(fact);
@@ -200,10 +200,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
     });
     let mut runner = match built {
         Ok(runner) => runner,
-        Err(error) => {
-            ui::err(&format!("error: the cluster cannot be built: {error}"));
-            return exit_code::BAD_INPUT;
-        }
+        Err(code) => return code,
     };
     let ended = runner.run(&mut |fact| {
         monitors.observe(fact);

@@ -9,7 +9,7 @@ use crate::api::{kinds, suggest};
 use crate::model::{Key, Kind, Object, Pod};
 use crate::report::why::{self, Past};
 use crate::scenario::recorded;
-use crate::scenario::runner::{End, NAMESPACE, Runner};
+use crate::scenario::runner::{End, NAMESPACE};
 
 /// Tell why an object is as it is: the chain of causes, back to a step, a script, a timer or a fault
 ///
@@ -56,12 +56,9 @@ pub(super) fn run(args: &Args) -> u8 {
         plan.end = End::After(at);
     }
     let mut past = Past::default();
-    let mut runner = match Runner::new(plan, &mut |fact| past.observe(fact)) {
+    let mut runner = match floats::build(plan, &mut |fact| past.observe(fact)) {
         Ok(runner) => runner,
-        Err(error) => {
-            ui::err(&format!("error: the cluster cannot be built: {error}"));
-            return exit_code::BAD_INPUT;
-        }
+        Err(code) => return code,
     };
     runner.run(&mut |fact| past.observe(fact));
     let namespace = if kind.namespaced() { args.namespace.as_str() } else { "" };
