@@ -577,8 +577,6 @@ filters! {
 pub(crate) enum Waiting {
     /// `sleep`, and whatever else only takes time; then this status.
     Until(SimTime, u8),
-    /// It never ends by itself.
-    Forever,
     Awk(Box<awk::Awk>),
     Find(Box<find::Find>),
     Xargs(Box<xargs::Xargs>),
@@ -621,7 +619,6 @@ impl Waiting {
                     Step::Block(Wait::Until(*at))
                 }
             }
-            Self::Forever => Step::Block(Wait::Forever),
             Self::Awk(awk) => awk.resume(sys),
             Self::Find(find) => find.resume(sys),
             Self::Xargs(xargs) => xargs.resume(sys),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::state::{self, State};
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::model::{ContainerState, Kind, Meta, Node, Object, Pod, Uid};
+use crate::model::{ContainerState, Meta, Node, Object, Pod, Uid};
 use crate::report::summary::Summary;
 use crate::report::timeline::name;
 use crate::trace::{Change, Fact, FactKind, Output, OutputStream};
