@@ -1,5 +1,5 @@
 //! What containers of one template have in common, and hold once: syntax trees of scripts, first variables of
-//! shells, bounds.
+//! shells, arguments, bounds.
 //!
 //! Everything in here follows from texts alone, so that it makes no difference to a run whether something was found
 //! or computed anew. It is bounded; what was not used for long is forgotten.
@@ -13,6 +13,10 @@ use crate::base::{Map, Str};
 
 /// Bytes of script texts that are kept parsed.
 const SCRIPT_BYTES: usize = 4 << 20;
+/// Bytes of short lists of words that are kept.
+const WORD_BYTES: usize = 1 << 20;
+/// Lists of more words are left to whoever has them.
+const FEW_WORDS: usize = 8;
 /// Environments that are kept as tables.
 const ENVIRONMENTS: usize = 8;
 
@@ -23,6 +27,8 @@ pub(crate) struct Shared {
     script_bytes: usize,
     environments: VecDeque<(Vec<(Str, Str)>, Vars)>,
     first: VecDeque<(FirstVariables, Vars)>,
+    words: Map<Arc<[Str]>, ()>,
+    word_bytes: usize,
     limits: Option<Arc<Limits>>,
 }
 
@@ -41,6 +47,24 @@ impl Shared {
         }
         self.scripts.insert(key, Arc::clone(&script));
         script
+    }
+
+    /// Words, as one of many holders: the arguments of a program, the items of a loop.
+    pub(crate) fn words(&mut self, words: &[Str]) -> Arc<[Str]> {
+        if let Some((known, ())) = self.words.get_key_value(words) {
+            return Arc::clone(known);
+        }
+        let shared: Arc<[Str]> = words.into();
+        let bytes = words.iter().map(|w| size_of::<Str>() + w.len()).sum::<usize>();
+        if words.len() <= FEW_WORDS && bytes <= WORD_BYTES {
+            self.word_bytes += bytes;
+            if self.word_bytes > WORD_BYTES {
+                self.words.clear();
+                self.word_bytes = bytes;
+            }
+            self.words.insert(Arc::clone(&shared), ());
+        }
+        shared
     }
 
     /// The variables that a shell makes of its environment.

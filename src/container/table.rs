@@ -104,6 +104,17 @@ impl<K: Ord, V> Table<K, V> {
         &mut self.entries[at].1
     }
 
+    /// A table of the entries that `keep` says, without room for more.
+    pub(crate) fn filtered(&self, keep: impl Fn(&V) -> bool) -> Self
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let mut entries = Vec::with_capacity(self.entries.iter().filter(|(_, v)| keep(v)).count());
+        entries.extend(self.entries.iter().filter(|(_, v)| keep(v)).cloned());
+        Self { entries }
+    }
+
     /// Keeps the entries that `keep` says.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.entries.retain_mut(|(k, v)| keep(k, v));

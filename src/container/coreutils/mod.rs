@@ -752,7 +752,7 @@ enum State {
 
 impl Tool {
     /// A tool with its arguments, name first.
-    pub(crate) fn new(name: &str, argv: &[Str], environment: &[(Str, Str)]) -> Self {
+    pub(crate) fn new(name: &str, argv: impl Into<Arc<[Str]>>, environment: &[(Str, Str)]) -> Self {
         Self {
             name: name.into(),
             argv: argv.into(),
@@ -773,17 +773,14 @@ impl Tool {
 
     /// A process that begins in the middle of a tool's work.
     pub(crate) fn waiting(name: &str, waiting: Waiting) -> Self {
-        Self { state: State::Wait(waiting), ..Self::new(name, &[name.into()], &[]) }
+        Self { state: State::Wait(waiting), ..Self::new(name, [name.into()], &[]) }
     }
 
     /// A program of an image that is not known: it is taken to run a second and to succeed.
     pub(crate) fn assumed(sys: &mut Sys<'_, '_>, name: &str) -> Self {
         let until = sys.now().saturating_add(super::planned::ASSUMED_COMMAND);
         sys.os.rare.assumptions.push(super::planned::Assumption::Command { name: name.into() });
-        Self {
-            state: State::Wait(Waiting::Until(until, 0)),
-            ..Self::new(name, &[name.into()], &[])
-        }
+        Self { state: State::Wait(Waiting::Until(until, 0)), ..Self::new(name, [name.into()], &[]) }
     }
 
     /// Whether a name is that of a tool.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, Handle, Launch, Os, OutputStream, Phase, Proc, Program, Sys, Target, World};
+use super::{Access, Launch, Os, OutputStream, Phase, Proc, Program, Sys, Target, World};
 use crate::base::Str;
 use crate::container::coreutils::Tool;
 use crate::container::fs::{Errno, Kind};
@@ -41,7 +41,7 @@ impl Os {
             group: pid,
             phase: Phase::Ready,
             program: None,
-            argv: launch.argv.into(),
+            argv: world.volumes.shared.words(launch.argv),
             fds: Table::with_room(3),
             cwd: launch.cwd.into(),
             uid: launch.uid,
@@ -201,21 +201,21 @@ impl Sys<'_, '_> {
 
     fn program(&mut self, name: &str, argv: &[Str], env: &[(Str, Str)]) -> Program {
         let sh = self.os.image.sh;
-        let shell = |sys: &mut Self, dialect, argv: &[Str]| {
-            let shared = &mut sys.world.volumes.shared;
+        let shared = &mut self.world.volumes.shared;
+        let shell = |shared, dialect, argv: &[Str]| {
             Program::Shell(Box::new(Shell::new(dialect, argv, env, shared)))
         };
         match name {
-            "sh" | "ash" | "dash" => shell(self, sh, argv),
-            "bash" => shell(self, Dialect::Bash, argv),
+            "sh" | "ash" | "dash" => shell(shared, sh, argv),
+            "bash" => shell(shared, Dialect::Bash, argv),
             "busybox" => match argv.get(1).map(Str::as_str) {
-                Some("sh" | "ash") => shell(self, Dialect::Ash, &argv[1..]),
+                Some("sh" | "ash") => shell(shared, Dialect::Ash, &argv[1..]),
                 Some(applet) if Tool::is_known(applet) => {
-                    Program::Tool(Box::new(Tool::new(applet, &argv[1..], env)))
+                    Program::Tool(Box::new(Tool::new(applet, shared.words(&argv[1..]), env)))
                 }
-                _ => Program::Tool(Box::new(Tool::new("busybox", argv, env))),
+                _ => Program::Tool(Box::new(Tool::new("busybox", shared.words(argv), env))),
             },
-            _ => Program::Tool(Box::new(Tool::new(name, argv, env))),
+            _ => Program::Tool(Box::new(Tool::new(name, shared.words(argv), env))),
         }
     }
 
@@ -247,12 +247,7 @@ impl Sys<'_, '_> {
         let pid = self.os.next_pid;
         self.os.next_pid += 1;
         let me = self.me();
-        let fds: Table<Fd, Handle> = me
-            .fds
-            .iter()
-            .filter(|(_, h)| exec.is_none() || !h.close_on_exec)
-            .map(|(&fd, &h)| (fd, h))
-            .collect();
+        let fds = me.fds.filtered(|h| exec.is_none() || !h.close_on_exec);
         let child = Proc {
             parent: self.pid,
             group: me.group,

@@ -166,7 +166,8 @@ impl Shell {
 
     /// Closes the descriptors of process substitutions once their command is done.
     pub(super) fn close_process_fds(&mut self, sys: &mut Sys<'_, '_>) {
-        for fd in std::mem::take(&mut self.rare.process_fds) {
+        let Some(rare) = self.rare.there() else { return };
+        for fd in std::mem::take(&mut rare.process_fds) {
             sys.close(fd);
         }
     }

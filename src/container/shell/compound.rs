@@ -178,7 +178,8 @@ impl Shell {
                 }
             }
         }
-        self.push_for(&node, run.fields.into(), tested);
+        let items = sys.world.volumes.shared.words(&run.fields);
+        self.push_for(&node, items, tested);
         self.status = 0;
         Flow::Go
     }

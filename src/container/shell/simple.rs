@@ -600,7 +600,7 @@ impl Shell {
             return None;
         }
         if let Some(argv) = crate::container::catalogue::http_server(fields) {
-            return Some(Program::Tool(Box::new(Tool::new("httpd", &argv, env))));
+            return Some(Program::Tool(Box::new(Tool::new("httpd", argv, env))));
         }
         Some(Program::Tool(Box::new(Tool::assumed(sys, &fields[0]))))
     }

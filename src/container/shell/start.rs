@@ -286,7 +286,7 @@ impl Shell {
             if let Some(name) = rest.next() {
                 self.name = name;
             }
-            self.params = rest.collect();
+            self.params = if rest.len() == 0 { Arc::default() } else { rest.collect() };
             if script.len() > sys.os.limits.script_bytes {
                 return Err((
                     2,
