@@ -23,6 +23,10 @@ use wavetank::scenario::runner::{End, Plan, Runner, StepAction, TimedStep};
 use wavetank::sim::Options;
 use wavetank::trace::{Fact, FactKind};
 
+/// As the program itself allocates.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PODS_OF_DEPLOYMENT: usize = 60;
 const PODS_OF_SET: usize = 30;
 const PODS_OF_JOB: usize = 20;

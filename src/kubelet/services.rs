@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use super::shared::Shared;
 use crate::base::Str;
 use crate::container::{DnsRecord, Listener, Network};
-use crate::model::{Key, Object, Whole, wire};
+use crate::model::{EndpointSlice, Key, Object, wire};
 
 /// What Services have put into the network, so that it can be taken out again.
 #[derive(Debug, Default)]
@@ -46,11 +46,7 @@ impl Services {
     }
 
     /// A slice has changed, or is gone.
-    pub(super) fn touch_slice(
-        &mut self,
-        slice: &Whole<wire::discovery::EndpointSlice>,
-        gone: bool,
-    ) {
+    pub(super) fn touch_slice(&mut self, slice: &EndpointSlice, gone: bool) {
         let (key, namespace) = (slice.meta.key(), slice.meta.namespace.clone());
         let service = slice.meta.labels.get(SERVICE_NAME).cloned();
         let service = service.map(|name| Key { namespace, name }).filter(|_| !gone);
@@ -108,32 +104,27 @@ impl Services {
                 shown.addresses.insert(SocketAddr::new(ip, number), SmallVec::new());
             }
             for slice in slices {
-                forward(ip, ports, &slice.body, &mut shown);
+                forward(ip, ports, slice, &mut shown);
             }
         } else if cluster_ip == "None" {
             let early = spec.publish_not_ready_addresses == Some(true);
             for slice in slices {
-                headless(&name, &slice.body, early, &mut shown);
+                headless(&name, slice, early, &mut shown);
             }
         }
         shown
     }
 }
 
-/// Whether an endpoint takes connections; a missing condition counts as ready.
-fn is_ready(endpoint: &wire::discovery::Endpoint) -> bool {
-    endpoint.conditions.as_ref().and_then(|c| c.ready) != Some(false)
-}
-
 fn forward(
     ip: IpAddr,
     ports: &[wire::core::ServicePort],
-    slice: &wire::discovery::EndpointSlice,
+    slice: &EndpointSlice,
     shown: &mut Shown,
 ) {
     for port in ports {
         let name = port.name.as_deref().unwrap_or_default();
-        let target = slice.ports.iter().flatten().find(|p| {
+        let target = slice.ports.iter().find(|p| {
             p.name.as_deref().unwrap_or_default() == name
                 && p.protocol.as_deref().unwrap_or("TCP")
                     == port.protocol.as_deref().unwrap_or("TCP")
@@ -141,14 +132,14 @@ fn forward(
         let target = target.and_then(|p| p.port).and_then(|p| u16::try_from(p).ok());
         let (Some(target), Ok(number)) = (target, u16::try_from(port.port)) else { continue };
         let all = shown.addresses.entry(SocketAddr::new(ip, number)).or_default();
-        let ready = slice.endpoints.iter().flatten().filter(|e| is_ready(e));
+        let ready = slice.endpoints.iter().filter(|e| e.is_ready());
         let addresses = ready.flat_map(|e| e.addresses.iter()).filter_map(|a| a.parse().ok());
         all.extend(addresses.map(|a| SocketAddr::new(a, target)));
     }
 }
 
-fn headless(name: &str, slice: &wire::discovery::EndpointSlice, early: bool, shown: &mut Shown) {
-    for endpoint in slice.endpoints.iter().flatten().filter(|e| early || is_ready(e)) {
+fn headless(name: &str, slice: &EndpointSlice, early: bool, shown: &mut Shown) {
+    for endpoint in slice.endpoints.iter().filter(|e| early || e.is_ready()) {
         for ip in endpoint.addresses.iter().filter_map(|a| a.parse::<IpAddr>().ok()) {
             shown.names.entry(name.to_owned()).or_default().push(ip);
             let own = match endpoint.hostname.as_deref().filter(|h| !h.is_empty()) {

@@ -13,6 +13,7 @@
 //! [`Object`] is the closed sum of them. There is no behaviour here beyond what keeps the values well
 //! formed. Wire forms (JSON, defaulting, validation) are made in `api`.
 
+mod endpoint_slice;
 mod ids;
 mod labels;
 mod meta;
@@ -24,6 +25,7 @@ mod resources;
 mod selector;
 mod workload;
 
+pub use endpoint_slice::{Endpoint, EndpointHints, EndpointSlice, EndpointTarget};
 pub use ids::{Key, Kind, Ref, Slot, Uid};
 pub use labels::Labels;
 pub use meta::{Deletion, Meta, OwnerRef, finalizers};

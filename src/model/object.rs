@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    CronJob, DaemonSet, Deployment, Job, Key, Kind, Meta, Node, Pod, Ref, ReplicaSet,
-    ReplicationController, StatefulSet, wire,
+    CronJob, DaemonSet, Deployment, EndpointSlice, Job, Key, Kind, Meta, Node, Pod, Ref,
+    ReplicaSet, ReplicationController, StatefulSet, wire,
 };
 use crate::base::Str;
 
@@ -88,7 +88,7 @@ objects! {
     ReplicationController(ReplicationController),
     ControllerRevision(Whole<wire::apps::ControllerRevision>),
     Service(Whole<wire::core::Service>),
-    EndpointSlice(Whole<wire::discovery::EndpointSlice>),
+    EndpointSlice(EndpointSlice),
     ConfigMap(Whole<wire::core::ConfigMap>),
     Secret(Whole<wire::core::Secret>),
     PersistentVolume(Whole<wire::core::PersistentVolume>),

@@ -9,6 +9,7 @@ mod job;
 mod meta;
 mod node;
 mod pod;
+mod slice;
 mod whole;
 mod workload;
 
@@ -50,7 +51,7 @@ pub fn from_wire(typed: Typed) -> Result<Object, ConvertError> {
         Typed::ReplicationController(o) => workload::replication_controller(o).into(),
         Typed::ControllerRevision(o) => whole::take(o, |o| &mut o.metadata).into(),
         Typed::Service(o) => whole::take(o, |o| &mut o.metadata).into(),
-        Typed::EndpointSlice(o) => whole::take(o, |o| &mut o.metadata).into(),
+        Typed::EndpointSlice(o) => slice::slice_from_wire(o).into(),
         Typed::ConfigMap(o) => whole::take(o, |o| &mut o.metadata).into(),
         Typed::Secret(o) => whole::take(o, |o| &mut o.metadata).into(),
         Typed::PersistentVolume(o) => whole::take(o, |o| &mut o.metadata).into(),
@@ -90,7 +91,7 @@ pub fn to_wire(object: &Object) -> Typed {
             Typed::ControllerRevision(whole::give(o, |o| &mut o.metadata))
         }
         Object::Service(o) => Typed::Service(whole::give(o, |o| &mut o.metadata)),
-        Object::EndpointSlice(o) => Typed::EndpointSlice(whole::give(o, |o| &mut o.metadata)),
+        Object::EndpointSlice(o) => Typed::EndpointSlice(slice::slice_to_wire(o)),
         Object::ConfigMap(o) => Typed::ConfigMap(whole::give(o, |o| &mut o.metadata)),
         Object::Secret(o) => Typed::Secret(whole::give(o, |o| &mut o.metadata)),
         Object::PersistentVolume(o) => Typed::PersistentVolume(whole::give(o, |o| &mut o.metadata)),

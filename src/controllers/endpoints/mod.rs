@@ -19,7 +19,7 @@ use super::controller::{Controller, Step, SyncCx};
 use super::view::View;
 use crate::base::time::SimTime;
 use crate::engine::WorkQueue;
-use crate::model::{Key, Kind, Node, Object, Pod, Whole, wire};
+use crate::model::{EndpointSlice, Key, Kind, Node, Object, Pod, Whole, wire};
 use crate::store::{Delta, Reply};
 use crate::trace::Change;
 
@@ -34,7 +34,7 @@ pub(super) const HEADLESS: &str = "service.kubernetes.io/headless";
 pub(super) const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 pub(super) type Service = Whole<wire::core::Service>;
-pub(super) type Slice = Whole<wire::discovery::EndpointSlice>;
+pub(super) type Slice = EndpointSlice;
 
 /// The controller.
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ impl Controller for EndpointSliceController {
             .collect();
         let zone = |node: &str| {
             let node: &Arc<Node> = cx.view.typed(Kind::Node, &Key::new("", node))?;
-            node.meta.labels.get("topology.kubernetes.io/zone").map(ToString::to_string)
+            node.meta.labels.get("topology.kubernetes.io/zone").cloned()
         };
         let slices: Vec<&Arc<Slice>> = cx
             .view

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use super::{HEADLESS, MANAGED_BY, SERVICE_NAME, Service, Slice, TRIGGER_TIME};
 use crate::base::Map;
+use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::model::{Kind, Labels, Meta, Object, OwnerRef, Pod, PodSpec, PortRef, wire};
+use crate::model::{
+    Endpoint, EndpointHints, EndpointTarget, Kind, Labels, Meta, Object, OwnerRef, Pod, PodSpec,
+    PortRef, Uid, wire,
+};
 use crate::store::{DeleteOptions, Request};
 
 /// Endpoints of one slice (`--max-endpoints-per-slice`).
 const MAX_ENDPOINTS: usize = 100;
 
-type Endpoint = wire::discovery::Endpoint;
 type Port = wire::discovery::EndpointPort;
 
 /// What is to be done to the slices of one way of mapping ports.
@@ -30,7 +33,7 @@ pub(super) fn plan(
     service: &Service,
     pods: &[&Arc<Pod>],
     slices: &[&Arc<Slice>],
-    zone: &dyn Fn(&str) -> Option<String>,
+    zone: &dyn Fn(&str) -> Option<Str>,
     now: SimTime,
 ) -> Vec<Request> {
     let mut wanted: BTreeMap<String, (Vec<Port>, Vec<Endpoint>)> = BTreeMap::new();
@@ -54,9 +57,8 @@ pub(super) fn plan(
     let mut changes = Changes::default();
     let mut left: Vec<&Arc<Slice>> = slices.to_vec();
     for (group, (ports, endpoints)) in wanted {
-        let (mine, others): (Vec<_>, Vec<_>) = left
-            .into_iter()
-            .partition(|s| group_of(s.body.ports.as_deref().unwrap_or_default()) == group);
+        let (mine, others): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|s| group_of(&s.ports) == group);
         left = others;
         reconcile(&mine, endpoints, &ports, &meta, &mut changes);
     }
@@ -64,8 +66,9 @@ pub(super) fn plan(
     // The last slice stays, empty, as a placeholder.
     if changes.delete.len() == slices.len() && changes.create.is_empty() {
         let placeholder = new_slice(&meta, &[]);
-        let stands =
-            |s: &Arc<Slice>| s.body == placeholder.body && s.meta.labels == placeholder.meta.labels;
+        let stands = |s: &Arc<Slice>| {
+            same_content(s, &placeholder) && s.meta.labels == placeholder.meta.labels
+        };
         if changes.delete.len() == 1 && stands(&changes.delete[0]) {
             changes.delete.clear();
         } else {
@@ -89,8 +92,8 @@ fn reconcile(
     let mut pool = Pool::new(endpoints);
     for slice in mine {
         let kept = pool.take_kept(slice);
-        let before = slice.body.endpoints.as_deref().unwrap_or_default();
-        if kept.as_slice() == before && slice.meta.labels == meta.labels {
+        let before = &slice.endpoints;
+        if kept == *before && slice.meta.labels == meta.labels {
             unchanged.push(Arc::clone(slice));
         } else if kept.is_empty() && !before.is_empty() {
             changes.delete.push(Arc::clone(slice));
@@ -98,9 +101,9 @@ fn reconcile(
             update.push(changed(slice, meta, kept, ports));
         }
     }
-    let mut endpoints = pool.rest();
+    let mut endpoints: Vec<Arc<Endpoint>> = pool.rest();
     // The fullest come first (`endpointSliceEndpointLen`).
-    update.sort_by_key(|s: &Slice| std::cmp::Reverse(len(s)));
+    update.sort_by_key(|s: &Slice| std::cmp::Reverse(s.endpoints.len()));
     for slice in &mut update {
         fill(slice, &mut endpoints);
     }
@@ -110,7 +113,7 @@ fn reconcile(
             .flatten();
         if let Some(i) = fits {
             let slice = unchanged.remove(i);
-            let kept = slice.body.endpoints.clone().unwrap_or_default();
+            let kept = slice.endpoints.clone();
             let mut slice = changed(&slice, meta, kept, ports);
             fill(&mut slice, &mut endpoints);
             update.push(slice);
@@ -126,22 +129,20 @@ fn reconcile(
 
 /// The slice that is fullest once so many more are in it, within the limit (`getSliceToFill`).
 fn fullest_that_fits(slices: &[Arc<Slice>], more: usize) -> Option<usize> {
-    let room = |s: &Slice| MAX_ENDPOINTS.checked_sub(len(s) + more);
+    let room = |s: &Slice| MAX_ENDPOINTS.checked_sub(s.endpoints.len() + more);
     let fitting = slices.iter().enumerate().filter_map(|(i, s)| Some((room(s)?, i)));
     fitting.filter(|(left, _)| *left < MAX_ENDPOINTS).min().map(|(_, i)| i)
 }
 
-fn len(slice: &Slice) -> usize {
-    slice.body.endpoints.as_ref().map_or(0, Vec::len)
+/// Whether two slices hold the same, whatever they are called.
+fn same_content(a: &Slice, b: &Slice) -> bool {
+    a.address_type == b.address_type && a.ports == b.ports && a.endpoints == b.endpoints
 }
 
 /// Moves endpoints into a slice until it is full.
-fn fill(slice: &mut Slice, endpoints: &mut Vec<Endpoint>) {
-    let room = MAX_ENDPOINTS.saturating_sub(len(slice)).min(endpoints.len());
-    if room > 0 {
-        let body = Arc::make_mut(&mut slice.body);
-        body.endpoints.get_or_insert_default().extend(endpoints.drain(..room));
-    }
+fn fill(slice: &mut Slice, endpoints: &mut Vec<Arc<Endpoint>>) {
+    let room = MAX_ENDPOINTS.saturating_sub(slice.endpoints.len()).min(endpoints.len());
+    slice.endpoints.extend(endpoints.drain(..room));
 }
 
 /// Says for which zones, and nodes, endpoints are meant (`trafficdist.ReconcileHints`).
@@ -152,32 +153,31 @@ fn hint(service: &Service, changes: &mut Changes) {
         Some("PreferSameNode") => Some(true),
         _ => None,
     };
-    let is_stale = |slice: &Slice| {
-        slice.body.endpoints.iter().flatten().any(|e| e.hints != hints_of(e, close))
-    };
+    let is_stale = |slice: &Slice| slice.endpoints.iter().any(|e| e.hints != hints_of(e, close));
     let (stale, fresh): (Vec<_>, Vec<_>) =
         std::mem::take(&mut changes.unchanged).into_iter().partition(|s| is_stale(s));
     changes.unchanged = fresh;
     changes.update.extend(stale.iter().map(|s| Slice::clone(s)));
     for slice in changes.create.iter_mut().chain(&mut changes.update) {
-        for endpoint in Arc::make_mut(&mut slice.body).endpoints.iter_mut().flatten() {
-            endpoint.hints = hints_of(endpoint, close);
+        for endpoint in &mut slice.endpoints {
+            let hints = hints_of(endpoint, close);
+            if endpoint.hints != hints {
+                Arc::make_mut(endpoint).hints = hints;
+            }
         }
     }
 }
 
 /// The hints of one endpoint; one that is not ready keeps what it has. `close` tells whether to name
 /// its node too; `None` where traffic goes anywhere.
-fn hints_of(endpoint: &Endpoint, close: Option<bool>) -> Option<wire::discovery::EndpointHints> {
+fn hints_of(endpoint: &Endpoint, close: Option<bool>) -> Option<Arc<EndpointHints>> {
     let with_node = close?;
-    if endpoint.conditions.as_ref().and_then(|c| c.ready) != Some(true) {
+    if endpoint.ready != Some(true) {
         return endpoint.hints.clone();
     }
-    let for_zones = endpoint.zone.clone().map(|name| vec![wire::discovery::ForZone { name }]);
-    let node = endpoint.node_name.clone().filter(|_| with_node);
-    let for_nodes = node.map(|name| vec![wire::discovery::ForNode { name }]);
-    (for_zones.is_some() || for_nodes.is_some())
-        .then_some(wire::discovery::EndpointHints { for_nodes, for_zones })
+    let zones: Vec<Str> = endpoint.zone.clone().into_iter().collect();
+    let nodes: Vec<Str> = endpoint.node_name.clone().filter(|_| with_node).into_iter().collect();
+    (!zones.is_empty() || !nodes.is_empty()).then(|| Arc::new(EndpointHints { zones, nodes }))
 }
 
 /// The requests: a slice that would go takes the place of one that would be made (`finalize`).
@@ -187,7 +187,7 @@ fn finish(service: &Service, mut changes: Changes, meta: &Meta) -> Vec<Request> 
         && let Some(new) = changes.create.pop()
     {
         let old = changes.delete.remove(0);
-        changes.update.push(Slice { meta: old.meta.clone(), body: new.body });
+        changes.update.push(Slice { meta: old.meta.clone(), ..new });
     }
     if !service.meta.is_terminating() {
         requests.extend(changes.create.into_iter().map(|s| Request::Create(s.into())));
@@ -212,36 +212,36 @@ fn belongs(pod: &Pod) -> bool {
 /// The endpoints that are wanted, by their pods.
 struct Pool {
     endpoints: Vec<Option<Endpoint>>,
-    of_pod: Map<String, usize>,
+    of_pod: Map<Uid, usize>,
 }
 
 impl Pool {
     fn new(endpoints: Vec<Endpoint>) -> Self {
-        let pods = endpoints.iter().map(|e| uid_of(e).unwrap_or_default().to_owned());
-        let of_pod = pods.enumerate().map(|(i, uid)| (uid, i)).collect();
+        let pods = endpoints.iter().enumerate();
+        let of_pod = pods.filter_map(|(i, e)| Some((e.pod()?, i))).collect();
         Self { endpoints: endpoints.into_iter().map(Some).collect(), of_pod }
     }
 
     /// The endpoints of the slice that are still wanted, in their order and as they are now.
-    fn take_kept(&mut self, slice: &Slice) -> Vec<Endpoint> {
-        let mut kept = Vec::new();
-        for old in slice.body.endpoints.iter().flatten() {
-            let place = uid_of(old).and_then(|uid| self.of_pod.get(uid));
+    fn take_kept(&mut self, slice: &Slice) -> Vec<Arc<Endpoint>> {
+        let mut kept = Vec::with_capacity(slice.endpoints.len());
+        for old in &slice.endpoints {
+            let place = old.pod().and_then(|uid| self.of_pod.get(&uid));
             let found = place.and_then(|i| self.endpoints.get_mut(*i));
-            kept.extend(found.and_then(|e| e.take_if(|e| e.addresses == old.addresses)));
+            let Some(new) = found.and_then(|e| e.take_if(|e| e.addresses == old.addresses)) else {
+                continue;
+            };
+            // Hints are given afterwards, to all.
+            let new = Endpoint { hints: old.hints.clone(), ..new };
+            kept.push(if new == **old { Arc::clone(old) } else { Arc::new(new) });
         }
         kept
     }
 
     /// What nobody took.
-    fn rest(self) -> Vec<Endpoint> {
-        self.endpoints.into_iter().flatten().collect()
+    fn rest(self) -> Vec<Arc<Endpoint>> {
+        self.endpoints.into_iter().flatten().map(Arc::new).collect()
     }
-}
-
-/// The uid of an endpoint's pod.
-fn uid_of(endpoint: &Endpoint) -> Option<&str> {
-    endpoint.target_ref.as_ref()?.uid.as_deref()
 }
 
 /// The ports of a pod under a Service's names (`getEndpointPorts`): those that the pod does not have
@@ -287,29 +287,25 @@ fn group_of(ports: &[Port]) -> String {
 }
 
 /// The endpoint of a pod (`podToEndpoint`).
-fn endpoint(service: &Service, pod: &Pod, zone: &dyn Fn(&str) -> Option<String>) -> Endpoint {
+fn endpoint(service: &Service, pod: &Pod, zone: &dyn Fn(&str) -> Option<Str>) -> Endpoint {
     let publish = service.body.spec.as_ref().and_then(|s| s.publish_not_ready_addresses);
     let serving = pod.is_ready();
     let terminating = pod.meta.is_terminating();
-    let address = pod.status.pod_ip.map(|ip| ip.to_string());
+    let address = pod.status.pod_ip.map(|ip| Str::from(ip.to_string()));
     let explicit = pod.identity.as_ref().map(|i| i.hostname.clone()).filter(|h| !h.is_empty());
     let hostname = explicit.or_else(|| pod.spec.hostname.clone());
     Endpoint {
         addresses: address.into_iter().collect(),
-        conditions: Some(wire::discovery::EndpointConditions {
-            ready: Some(publish == Some(true) || serving && !terminating),
-            serving: Some(serving),
-            terminating: Some(terminating),
-        }),
-        hostname: hostname.filter(|_| pod.subdomain() == service.meta.name).map(|h| h.to_string()),
-        node_name: pod.node.as_deref().map(str::to_owned),
+        ready: Some(publish == Some(true) || serving && !terminating),
+        serving: Some(serving),
+        terminating: Some(terminating),
+        hostname: hostname.filter(|_| pod.subdomain() == service.meta.name),
+        node_name: pod.node.clone(),
         zone: pod.node.as_deref().and_then(zone),
-        target_ref: Some(wire::core::ObjectReference {
-            kind: Some("Pod".to_owned()),
-            namespace: Some(pod.meta.namespace.to_string()),
-            name: Some(pod.meta.name.to_string()),
-            uid: Some(pod.meta.uid.to_string()),
-            ..Default::default()
+        target: Some(EndpointTarget::Pod {
+            namespace: pod.meta.namespace.clone(),
+            name: pod.meta.name.clone(),
+            uid: pod.meta.uid,
         }),
         ..Default::default()
     }
@@ -340,24 +336,15 @@ fn slice_meta(service: &Service, now: SimTime) -> Meta {
 
 /// A slice without endpoints.
 fn new_slice(meta: &Meta, ports: &[Port]) -> Slice {
-    let body = wire::discovery::EndpointSlice {
-        address_type: "IPv4".to_owned(),
-        ports: (!ports.is_empty()).then(|| ports.to_vec()),
-        ..Default::default()
-    };
-    Slice { meta: meta.clone(), body: Arc::new(body) }
+    let (address_type, ports) = (Str::from("IPv4"), ports.into());
+    Slice { meta: meta.clone(), address_type, ports, endpoints: Vec::new() }
 }
 
 /// The slice with those endpoints.
-fn changed(slice: &Slice, meta: &Meta, endpoints: Vec<Endpoint>, ports: &[Port]) -> Slice {
-    let body = wire::discovery::EndpointSlice {
-        metadata: Default::default(),
-        address_type: slice.body.address_type.clone(),
-        endpoints: (!endpoints.is_empty()).then_some(endpoints),
-        ports: (!ports.is_empty()).then(|| ports.to_vec()),
-    };
+fn changed(slice: &Slice, meta: &Meta, endpoints: Vec<Arc<Endpoint>>, ports: &[Port]) -> Slice {
     let meta = Meta { labels: meta.labels.clone(), ..slice.meta.clone() };
-    Slice { meta, body: Arc::new(body) }
+    let ports = if *slice.ports == *ports { Arc::clone(&slice.ports) } else { ports.into() };
+    Slice { meta, address_type: slice.address_type.clone(), ports, endpoints }
 }
 
 fn trigger(meta: &Meta) -> crate::base::Str {
@@ -413,14 +400,14 @@ mod tests {
         for request in requests {
             match request {
                 Request::Create(Object::EndpointSlice(mut slice)) => {
-                    lines.push(format!("create {}", len(&slice)));
+                    lines.push(format!("create {}", slice.endpoints.len()));
                     let n = slices.len() as u128 + 1;
                     let meta = &mut Arc::make_mut(&mut slice).meta;
                     (meta.uid, meta.name) = (Uid::from_random(n << 80), format!("s{n}").into());
                     slices.push(slice);
                 }
                 Request::Update(Object::EndpointSlice(slice)) => {
-                    lines.push(format!("update {}", len(&slice)));
+                    lines.push(format!("update {}", slice.endpoints.len()));
                     let old = slices.iter_mut().find(|s| s.meta.name == slice.meta.name).unwrap();
                     *old = slice;
                 }
@@ -438,7 +425,7 @@ mod tests {
         let pods: Vec<&Arc<Pod>> = pods.iter().collect();
         let known = slices.clone();
         let known: Vec<&Arc<Slice>> = known.iter().collect();
-        let zone = |_: &str| Some("zone-a".to_owned());
+        let zone = |_: &str| Some("zone-a".into());
         apply(slices, plan(service, &pods, &known, &zone, SimTime::ZERO))
     }
 
@@ -458,16 +445,16 @@ mod tests {
         pods.drain(..100);
         let lines = round(&web, &pods, &mut slices);
         assert!(lines.iter().all(|l| !l.starts_with("create")), "{lines:?}");
-        assert_eq!(slices.iter().map(|s| len(s)).sum::<usize>(), 151);
+        assert_eq!(slices.iter().map(|s| s.endpoints.len()).sum::<usize>(), 151);
         assert!(round(&web, &[], &mut slices).contains(&"update 0".to_owned()));
-        assert_eq!((slices.len(), len(&slices[0])), (1, 0), "one stays as a placeholder");
+        assert_eq!((slices.len(), slices[0].endpoints.len()), (1, 0), "one stays as a placeholder");
     }
 
     #[test]
     fn what_is_ready_serves_unless_everything_is_published() {
         let conditions = |service: &Service, pod: &Arc<Pod>| {
-            let c = endpoint(service, pod, &|_| None).conditions.unwrap();
-            (c.ready.unwrap(), c.serving.unwrap(), c.terminating.unwrap())
+            let e = endpoint(service, pod, &|_| None);
+            (e.ready.unwrap(), e.serving.unwrap(), e.terminating.unwrap())
         };
         let plain = service(json!({"selector": {"a": "b"}}));
         let all = service(json!({"selector": {"a": "b"}, "publishNotReadyAddresses": true}));
@@ -489,8 +476,8 @@ mod tests {
                            "trafficDistribution": close}))
         };
         let hints = |slices: &[Arc<Slice>]| {
-            let endpoint = &slices[0].body.endpoints.as_ref().unwrap()[0];
-            endpoint.hints.clone().map(|h| (h.for_zones.is_some(), h.for_nodes.is_some()))
+            let hints = slices[0].endpoints[0].hints.clone();
+            hints.map(|h| (!h.zones.is_empty(), !h.nodes.is_empty()))
         };
         let (pods, mut slices) = ([pod(1, true)], Vec::new());
         drop(round(&spec(Value::Null), &pods, &mut slices));

@@ -24,12 +24,9 @@ pub(super) fn changed(old: &Object, new: &Object, said: &mut Said) {
             }
         }
         (Object::EndpointSlice(_), Object::EndpointSlice(new)) => {
-            let all: Vec<_> = new.body.endpoints.iter().flatten().collect();
-            let is_ready = |e: &wire::discovery::Endpoint| {
-                e.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true)
-            };
-            let ready = all.iter().filter(|e| is_ready(e)).count();
-            said.push((Tone::Quiet, format!("{ready} of {} addresses ready", all.len())));
+            let (ready, all) =
+                (new.endpoints.iter().filter(|e| e.is_ready()).count(), new.endpoints.len());
+            said.push((Tone::Quiet, format!("{ready} of {all} addresses ready")));
         }
         _ => {}
     }

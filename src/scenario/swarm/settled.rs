@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::{
-    ConditionStatus, Kind, Object, Phase, Pod, PodSpec, Ref, RestartPolicy, Selector,
+    ConditionStatus, EndpointTarget, Kind, Object, Phase, Pod, PodSpec, Ref, RestartPolicy,
+    Selector,
 };
 use crate::store::Store;
 
@@ -149,9 +150,9 @@ fn unsettled_service(
         if slice.meta.labels.get("kubernetes.io/service-name").map(|n| n.as_str()) != Some(name) {
             continue;
         }
-        for endpoint in slice.body.endpoints.iter().flatten() {
-            if endpoint.conditions.as_ref().and_then(|c| c.ready) == Some(true) {
-                served.extend(endpoint.target_ref.as_ref().and_then(|t| t.name.clone()));
+        for endpoint in slice.endpoints.iter().filter(|e| e.ready == Some(true)) {
+            if let Some(EndpointTarget::Pod { name, .. }) = &endpoint.target {
+                served.insert(name.to_string());
             }
         }
     }

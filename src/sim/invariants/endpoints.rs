@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, LAG, Seen};
 use crate::base::time::SimTime;
-use crate::model::{Key, Object, Uid};
+use crate::model::{EndpointTarget, Key, Object, Uid};
 use crate::trace::Change;
 
 /// See the module.
@@ -40,23 +40,18 @@ impl Endpoints {
                 if service.is_some_and(|key| self.publishing.contains(&key)) {
                     return;
                 }
-                for endpoint in slice.body.endpoints.iter().flatten() {
-                    let conditions = endpoint.conditions.as_ref();
-                    if conditions.and_then(|c| c.ready) != Some(true) {
-                        continue;
-                    }
-                    let target = endpoint.target_ref.as_ref();
-                    let Some(uid) = target.and_then(|t| Uid::parse(t.uid.as_deref()?)) else {
+                for endpoint in slice.endpoints.iter().filter(|e| e.ready == Some(true)) {
+                    let Some(EndpointTarget::Pod { name, uid, .. }) = &endpoint.target else {
                         continue;
                     };
-                    let known = self.ready.get(&uid);
+                    let known = self.ready.get(uid);
                     let serves = match known {
                         Some(Ok(())) => true,
                         Some(Err(since)) => seen.at < *since + LAG,
                         None => false,
                     };
                     if !serves {
-                        let name = target.and_then(|t| t.name.clone()).unwrap_or_default();
+                        let name = name.to_string();
                         found.say(seen.at, seen.new, "a ready endpoint is a ready pod", name);
                     }
                 }
