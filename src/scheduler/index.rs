@@ -9,6 +9,7 @@
 //! Three more look-ups of the same kind stand beside it: the value of a topology key on every node
 //! ([`Topology`]), the pods with affinity terms of their own ([`Affine`]), and the use of claims.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::compile::Template;
@@ -80,8 +81,13 @@ pub struct PodIndex {
     classes: Vec<Class>,
     free: Vec<ClassId>,
     by_key: Map<(Str, Labels), ClassId>,
+    classes_in: BTreeMap<Str, BTreeSet<ClassId>>,
     tallies: Vec<Option<Tally>>,
     by_predicate: Map<u64, TallyId>,
+    /// Tallies that count pods of a namespace, and perhaps of others.
+    tallies_in: BTreeMap<Str, Vec<TallyId>>,
+    /// Tallies that name no namespaces.
+    tallies_everywhere: Vec<TallyId>,
     uses: u64,
     topologies: Vec<Topology>,
     by_topology: Map<Str, TopologyId>,
@@ -145,6 +151,11 @@ impl Predicate {
     /// Pods of one namespace.
     pub fn within(namespace: &Str, selector: Selector) -> Self {
         Self(vec![Scope { namespaces: Some(vec![namespace.clone()]), selector }])
+    }
+
+    /// The only namespaces whose pods it may hold for; `None` for all.
+    fn namespaces(&self) -> Option<&[Str]> {
+        self.0.iter().find_map(|s| s.namespaces.as_deref())
     }
 
     fn holds(&self, namespace: &Str, labels: &Labels) -> bool {
@@ -221,6 +232,12 @@ impl PodIndex {
         let class = &mut self.classes[id.0 as usize];
         if class.on.is_empty() {
             self.by_key.remove(&(class.namespace.clone(), class.labels.clone()));
+            if let Some(all) = self.classes_in.get_mut(&class.namespace) {
+                all.remove(&id);
+                if all.is_empty() {
+                    self.classes_in.remove(&class.namespace);
+                }
+            }
             class.tallies.clear();
             self.free.push(id);
         }
@@ -311,10 +328,11 @@ impl PodIndex {
             return *id;
         }
         let holds = |t: &Tally| t.predicate.holds(&key.0, &key.1);
-        let tallies = (0..)
-            .zip(&self.tallies)
-            .filter(|(_, t)| t.as_ref().is_some_and(holds))
-            .map(|(i, _)| TallyId(i))
+        let in_question =
+            self.tallies_in.get(&key.0).into_iter().flatten().chain(&self.tallies_everywhere);
+        let tallies = in_question
+            .filter(|id| self.tallies[id.0 as usize].as_ref().is_some_and(holds))
+            .copied()
             .collect();
         let (namespace, labels) = key.clone();
         let class = Class { namespace, labels, on: Vec::new(), tallies };
@@ -328,6 +346,7 @@ impl PodIndex {
                 ClassId(u32::try_from(self.classes.len() - 1).expect("classes fit in 32 bits"))
             }
         };
+        self.classes_in.entry(key.0.clone()).or_default().insert(id);
         self.by_key.insert(key, id);
         id
     }
@@ -360,12 +379,31 @@ impl PodIndex {
             self.tallies.len() - 1
         });
         let id = TallyId(u32::try_from(place).expect("tallies are few"));
+        let mut namespaces = predicate.namespaces().map(<[Str]>::to_vec);
+        if let Some(all) = &mut namespaces {
+            all.sort();
+            all.dedup();
+        }
         let mut tally = Tally { predicate, digest, counts: Vec::new(), used: self.uses };
-        for class in self.classes.iter_mut().filter(|c| !c.on.is_empty()) {
+        let mut take = |class: &mut Class| {
             if tally.predicate.holds(&class.namespace, &class.labels) {
                 class.tallies.push(id);
                 for (slot, count) in &class.on {
                     tally.at(*slot).add(*count);
+                }
+            }
+        };
+        match namespaces {
+            None => {
+                self.classes.iter_mut().filter(|c| !c.on.is_empty()).for_each(take);
+                self.tallies_everywhere.push(id);
+            }
+            Some(namespaces) => {
+                for namespace in namespaces {
+                    for class in self.classes_in.get(&namespace).into_iter().flatten() {
+                        take(&mut self.classes[class.0 as usize]);
+                    }
+                    self.tallies_in.entry(namespace).or_default().push(id);
                 }
             }
         }
@@ -384,9 +422,15 @@ impl PodIndex {
                 self.by_predicate.remove(&old.digest);
             }
         }
+        let stands = |t: &TallyId| self.tallies[t.0 as usize].is_some();
         for class in &mut self.classes {
-            class.tallies.retain(|t| self.tallies[t.0 as usize].is_some());
+            class.tallies.retain(stands);
         }
+        self.tallies_everywhere.retain(stands);
+        self.tallies_in.retain(|_, tallies| {
+            tallies.retain(stands);
+            !tallies.is_empty()
+        });
     }
 
     fn affine_of(&mut self, pod: &PodInfo) -> usize {

@@ -18,8 +18,9 @@ use self::index::Members;
 use super::controller::{Controller, Step, SyncCx};
 use super::view::View;
 use crate::base::time::SimTime;
+use crate::base::{Map, Str};
 use crate::engine::WorkQueue;
-use crate::model::{EndpointSlice, Key, Kind, Node, Object, Pod, Whole, wire};
+use crate::model::{Endpoint, EndpointSlice, Key, Kind, Node, Object, Pod, Slot, Whole, wire};
 use crate::store::{Delta, Reply};
 use crate::trace::Change;
 
@@ -40,6 +41,26 @@ pub(super) type Slice = EndpointSlice;
 #[derive(Debug, Default)]
 pub struct EndpointSliceController {
     members: Members,
+    known: Map<Key, Known>,
+    /// How often a node's zone may have changed.
+    zones: u64,
+}
+
+/// The endpoints of a Service's pods as they were last made: most pods are the same at the next look.
+#[derive(Debug, Default)]
+struct Known {
+    service: Option<Arc<Service>>,
+    zones: u64,
+    /// In the order of the pods' slots.
+    of_pods: Vec<Made>,
+}
+
+/// An endpoint and the version of the pod that it was made of.
+#[derive(Debug)]
+struct Made {
+    slot: Slot,
+    pod: Arc<Pod>,
+    endpoint: Arc<Endpoint>,
 }
 
 impl Controller for EndpointSliceController {
@@ -61,6 +82,7 @@ impl Controller for EndpointSliceController {
             (Kind::Service, Object::Service(service)) => {
                 if delta.change == Change::Deleted {
                     self.members.remove_service(service);
+                    self.known.remove(&service.meta.key());
                 } else {
                     self.members.set_service(service, view);
                 }
@@ -78,6 +100,14 @@ impl Controller for EndpointSliceController {
                 for key in self.members.move_pod(delta.slot, old, (!gone).then_some(pod)) {
                     queue.add(key, delta.fact);
                 }
+            }
+            (Kind::Node, Object::Node(node)) => {
+                let before = match delta.old {
+                    Some(Object::Node(old)) => zone_of(old),
+                    _ => None,
+                };
+                let now = zone_of(node).filter(|_| delta.change != Change::Deleted);
+                self.zones += u64::from(before != now);
             }
             (Kind::EndpointSlice, Object::EndpointSlice(slice))
                 if delta.change == Change::Deleted =>
@@ -100,17 +130,7 @@ impl Controller for EndpointSliceController {
         if service.meta.is_terminating() || spec.type_.as_deref() == Some("ExternalName") {
             return Step::done();
         }
-        let pods = cx.view.kind(Kind::Pod);
-        let pods: Vec<&Arc<Pod>> = self
-            .members
-            .of(key)
-            .filter_map(|slot| pods.get(slot))
-            .filter_map(|o| o.try_into().ok())
-            .collect();
-        let zone = |node: &str| {
-            let node: &Arc<Node> = cx.view.typed(Kind::Node, &Key::new("", node))?;
-            node.meta.labels.get("topology.kubernetes.io/zone").cloned()
-        };
+        let made = self.endpoints(key, service, cx.view);
         let slices: Vec<&Arc<Slice>> = cx
             .view
             .owned_by(service.meta.uid, Kind::EndpointSlice)
@@ -119,7 +139,7 @@ impl Controller for EndpointSliceController {
                 s.meta.labels.get(MANAGED_BY.0).is_some_and(|v| v == MANAGED_BY.1)
             })
             .collect();
-        let requests = plan::plan(service, &pods, &slices, &zone, cx.now);
+        let requests = plan::plan(service, made, &slices, cx.now);
         if requests.is_empty() {
             return Step::done();
         }
@@ -135,6 +155,40 @@ impl Controller for EndpointSliceController {
     ) -> Step<()> {
         if replies.iter().any(Result::is_err) { Step::failed() } else { Step::done() }
     }
+}
+
+impl EndpointSliceController {
+    /// The endpoints of a Service's pods; those of pods that have not changed are there already.
+    fn endpoints(&mut self, key: &Key, service: &Arc<Service>, view: &View) -> &[Made] {
+        let zone = |node: &str| {
+            let node: &Arc<Node> = view.typed(Kind::Node, &Key::new("", node))?;
+            zone_of(node).cloned()
+        };
+        let known = self.known.entry(key.clone()).or_default();
+        if known.zones != self.zones || known.service.as_ref().is_none_or(|s| s != service) {
+            *known =
+                Known { service: Some(Arc::clone(service)), zones: self.zones, ..Known::default() };
+        }
+        let mut before = std::mem::take(&mut known.of_pods).into_iter().peekable();
+        let pods = view.kind(Kind::Pod);
+        for slot in self.members.of(key) {
+            let Some(Object::Pod(pod)) = pods.get(slot) else { continue };
+            if !plan::belongs(pod) {
+                continue;
+            }
+            while before.next_if(|made| made.slot < slot).is_some() {}
+            let same = before.next_if(|made| made.slot == slot && Arc::ptr_eq(&made.pod, pod));
+            known.of_pods.push(same.unwrap_or_else(|| {
+                let endpoint = Arc::new(plan::endpoint(service, pod, &zone));
+                Made { slot, pod: Arc::clone(pod), endpoint }
+            }));
+        }
+        &known.of_pods
+    }
+}
+
+fn zone_of(node: &Node) -> Option<&Str> {
+    node.meta.labels.get("topology.kubernetes.io/zone")
 }
 
 /// Whether a change of a pod may change endpoints (`podEndpointsChanged`).

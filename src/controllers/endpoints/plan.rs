@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{HEADLESS, MANAGED_BY, SERVICE_NAME, Service, Slice, TRIGGER_TIME};
+use super::{HEADLESS, MANAGED_BY, Made, SERVICE_NAME, Service, Slice, TRIGGER_TIME};
 use crate::base::Map;
 use crate::base::Str;
 use crate::base::time::SimTime;
@@ -31,15 +31,14 @@ struct Changes {
 /// (`reconcileByAddressType`, `finalize`).
 pub(super) fn plan(
     service: &Service,
-    pods: &[&Arc<Pod>],
+    made: &[Made],
     slices: &[&Arc<Slice>],
-    zone: &dyn Fn(&str) -> Option<Str>,
     now: SimTime,
 ) -> Vec<Request> {
-    let mut wanted: BTreeMap<String, (Vec<Port>, Vec<Endpoint>)> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, (Vec<Port>, Vec<Arc<Endpoint>>)> = BTreeMap::new();
     // Pods of one spec map the ports alike.
     let mut last: Option<(&Arc<PodSpec>, String)> = None;
-    for pod in pods.iter().filter(|p| belongs(p)) {
+    for Made { pod, endpoint, .. } in made {
         let group = match last.take().filter(|(spec, _)| Arc::ptr_eq(spec, &pod.spec)) {
             Some((_, group)) => group,
             None => {
@@ -50,7 +49,7 @@ pub(super) fn plan(
             }
         };
         let of_group = wanted.get_mut(&group).expect("it was made for the first of its pods");
-        of_group.1.push(endpoint(service, pod, zone));
+        of_group.1.push(Arc::clone(endpoint));
         last = Some((&pod.spec, group));
     }
     let meta = slice_meta(service, now);
@@ -83,7 +82,7 @@ pub(super) fn plan(
 /// ones go where something changes anyway, then where they all fit, then into new slices.
 fn reconcile(
     mine: &[&Arc<Slice>],
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Arc<Endpoint>>,
     ports: &[Port],
     meta: &Meta,
     changes: &mut Changes,
@@ -205,18 +204,18 @@ fn finish(service: &Service, mut changes: Changes, meta: &Meta) -> Vec<Request> 
 }
 
 /// Whether a pod has an endpoint at all (`ShouldPodBeInEndpoints`, terminating ones included).
-fn belongs(pod: &Pod) -> bool {
+pub(super) fn belongs(pod: &Pod) -> bool {
     pod.status.pod_ip.is_some() && !pod.status.phase.is_terminal()
 }
 
 /// The endpoints that are wanted, by their pods.
 struct Pool {
-    endpoints: Vec<Option<Endpoint>>,
+    endpoints: Vec<Option<Arc<Endpoint>>>,
     of_pod: Map<Uid, usize>,
 }
 
 impl Pool {
-    fn new(endpoints: Vec<Endpoint>) -> Self {
+    fn new(endpoints: Vec<Arc<Endpoint>>) -> Self {
         let pods = endpoints.iter().enumerate();
         let of_pod = pods.filter_map(|(i, e)| Some((e.pod()?, i))).collect();
         Self { endpoints: endpoints.into_iter().map(Some).collect(), of_pod }
@@ -232,15 +231,19 @@ impl Pool {
                 continue;
             };
             // Hints are given afterwards, to all.
-            let new = Endpoint { hints: old.hints.clone(), ..new };
-            kept.push(if new == **old { Arc::clone(old) } else { Arc::new(new) });
+            let hints = &old.hints;
+            let new = match hints {
+                Some(_) => Arc::new(Endpoint { hints: hints.clone(), ..Endpoint::clone(&new) }),
+                None => new,
+            };
+            kept.push(if new == *old { Arc::clone(old) } else { new });
         }
         kept
     }
 
     /// What nobody took.
     fn rest(self) -> Vec<Arc<Endpoint>> {
-        self.endpoints.into_iter().flatten().map(Arc::new).collect()
+        self.endpoints.into_iter().flatten().collect()
     }
 }
 
@@ -287,7 +290,11 @@ fn group_of(ports: &[Port]) -> String {
 }
 
 /// The endpoint of a pod (`podToEndpoint`).
-fn endpoint(service: &Service, pod: &Pod, zone: &dyn Fn(&str) -> Option<Str>) -> Endpoint {
+pub(super) fn endpoint(
+    service: &Service,
+    pod: &Pod,
+    zone: &dyn Fn(&str) -> Option<Str>,
+) -> Endpoint {
     let publish = service.body.spec.as_ref().and_then(|s| s.publish_not_ready_addresses);
     let serving = pod.is_ready();
     let terminating = pod.meta.is_terminating();
@@ -422,11 +429,15 @@ mod tests {
     }
 
     fn round(service: &Service, pods: &[Arc<Pod>], slices: &mut Vec<Arc<Slice>>) -> Vec<String> {
-        let pods: Vec<&Arc<Pod>> = pods.iter().collect();
         let known = slices.clone();
         let known: Vec<&Arc<Slice>> = known.iter().collect();
         let zone = |_: &str| Some("zone-a".into());
-        apply(slices, plan(service, &pods, &known, &zone, SimTime::ZERO))
+        let made = (0..).zip(pods).filter(|(_, p)| belongs(p)).map(|(slot, pod)| {
+            let endpoint = Arc::new(endpoint(service, pod, &zone));
+            Made { slot: crate::model::Slot(slot), pod: Arc::clone(pod), endpoint }
+        });
+        let made: Vec<Made> = made.collect();
+        apply(slices, plan(service, &made, &known, SimTime::ZERO))
     }
 
     #[test]
