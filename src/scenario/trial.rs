@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::monitor::{Monitors, Violation};
 use super::runner::{Ended, Plan, Runner};
 use super::simulation::Simulation;
-use crate::report::timeline::{Detail, Style, Timeline, duration, render};
+use crate::base::time::SimTime;
+use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
 use crate::store::ApiError;
 use crate::trace::Fact;
 
@@ -33,6 +34,8 @@ pub struct Trial {
     pub violations: Vec<Violation>,
     /// The timeline; empty unless it was asked for.
     pub timeline: String,
+    /// When what stands in each line of it was.
+    pub moments: Vec<SimTime>,
     /// How it ended.
     pub ended: Ended,
     /// How much virtual time it took.
@@ -62,6 +65,21 @@ impl Trial {
     }
 }
 
+/// A timeline as text.
+#[derive(Debug, Default)]
+struct Told {
+    text: String,
+    moments: Vec<SimTime>,
+}
+
+impl Told {
+    fn add(&mut self, line: &Line, style: Style) {
+        let text = render(line, style);
+        self.moments.extend(text.lines().map(|_| line.at));
+        self.text.push_str(&text);
+    }
+}
+
 /// Runs a simulation.
 ///
 /// # Errors
@@ -85,7 +103,7 @@ pub fn run_plan(
     plan.options.shuffle_ties = settings.shuffle_ties;
     let (seed, start) = (plan.options.seed, plan.options.start.0);
     let mut monitors = Monitors::new(&simulation.expectations, start);
-    let mut told = settings.timeline.then(|| (Timeline::new(Detail::Usual), String::new()));
+    let mut told = settings.timeline.then(|| (Timeline::new(Detail::Usual), Told::default()));
     let style = Style { colour: false, start };
     let mut runner = Runner::new(plan, &mut |fact| monitors.observe(fact))?;
     if let Some(stop) = &settings.stop {
@@ -95,18 +113,19 @@ pub fn run_plan(
         monitors.observe(fact);
         if let Some((timeline, text)) = &mut told {
             timeline.observe(fact);
-            timeline.take().iter().for_each(|line| text.push_str(&render(line, style)));
+            timeline.take().iter().for_each(|line| text.add(line, style));
         }
     });
     let now = runner.sim().now();
-    let timeline = told.map_or_else(String::new, |(mut timeline, mut text)| {
-        timeline.finish(now).iter().for_each(|line| text.push_str(&render(line, style)));
+    let told = told.map_or_else(Told::default, |(mut timeline, mut text)| {
+        timeline.finish(now).iter().for_each(|line| text.add(line, style));
         text
     });
     Ok(Trial {
         seed,
         violations: monitors.finish(now),
-        timeline,
+        timeline: told.text,
+        moments: told.moments,
         ended,
         length: now.since(start),
         digest: runner.sim().digest(),

@@ -10,9 +10,9 @@ use crate::scenario::simulation::{self, Simulation};
 use crate::scenario::suites;
 
 /// So many entries of folders are looked at.
-const MAX_ENTRIES: usize = 100_000;
+pub(super) const MAX_ENTRIES: usize = 100_000;
 /// Folders nest no deeper than this.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 type Found = (Vec<Arc<Simulation>>, Vec<Diagnostic>);
 

@@ -2,25 +2,27 @@
 
 mod find;
 mod golden;
+mod html;
 mod junit;
 mod pool;
 mod print;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::wall::Wall;
+use super::wall::{self, Wall};
 use super::{exit_code, ui};
 use crate::api::diagnostic::{Diagnostic, render};
 use crate::report::timeline::duration;
 use crate::scenario::recorded;
 use crate::scenario::seeds::{self, Shrunk};
 use crate::scenario::simulation::Simulation;
-use crate::scenario::trial::{Settings, Trial};
+use crate::scenario::trial::{self, Settings, Trial};
 
 use golden::Kept;
 use pool::{Job, Outcome};
@@ -53,6 +55,12 @@ pub(super) struct Args {
     /// Write a JUnit report
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write a report to look at; the one FORMAT is html
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
+    report: Option<Vec<String>>,
+    /// Run again what a changed file belongs to, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["junit", "report", "list", "fail_fast"])]
+    watch: bool,
     /// How many run beside each other [default: as many as the machine has processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
@@ -108,7 +116,18 @@ const WHOLE: usize = 3;
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> u8 {
-    let wall = Wall::now();
+    if let Some([format, _]) = args.report.as_deref()
+        && format != "html"
+    {
+        ui::err(&format!(
+            "error: {format:?} is no format of reports\n  hint: `--report html FILE`; `--junit FILE` \
+             writes JUnit's"
+        ));
+        return exit_code::USAGE;
+    }
+    if args.watch {
+        return watch::run(args);
+    }
     let (simulations, problems) = match find::find(&args.paths, &args.filter) {
         Ok(found) => found,
         Err(text) => {
@@ -127,23 +146,26 @@ pub(super) fn run(args: &Args) -> u8 {
         ui::err("error: no simulation fits the filters\n  hint: `--list` tells what there is");
         return exit_code::BAD_INPUT;
     }
+    round(args, &simulations, &problems)
+}
+
+/// Runs simulations once, tells what came of them and writes the reports.
+fn round(args: &Args, simulations: &[Arc<Simulation>], problems: &[Diagnostic]) -> u8 {
+    let wall = Wall::now();
     let stop = Arc::new(AtomicBool::new(false));
     let mut verdicts: Vec<Verdict> = simulations.iter().map(|_| Verdict::default()).collect();
-    let ran = all(args, &simulations, &mut verdicts, &stop);
+    let ran = all(args, simulations, &mut verdicts, &stop);
     if let Err(text) = ran {
         ui::err(&format!("error: {text}"));
         return exit_code::IO;
     }
     let interrupted = stop.load(Ordering::Relaxed) && !(args.fail_fast && any_bad(&verdicts));
     let bad = verdicts.iter().filter(|v| !v.is_good()).count();
-    let done = verdicts.iter().filter(|v| v.runs > 0 || v.broken.is_some()).count();
-    ui::out(&print::last_line(done, bad, simulations.len(), problems.len(), interrupted));
+    let last = print::last_line(simulations, &verdicts, problems.len(), interrupted);
+    ui::out(&last);
     ui::err(&format!("real time {}", duration(wall.elapsed())));
-    if let Some(file) = &args.junit
-        && let Err(error) = fs::write(file, junit::report(&simulations, &verdicts))
-    {
-        ui::err(&format!("error: cannot write {}: {error}", file.display()));
-        return exit_code::IO;
+    if let Err(code) = reports(args, simulations, &verdicts, last.trim()) {
+        return code;
     }
     match () {
         () if interrupted => exit_code::INTERRUPTED,
@@ -151,6 +173,28 @@ pub(super) fn run(args: &Args) -> u8 {
         () if bad > 0 => exit_code::FAILED,
         () => exit_code::OK,
     }
+}
+
+/// Writes the reports that are asked for.
+fn reports(
+    args: &Args,
+    simulations: &[Arc<Simulation>],
+    verdicts: &[Verdict],
+    head: &str,
+) -> Result<(), u8> {
+    let write = |file: &Path, text: String| {
+        fs::write(file, text).map_err(|error| {
+            ui::err(&format!("error: cannot write {}: {error}", file.display()));
+            exit_code::IO
+        })
+    };
+    if let Some(file) = &args.junit {
+        write(file, junit::report(simulations, verdicts, &wall::date()))?;
+    }
+    if let Some([_, file]) = args.report.as_deref() {
+        write(Path::new(file), html::page(simulations, verdicts, head))?;
+    }
+    Ok(())
 }
 
 fn any_bad(verdicts: &[Verdict]) -> bool {
@@ -186,7 +230,10 @@ fn all(
     let mut jobs = Vec::new();
     let mut open: BTreeMap<usize, u64> = BTreeMap::new();
     for (i, simulation) in simulations.iter().enumerate() {
-        let seeds = seeds_of(args, simulation);
+        let seeds = match &simulation.skipped {
+            Some(_) => 0..0,
+            None => seeds_of(args, simulation),
+        };
         open.insert(i, seeds.end - seeds.start);
         for seed in seeds {
             let mut settings = seeds::settings(simulation, seed, stop);
@@ -197,21 +244,25 @@ fn all(
     let total = jobs.len();
     let mut told = 0;
     let progress = print::Progress::new(total);
+    let tell = |told: &mut usize, verdicts: &mut [Verdict], open: &BTreeMap<usize, u64>| {
+        while *told < simulations.len() && open.get(told) == Some(&0) {
+            let (simulation, verdict) = (&simulations[*told], &mut verdicts[*told]);
+            finish(args, simulation, verdict, stop);
+            progress.aside(|| print::tell(args, simulation, verdict));
+            if args.fail_fast && !verdict.is_good() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            *told += 1;
+        }
+    };
+    tell(&mut told, verdicts, &open);
     let pool = pool::Pool { jobs: args.jobs, timeout: args.timeout, stop: Arc::clone(stop) };
     pool.run(jobs, &mut |number, settings: &Settings, outcome, took| {
         progress.advance();
         take(&mut verdicts[number], settings, outcome, took);
         let left = open.entry(number).or_default();
         *left = left.saturating_sub(1);
-        while told < simulations.len() && open.get(&told) == Some(&0) {
-            let (simulation, verdict) = (&simulations[told], &mut verdicts[told]);
-            finish(args, simulation, verdict, stop);
-            progress.aside(|| print::tell(args, simulation, verdict));
-            if args.fail_fast && !verdict.is_good() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            told += 1;
-        }
+        tell(&mut told, verdicts, &open);
     })
 }
 
@@ -250,6 +301,17 @@ fn finish(args: &Args, simulation: &Simulation, verdict: &mut Verdict, stop: &Ar
         let first = verdict.failed.first();
         let shrunk = first.and_then(|f| seeds::shrink(simulation, f, stop).ok().flatten());
         verdict.shrunk = shrunk;
+    }
+    if args.report.is_some()
+        && args.seeds.is_some()
+        && let Some(failed) = verdict.failed.first_mut()
+    {
+        // Many runs keep no timelines; the report shows that of the first failure.
+        let settings =
+            Settings { timeline: true, ..seeds::settings(simulation, failed.seed, stop) };
+        if let Ok(again) = trial::run(simulation, &settings) {
+            *failed = again;
+        }
     }
     let trial = verdict.passed.as_ref().or(verdict.failed.first());
     if let Some(trial) = trial.filter(|_| args.seeds.is_none() && args.seed.is_none()) {

@@ -88,24 +88,21 @@ impl Pool {
                     });
                 }
             });
-            let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-            let mut listening = true;
-            loop {
-                tokio::select! {
-                    received = receiver.recv() => match received {
-                        Some((number, settings, outcome, took)) => {
-                            ended(number, &settings, outcome, took);
-                        }
-                        None => break,
-                    },
-                    _ = &mut interrupted, if listening => {
-                        listening = false;
-                        self.stop.store(true, Ordering::Relaxed);
-                    }
-                }
+            // Of its own, so that it is heard while what came of a run is worked on as well.
+            let interrupted = tokio::spawn(on_interrupt(Arc::clone(&self.stop)));
+            while let Some((number, settings, outcome, took)) = receiver.recv().await {
+                ended(number, &settings, outcome, took);
             }
+            interrupted.abort();
             feeder.await.map_err(|e| format!("runs could not be started: {e}"))
         })
+    }
+}
+
+/// Sets `stop` when somebody presses Ctrl-C.
+pub(super) async fn on_interrupt(stop: Arc<AtomicBool>) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        stop.store(true, Ordering::Relaxed);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -32,6 +33,12 @@ pub(super) fn listed(simulation: &Simulation) -> String {
 
 /// Tells what came of a simulation.
 pub(super) fn tell(args: &Args, simulation: &Simulation, verdict: &Verdict) {
+    if let Some(why) = &simulation.skipped {
+        if !args.quiet {
+            ui::out(&format!("skip  {:<NAME$}  {why}\n", simulation.name));
+        }
+        return;
+    }
     if verdict.runs == 0 && verdict.broken.is_none() {
         return;
     }
@@ -97,7 +104,7 @@ fn head(simulation: &Simulation, verdict: &Verdict, good: bool) -> String {
 }
 
 /// `seeds 17, 402, 977`.
-fn seeds(all: &[u64]) -> String {
+pub(super) fn seeds(all: &[u64]) -> String {
     let named: Vec<String> = all.iter().take(SEEDS).map(u64::to_string).collect();
     let more = if all.len() > SEEDS { " …" } else { "" };
     let word = if all.len() == 1 { "seed" } else { "seeds" };
@@ -154,18 +161,24 @@ fn indented(text: &str) -> String {
 
 /// The last line.
 pub(super) fn last_line(
-    done: usize,
-    bad: usize,
-    all: usize,
+    simulations: &[Arc<Simulation>],
+    verdicts: &[Verdict],
     unread: usize,
     interrupted: bool,
 ) -> String {
+    let all = simulations.len();
+    let bad = verdicts.iter().filter(|v| !v.is_good()).count();
+    let done = verdicts.iter().filter(|v| v.runs > 0 || v.broken.is_some()).count();
+    let skipped = simulations.iter().filter(|s| s.skipped.is_some()).count();
     let mut parts = vec![format!("{} passed", done - bad)];
     if bad > 0 {
         parts.push(format!("{bad} failed"));
     }
-    if done < all {
-        parts.push(format!("{} not run", all - done));
+    if skipped > 0 {
+        parts.push(format!("{skipped} skipped"));
+    }
+    if done + skipped < all {
+        parts.push(format!("{} not run", all - done - skipped));
     }
     if unread > 0 {
         parts.push(format!("{} in files that cannot be read", count(unread, "problem")));

@@ -1,5 +1,6 @@
 //! The cluster of a simulation: groups of nodes, latencies, images, behaviours.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -25,8 +26,12 @@ pub(super) fn nodes(
     cluster: Option<&written::Cluster>,
     start: SimTime,
 ) -> (Vec<Value>, BTreeSet<String>) {
-    let three = vec![written::Nodes { count: Some(3), ..written::Nodes::default() }];
-    let groups = cluster.and_then(|c| c.nodes.as_ref()).unwrap_or(&three);
+    let equal = |n| vec![written::Nodes { count: Some(n), ..written::Nodes::default() }];
+    let groups = match cluster.and_then(|c| c.nodes.as_ref()) {
+        None => Cow::Owned(equal(3)),
+        Some(written::CountOrNodes::Count(n)) => Cow::Owned(equal(*n)),
+        Some(written::CountOrNodes::Groups(groups)) => Cow::Borrowed(groups),
+    };
     let mut specs = Vec::new();
     for (i, group) in groups.iter().enumerate() {
         let path = format!("cluster.nodes[{i}]");

@@ -17,6 +17,8 @@ pub(super) struct File {
     pub(super) tree: Arc<Tree>,
     /// The folder from which paths in it begin.
     pub(super) folder: PathBuf,
+    /// The files and folders that it names.
+    pub(super) named: Vec<PathBuf>,
     /// What is wrong.
     pub(super) problems: Vec<Diagnostic>,
     /// What is told beside errors.
@@ -50,8 +52,12 @@ impl File {
     }
 
     /// What a path of the file names.
-    pub(super) fn path(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
+    pub(super) fn path(&mut self, path: &str) -> PathBuf {
+        let full = self.folder.join(path);
+        if !self.named.contains(&full) {
+            self.named.push(full.clone());
+        }
+        full
     }
 
     /// Loads the manifests of files and folders that are named at `at`.

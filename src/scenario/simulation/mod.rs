@@ -44,6 +44,10 @@ pub struct Simulation {
     pub labels: BTreeMap<String, String>,
     /// Its file.
     pub file: PathBuf,
+    /// The files and folders that it was made of, its own first.
+    pub sources: Vec<PathBuf>,
+    /// Why it is not to be run, where it says so itself.
+    pub skipped: Option<String>,
     /// What is simulated.
     pub plan: Plan,
     /// How many nodes it begins with.

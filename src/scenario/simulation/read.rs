@@ -61,6 +61,7 @@ pub fn read(path: &Path) -> Result<Simulation, Vec<Diagnostic>> {
         source: Arc::clone(&source),
         tree: Arc::new(document.tree),
         folder: folder_of(path),
+        named: vec![path.to_owned()],
         problems: Vec::new(),
         warnings: Vec::new(),
     };
@@ -211,6 +212,8 @@ fn compile(file: &mut File, path: &Path, w: &Written, others: &[Arc<Tree>]) -> S
         description: w.description.clone().unwrap_or_default(),
         labels: metadata.labels.unwrap_or_default(),
         file: path.to_owned(),
+        sources: std::mem::take(&mut file.named),
+        skipped: None,
         plan: Plan { options, snapshot, nodes, storage, steps: ready.steps, end },
         nodes: count,
         expectations: Arc::new(ready.expectations),
@@ -289,11 +292,17 @@ fn end(file: &mut File, w: &Written, steps: &[TimedStep]) -> End {
     End::After(length.0)
 }
 
+/// The text of a file that the simulation names.
+fn named_text(file: &mut File, path: &str) -> Result<Arc<Source>, Box<Diagnostic>> {
+    let full = file.path(path);
+    text_of(&full).map(|text| Source::new(full.display().to_string(), text))
+}
+
 fn scheduler(file: &mut File, written: Option<&PathOrObject>) -> Config {
     let source = match written {
         None => return Config::default(),
-        Some(PathOrObject::Path(path)) => match text_of(&file.path(path)) {
-            Ok(text) => Source::new(file.path(path).display().to_string(), text),
+        Some(PathOrObject::Path(path)) => match named_text(file, path) {
+            Ok(source) => source,
             Err(problem) => {
                 file.problems.push(*problem);
                 return Config::default();
@@ -414,6 +423,9 @@ fn scenario(path: &Path, source: &Arc<Source>) -> Result<Simulation, Vec<Diagnos
         description: scenario.description,
         labels: BTreeMap::from([("area".to_owned(), scenario.area)]),
         file: path.to_owned(),
+        // Its steps name files of its folder.
+        sources: vec![path.to_owned(), folder],
+        skipped: None,
         nodes: nodes.len(),
         plan: Plan {
             options,

@@ -149,6 +149,7 @@ fn actions(
         found.push(one(StepAction::Kubectl(deletion(file, &join(path, "delete"), what))));
     }
     if let Some(lines) = &s.kubectl {
+        lines.all().iter().for_each(|line| file_names(line).for_each(|f| drop(file.path(f))));
         let bare = |line: &String| line.trim().strip_prefix("kubectl ").unwrap_or(line).to_owned();
         found.push(lines.all().iter().map(|l| StepAction::Kubectl(bare(l))).collect());
     }
@@ -211,6 +212,15 @@ fn actions(
         }
     }
     only(file, path, found)
+}
+
+/// The files that a kubectl line names.
+fn file_names(line: &str) -> impl Iterator<Item = &str> {
+    let words = line.split_whitespace();
+    let pairs = words.clone().zip(words.clone().skip(1));
+    let after = pairs.filter(|(flag, _)| matches!(*flag, "-f" | "--filename")).map(|(_, f)| f);
+    let joint = words.filter_map(|w| w.strip_prefix("--filename="));
+    after.chain(joint).map(|f| f.trim_matches(['\'', '"']))
 }
 
 /// The one action of a step.
@@ -297,7 +307,10 @@ fn deletion(file: &mut File, path: &str, what: &OneOrMany<PathOrObject>) -> Stri
     let only_paths = what.all().iter().all(|w| matches!(w, PathOrObject::Path(_)));
     if only_paths {
         let paths = what.all().iter().filter_map(|w| match w {
-            PathOrObject::Path(path) => Some(format!(" -f '{path}'")),
+            PathOrObject::Path(path) => {
+                drop(file.path(path));
+                Some(format!(" -f '{path}'"))
+            }
             PathOrObject::Object(_) => None,
         });
         return format!("delete{}", paths.collect::<String>());

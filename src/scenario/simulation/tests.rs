@@ -77,6 +77,15 @@ fn values_that_do_not_fit_are_told_with_what_was_expected() {
 }
 
 #[test]
+fn equal_nodes_are_a_number_and_others_are_groups() {
+    let nodes =
+        |text: &str| read(&file("nodes", &format!("cluster: {{nodes: {text}}}\n"))).unwrap().nodes;
+    assert_eq!((nodes("10"), nodes("[{count: 2}, {name: db}]"), nodes("0")), (10, 3, 0));
+    refused("many-nodes", "cluster: {nodes: 100001}\n", 3, &["out of bounds"]);
+    refused("nodes", "cluster: {nodes: ten}\n", 3, &["cluster.nodes is a text"]);
+}
+
+#[test]
 fn steps_and_expectations_have_one_of_each() {
     refused("none", "steps:\n- at: 1s\n", 4, &["a step has one action"]);
     refused(

@@ -98,8 +98,8 @@ pub enum Until {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cluster {
-    /// Its nodes, group by group: by default three workers with 4 CPUs and 8Gi each.
-    pub nodes: Option<Vec<Nodes>>,
+    /// Its nodes, group by group, or how many equal workers: by default three with 4 CPUs and 8Gi each.
+    pub nodes: Option<CountOrNodes>,
     /// Where volumes come from: a default StorageClass whose volumes are made on demand, or `none`.
     pub storage: Option<Storage>,
     /// Whether the cluster stands in a cloud that gives addresses to Services of type LoadBalancer and to
@@ -762,6 +762,16 @@ pub enum BoolOrText {
     Bool(bool),
     /// Whether, and with which text in it.
     Text(String),
+}
+
+/// How many workers there are, or groups of nodes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CountOrNodes {
+    /// So many workers: node-1, node-2 and so on.
+    Count(#[schemars(range(max = 100_000))] u32),
+    /// These groups.
+    Groups(Vec<Nodes>),
 }
 
 /// The name of a worker, or a description of nodes.

@@ -135,6 +135,8 @@ impl Suite {
             description: String::new(),
             labels: BTreeMap::new(),
             file: file.to_owned(),
+            sources: vec![file.to_owned(), self.folder],
+            skipped: None,
             nodes: nodes.len(),
             plan: Plan {
                 options,
