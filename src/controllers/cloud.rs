@@ -33,7 +33,7 @@ const HALF: u32 = 1 << 16;
 type Service = Whole<wire::core::Service>;
 
 /// The controller.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CloudController {
     /// Whether there is a cloud.
     cloud: bool,

@@ -44,7 +44,7 @@ const MADE_FROM: &str = "wavetank.dev/made-from";
 const INSTANCE: &str = "wavetank.dev/instance";
 
 /// The stand-in for operators.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CustomWorkloads {
     /// Declarations by the group and kind they are about.
     declared: BTreeMap<(Str, Str), Declaration>,

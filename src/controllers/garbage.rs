@@ -20,7 +20,7 @@ use crate::store::{DeleteOptions, Delta, MetaChange, Propagation, Reply, Request
 use crate::trace::{Change, EventType, FactId, Regarding, Waiting};
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct GarbageCollector {
     owners: Ownership,
     /// Events about references into other namespaces, told at the next sync.
@@ -28,11 +28,11 @@ pub struct GarbageCollector {
 }
 
 /// Who owns whom: an edge from each owner to each dependent, absent owners included.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ownership(DiGraphMap<Uid, ()>);
 
 /// A sync that waits for replies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// Owners that the informers do not know are looked up.
     Owners(Vec<OwnerRef>),

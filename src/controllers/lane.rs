@@ -13,7 +13,7 @@ use crate::store::{Delta, Reply};
 use crate::trace::{FactId, FactKind, Waiting};
 
 /// One controller with everything around it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lane<C: Controller> {
     controller: C,
     queue: WorkQueue<C::Key>,
@@ -26,7 +26,7 @@ pub struct Lane<C: Controller> {
     waiting: BTreeMap<C::Key, Waiting>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InFlight<W> {
     then: W,
     cause: FactId,

@@ -6,7 +6,7 @@ use crate::engine::{Answer, Component, Cx, WakeReason};
 use crate::model::Kind;
 
 /// The controllers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Controllers {
     view: View,
     lanes: Lanes,
@@ -17,7 +17,7 @@ pub struct Controllers {
 /// One lane per controller. The list is closed: a controller is added here and nowhere else.
 macro_rules! lanes {
     ($($(#[$doc:meta])* $field:ident: $controller:ty;)*) => {
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         struct Lanes {
             $($(#[$doc])* $field: super::lane::Lane<$controller>,)*
         }

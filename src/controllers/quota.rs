@@ -23,7 +23,7 @@ use crate::trace::{Change, FactId};
 const RESYNC: Duration = Duration::from_secs(5 * 60);
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ResourceQuotaController;
 
 impl Controller for ResourceQuotaController {

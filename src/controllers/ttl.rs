@@ -16,7 +16,7 @@ use crate::store::{DeleteOptions, Delta, Propagation, Reply, Request};
 use crate::trace::{Change, Waiting};
 
 /// The TTL-after-finished controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TtlAfterFinished;
 
 /// What a sync waits for.

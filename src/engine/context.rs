@@ -40,7 +40,7 @@ pub struct Call {
 }
 
 /// What components leave for the engine. Reused from event to event.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Out {
     /// Requests, each with when it is sent.
     pub calls: Vec<(SimTime, Call)>,

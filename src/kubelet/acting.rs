@@ -26,7 +26,7 @@ use crate::model::Terminated;
 use crate::trace::EventType;
 
 /// A sync's actions, under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Acting {
     todo: VecDeque<Act>,
     doing: Doing,
@@ -52,7 +52,7 @@ pub(super) struct Failure {
 }
 
 /// One action.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Act {
     KillAll,
     Kill(ToKill),
@@ -62,7 +62,7 @@ enum Act {
 }
 
 /// What an action is doing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Doing {
     #[default]
     Nothing,

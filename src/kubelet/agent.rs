@@ -28,7 +28,7 @@ use crate::trace::{Change, EventType, FactId, Regarding};
 const LEAST_REST: Duration = Duration::from_millis(100);
 
 /// The agent of one node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Agent {
     pub(super) node: NodeState,
     /// How far the node's log has been read.
@@ -64,7 +64,7 @@ struct Strain {
 }
 
 /// A pod's worker and when it is due.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watched {
     pub(super) worker: Worker,
     due: Option<SimTime>,

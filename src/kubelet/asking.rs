@@ -18,10 +18,10 @@ use crate::model::Handler;
 use crate::trace::EventType;
 
 /// A probe under way, or a hook that outlived its grace.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Asking(What);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum What {
     /// A probe's command runs in the container.
     Command { ask: Ask, run: u64, exec: ExecId, until: SimTime, words: String, limit: Duration },
@@ -212,10 +212,10 @@ impl Worker {
 }
 
 /// A hook under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Hook(Going);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Going {
     Nothing,
     Command { container: Nth, exec: ExecId, words: Vec<Str> },

@@ -35,7 +35,7 @@ const LOG_BYTES: usize = 2048;
 const LOG_LINES: usize = 80;
 
 /// What a container is to be started with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Order {
     /// Its spec.
     pub(super) container: Container,
@@ -63,7 +63,7 @@ pub(super) struct ExecDone {
 }
 
 /// The running program of a container.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Body {
     inside: Running,
     image: Arc<Image>,

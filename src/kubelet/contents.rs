@@ -21,7 +21,7 @@ use crate::model::{Pod, PodSpec, wire};
 use crate::trace::FactId;
 
 /// The volumes of a pod whose files have been made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Contents {
     volumes: BTreeMap<Str, Filled>,
     /// Where the mounts of a container with a sub-path lead: by container and place in its list. They stay
@@ -30,7 +30,7 @@ pub(super) struct Contents {
 }
 
 /// One of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Filled {
     id: VolumeId,
     /// Files made from other objects, as they were last written.

@@ -1,6 +1,7 @@
 //! All node agents together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::agent::Agent;
 use super::images::ImageModel;
@@ -21,14 +22,15 @@ use crate::trace::Change;
 /// The agents are driven by [`ComponentId`]: `Kubelet(slot)` is the agent of the node in that slot,
 /// `Network` is what they hear together. An event of one may change when another wants to be woken:
 /// after every event the run loop re-arms what [`Kubelets::take_rearmed`] names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Kubelets {
-    agents: Vec<Option<Box<Agent>>>,
+    /// Shared with copies of the simulation until one of them works on it.
+    agents: Vec<Option<Arc<Agent>>>,
     shared: Shared,
     services: Services,
     rearmed: Vec<ComponentId>,
     /// Machines whose node was deleted, by its name.
-    departed: BTreeMap<Str, Box<Agent>>,
+    departed: BTreeMap<Str, Arc<Agent>>,
     /// How many runs of containers the machines have had that stood in a slot before.
     runs: BTreeMap<Slot, u32>,
 }
@@ -139,7 +141,7 @@ impl Kubelets {
     /// The agent of that id.
     pub(super) fn agent_mut(&mut self, id: ComponentId) -> Option<&mut Agent> {
         let ComponentId::Kubelet(slot) = id else { return None };
-        self.agents.get_mut(slot.index())?.as_deref_mut()
+        self.agents.get_mut(slot.index())?.as_mut().map(Arc::make_mut)
     }
 
     pub(super) fn with(
@@ -150,7 +152,7 @@ impl Kubelets {
     ) {
         let ComponentId::Kubelet(slot) = id else { return };
         let Some(Some(agent)) = self.agents.get_mut(slot.index()) else { return };
-        f(agent, &mut self.shared, cx);
+        f(Arc::make_mut(agent), &mut self.shared, cx);
         self.rearmed.push(id);
         self.tell_network_changes(cx);
     }
@@ -177,7 +179,7 @@ impl Kubelets {
         let Some(Some(agent)) = self.agents.get_mut(slot.index()) else { return };
         let id = ComponentId::Kubelet(slot);
         let me = std::mem::replace(&mut cx.me, id);
-        f(agent, &mut self.shared, cx);
+        f(Arc::make_mut(agent), &mut self.shared, cx);
         cx.me = me;
         self.rearmed.push(id);
     }
@@ -233,8 +235,8 @@ impl Kubelets {
         let runs = self.runs.get(&slot).copied().unwrap_or(0);
         let state = NodeState::new(&node, slot, runs, cx);
         self.agents[slot.index()] = Some(match self.departed.remove(&node.meta.name) {
-            Some(agent) => Box::new(agent.rejoined(state, cx)),
-            None => Box::new(Agent::new(state)),
+            Some(agent) => Arc::new(Arc::unwrap_or_clone(agent).rejoined(state, cx)),
+            None => Arc::new(Agent::new(state)),
         });
         // Pods may have been bound before the node was heard of.
         self.visit(slot, cx, |agent, shared, cx| {

@@ -21,7 +21,7 @@ use crate::trace::EventType;
 const MINIMUM_GRACE: u64 = 2;
 
 /// Containers that are being stopped together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Kills {
     kills: Vec<Kill>,
     /// Whether sidecars wait for their turn.
@@ -29,7 +29,7 @@ pub(super) struct Kills {
 }
 
 /// One container that is being stopped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kill {
     container: Nth,
     run: u64,
@@ -38,7 +38,7 @@ struct Kill {
     step: Step,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Step {
     /// Its preStop hook runs.
     Hook { hook: Hook, began: SimTime },

@@ -23,7 +23,7 @@ pub(super) const PODS_AFTER: Duration = Duration::from_millis(1600);
 pub(super) const READY_AFTER: Duration = Duration::from_millis(300);
 
 /// Whether the machine runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Machine {
     /// The agent works.
     Up,

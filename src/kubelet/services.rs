@@ -18,7 +18,7 @@ use crate::container::{DnsRecord, Listener, Network};
 use crate::model::{EndpointSlice, Key, Object, wire};
 
 /// What Services have put into the network, so that it can be taken out again.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Services {
     /// Slices by the key of their Service.
     slices: BTreeMap<Key, BTreeSet<Str>>,
@@ -30,7 +30,7 @@ pub(super) struct Services {
     dirty: BTreeSet<Key>,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Shown {
     names: BTreeMap<String, SmallVec<[IpAddr; 1]>>,
     addresses: BTreeMap<SocketAddr, SmallVec<[SocketAddr; 2]>>,

@@ -28,7 +28,7 @@ pub(super) const KINDS: [Kind; 7] = [
 ];
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shared {
     informers: Vec<Informer>,
     /// What is assumed of images.

@@ -60,13 +60,13 @@ impl Changed {
 }
 
 /// How far the volumes of a pod are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Mounts {
     state: State,
     contents: Contents,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum State {
     /// Nobody has asked for them yet.
     #[default]

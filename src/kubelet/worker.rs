@@ -61,7 +61,7 @@ pub(super) enum Life {
 }
 
 /// What a worker is doing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum PodWork {
     /// Nothing; an update starts the next sync.
     #[default]
@@ -84,7 +84,7 @@ pub(super) enum PodWork {
 }
 
 /// A pod and its worker.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Worker {
     /// The pod as last heard.
     pub(super) pod: Arc<Pod>,

@@ -45,7 +45,7 @@ pub struct Entry {
 }
 
 /// What a summary needs of the facts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gathered {
     assumed: BTreeSet<Assumption>,
     unmodelled: BTreeSet<Assumption>,

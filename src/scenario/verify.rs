@@ -1,15 +1,16 @@
 //! Verdicts by trying: what becomes of a cluster, as it stands after a run, when a workload is rolled out anew, a
 //! node is drained, a node or a zone is lost.
 //!
-//! Each trial is the run itself again, with one step more at its end; a run is the same each time, so what
-//! differs is the step's doing. "Can never finish" is thus proved by simulation: nothing has changed for
-//! longer than any back-off lasts, and what things wait for is told.
+//! Each trial goes on from a fork of the run as it stands, with one step more; a run is the same each time, so
+//! what differs is the step's doing. "Can never finish" is thus proved by simulation: nothing has changed for
+//! longer than any back-off lasts, and what things wait for is told. Trials know nothing of each other and
+//! run on all cores.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::measure::{Measures, ROLLED_OUT, Workload};
-use super::runner::{End, Ended, Plan, Runner, StepAction, TimedStep};
+use super::runner::{Ended, Plan, Runner, StepAction, TimedStep};
 use crate::base::time::SimTime;
 use crate::model::{Kind, Object, Pod};
 use crate::report::summary::{Gathered, Summary};
@@ -18,7 +19,9 @@ use crate::store::ApiError;
 use crate::trace::{FactKind, StepDone};
 
 /// No more nodes or workloads than this are tried.
-pub const MOST: usize = 100;
+pub const MOST: usize = 1000;
+/// What a thread may have on its stack, as the first has it.
+const STACK: usize = 8 << 20;
 /// How long a drain may take.
 const DRAIN_TIMEOUT: &str = "15m";
 
@@ -61,26 +64,26 @@ struct Ending {
     unrolled: Vec<(String, String)>,
 }
 
-/// Tries all workloads, nodes or zones in turn. The last of the results tells when there were too many.
+/// Tries workloads, nodes or zones in turn, [`MOST`] of them. The last of the results tells when there were more.
 ///
 /// # Errors
 /// A cluster that the API server refuses.
 pub fn verify(plan: &Plan, trying: Trying) -> Result<Vec<Tried>, Box<ApiError>> {
-    let (base, steps) = ending(plan.clone(), None, trying)?;
-    let mut tried = Vec::new();
+    let mut heard =
+        Heard { measures: Measures::new(plan.options.start.0), gathered: Gathered::default() };
+    let mut runner = Runner::new(plan.clone(), &mut |fact| heard.measures.observe(fact))?;
+    let base = heard.to_the_end(&mut runner);
+    // A trial's times count from here.
+    heard.measures.count_from(runner.sim().now());
+    let steps = trials(&runner, trying);
     let all = steps.len();
-    for (what, action) in steps.into_iter().take(MOST) {
-        let mut plan = plan.clone();
-        plan.steps.push(TimedStep {
-            at: base.length,
-            written: duration(base.length),
-            action,
-            ..TimedStep::default()
-        });
-        plan.end = End::Quiet;
-        let (after, _) = ending(plan, Some(base.length), trying)?;
-        tried.push(judge(what, trying, &base, &after));
-    }
+    let mut tried = on_all_cores(steps.into_iter().take(MOST).collect(), |(what, action)| {
+        let written = duration(base.length);
+        let mut fork =
+            runner.fork(TimedStep { at: base.length, written, action, ..TimedStep::default() });
+        let after = heard.clone().to_the_end(&mut fork);
+        judge(what, trying, &base, &after)
+    });
     if all > MOST {
         tried.push(Tried {
             what: format!("{} more", all - MOST),
@@ -92,38 +95,63 @@ pub fn verify(plan: &Plan, trying: Trying) -> Result<Vec<Tried>, Box<ApiError>> 
     Ok(tried)
 }
 
-/// Runs a plan to its end, measured from `from` on; and what there is to be tried then.
-fn ending(
-    plan: Plan,
-    from: Option<Duration>,
-    trying: Trying,
-) -> Result<(Ending, Vec<(String, StepAction)>), Box<ApiError>> {
-    let start = plan.options.start.0;
-    let (mut measures, mut gathered) = (Measures::new(start), Gathered::default());
-    let mut runner = Runner::new(plan, &mut |fact| measures.observe(fact))?;
-    let mut from = from.map(|f| start + f);
-    let mut last_step = None;
-    let ended = runner.run(&mut |fact| {
-        if let Some(at) = from.filter(|at| fact.at >= *at) {
-            measures.count_from(at);
-            from = None;
+/// What has been heard of a run so far.
+#[derive(Clone)]
+struct Heard {
+    measures: Measures,
+    gathered: Gathered,
+}
+
+impl Heard {
+    /// Runs to the end.
+    fn to_the_end(&mut self, runner: &mut Runner) -> Ending {
+        let mut last_step = None;
+        let ended = runner.run(&mut |fact| {
+            self.measures.observe(fact);
+            self.gathered.observe(fact);
+            if let FactKind::Step(done) = &fact.kind {
+                last_step = Some(StepDone::clone(done));
+            }
+        });
+        let (sim, now): (_, SimTime) = (runner.sim(), runner.sim().now());
+        let mut measures = self.measures.clone();
+        measures.finish(now);
+        let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
+        let summary = Summary::of(sim.store(), now, &self.gathered, Vec::new(), &blocked);
+        let stuck = summary.stuck.into_iter().map(|e| (e.object, e.state, e.causes)).collect();
+        Ending {
+            length: now.since(runner.start()),
+            measures,
+            stuck,
+            last_step,
+            ended,
+            tight: tight(runner),
+            unrolled: unrolled(runner),
         }
-        measures.observe(fact);
-        gathered.observe(fact);
-        if let FactKind::Step(done) = &fact.kind {
-            last_step = Some(StepDone::clone(done));
+    }
+}
+
+/// Does the same with each of many, on as many threads as there are cores; the answers are in order.
+fn on_all_cores<T: Send, R: Send>(items: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let left = std::sync::Mutex::new(items.into_iter().enumerate());
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let next = left.lock().expect("no thread panics while it holds this").next();
+            let Some((place, item)) = next else { return done };
+            done.push((place, f(item)));
         }
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let thread = || std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &work);
+        let threads: Vec<_> = (1..cores).filter_map(|_| thread().ok()).collect();
+        let mine = work();
+        let theirs = threads.into_iter().flat_map(|t| t.join().expect("a trial does not panic"));
+        theirs.chain(mine).collect()
     });
-    let (sim, now): (_, SimTime) = (runner.sim(), runner.sim().now());
-    measures.finish(now);
-    let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
-    let summary = Summary::of(sim.store(), now, &gathered, Vec::new(), &blocked);
-    let stuck = summary.stuck.into_iter().map(|e| (e.object, e.state, e.causes)).collect();
-    let steps = trials(&runner, trying);
-    let tight = tight(&runner);
-    let length = now.since(start);
-    let unrolled = unrolled(&runner);
-    Ok((Ending { length, measures, stuck, last_step, ended, tight, unrolled }, steps))
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Disruption budgets that allow no disruption at the moment, and why.

@@ -36,7 +36,7 @@ use crate::store::{Reply, Request};
 use crate::trace::{EventRecord, EventType, FactId, FactKind, Regarding, Waiting};
 
 /// kube-scheduler.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scheduler {
     feed: Feed,
     /// Up to where the log of each kind has been read.
@@ -58,7 +58,7 @@ pub struct Scheduler {
     kept: Option<Box<Kept>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Failing {
     queued: Queued,
     decision: Decision,
@@ -66,13 +66,13 @@ struct Failing {
 }
 
 /// What a reply is for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pending {
     Bind(Box<Binding>),
     Evict(eviction::Step),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Binding {
     queued: Queued,
     node: Str,

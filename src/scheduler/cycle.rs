@@ -98,7 +98,7 @@ pub struct Scores {
 }
 
 /// Buffers and state of a cycle, reused by the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scratch {
     /// What the plugins have worked out.
     pub state: CycleState,

@@ -24,7 +24,7 @@ use crate::model::{Key, Node, Pod, Uid};
 use crate::trace::FactId;
 
 /// What the scheduler knows, and the pods that wait.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Feed {
     /// The configuration.
     pub config: Config,

@@ -22,7 +22,7 @@ use crate::store::{Reply, Request, Store};
 use crate::trace::{Fact, FactId, FactKind};
 
 /// A simulated cluster.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sim {
     now: SimTime,
     queue: Queue<Event>,

@@ -241,7 +241,7 @@ pub struct Assumption {
 }
 
 /// The facts of the instant being handled, before they are handed out.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     next: u64,
     pending: Vec<Fact>,

@@ -28,7 +28,7 @@ use crate::store::{ApiError, Delta, Reply};
 use crate::trace::{Change, Waiting};
 
 /// The CronJob controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CronJobController {
     /// Schedules as read, by CronJob.
     schedules: BTreeMap<Key, Read>,

@@ -12,7 +12,7 @@ use crate::controllers::view::View;
 use crate::model::{DaemonSet, Key, Kind, Node, Object, Pod, PodTemplate, Uid, Workload, wire};
 
 /// What is kept of a set between syncs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Kept {
     set: Uid,
     /// The spec that `template` and `nodes` were computed from.

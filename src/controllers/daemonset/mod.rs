@@ -34,7 +34,7 @@ use crate::store::{ApiError, Delta, Reply, Request};
 use crate::trace::{Change, EventType, Waiting};
 
 /// The DaemonSet controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DaemonSetController {
     expectations: Expectations<Key>,
     wrote: Wrote<Key>,
@@ -42,7 +42,7 @@ pub struct DaemonSetController {
 }
 
 /// A sync that waits for replies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// Pods and revisions.
     Managing(Box<Run<Inputs>>),

@@ -28,7 +28,7 @@ use crate::trace::{Change, FactId, Waiting};
 const MAX_RETRIES: u32 = 15;
 
 /// The Deployment controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DeploymentController;
 
 impl Controller for DeploymentController {

@@ -30,7 +30,7 @@ const PAST: Duration = Duration::from_millis(5);
 const MAP_GROUP: usize = 8;
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DisruptionController {
     /// Events of the handlers, told at the next sync.
     to_tell: Vec<(Regarding, String)>,
@@ -46,7 +46,7 @@ pub enum Item {
 }
 
 /// A sync that waits for its reply.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// A budget's status; looked at again at that time.
     Status(Option<SimTime>),

@@ -38,7 +38,7 @@ pub(super) type Service = Whole<wire::core::Service>;
 pub(super) type Slice = EndpointSlice;
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EndpointSliceController {
     members: Members,
     known: Map<Key, Known>,
@@ -47,7 +47,7 @@ pub struct EndpointSliceController {
 }
 
 /// The endpoints of a Service's pods as they were last made: most pods are the same at the next look.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     service: Option<Arc<Service>>,
     zones: u64,
@@ -56,7 +56,7 @@ struct Known {
 }
 
 /// An endpoint and the version of the pod that it was made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Made {
     slot: Slot,
     pod: Arc<Pod>,

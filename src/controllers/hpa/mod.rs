@@ -47,13 +47,13 @@ pub(super) type Hpa = Whole<wire::autoscaling::HorizontalPodAutoscaler>;
 const PERIOD: Duration = Duration::from_secs(15);
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct HorizontalController {
     known: BTreeMap<Key, Known>,
 }
 
 /// What the controller knows of one autoscaler.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     /// When it was first heard of: looks come a number of periods later.
     since: SimTime,
@@ -66,7 +66,7 @@ struct Known {
 }
 
 /// A look that waits for replies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// The target is being scaled.
     Rescale(Box<Looked>),
@@ -75,7 +75,7 @@ pub enum Work {
 }
 
 /// A look, as far as it has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Looked {
     hpa: Arc<Hpa>,
     plan: Plan,

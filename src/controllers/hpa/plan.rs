@@ -41,7 +41,7 @@ pub(super) struct Scene<'a> {
 pub(super) type Said = (EventType, &'static str, String);
 
 /// What becomes of the autoscaler.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) status: HorizontalPodAutoscalerStatus,
     /// Events that are said at once.

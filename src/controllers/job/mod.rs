@@ -52,7 +52,7 @@ const OWN_NAME: &str = "kubernetes.io/job-controller";
 const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
 
 /// The Job controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct JobController {
     expected: Expectations<Key>,
     known: BTreeMap<Key, Known>,
@@ -76,10 +76,10 @@ struct Known {
 }
 
 /// A sync that waits for replies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Work(Waits);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Waits {
     /// Pods are being adopted or released.
     Claiming(Box<Claiming>),
@@ -87,7 +87,7 @@ enum Waits {
     Running(Box<Running>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Claiming {
     job: Arc<Job>,
     satisfied: bool,

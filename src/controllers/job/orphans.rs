@@ -20,7 +20,7 @@ use crate::store::{Delta, ErrorReason, MetaChange, Reply, Request};
 use crate::trace::Change;
 
 /// The Job controller's care for orphans.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct JobOrphans;
 
 /// What is looked at.

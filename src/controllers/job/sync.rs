@@ -25,7 +25,7 @@ use crate::trace::{EventType, Regarding};
 pub(super) const BATCH_PERIOD: Duration = Duration::from_secs(1);
 
 /// A sync that has looked at its pods and goes through its stages.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Running {
     round: Round,
     stage: Stage,
@@ -39,7 +39,7 @@ pub(super) struct Running {
     back_off: Option<SimTime>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
     /// Deleting what runs, for the Job ends.
     Ending(Vec<Arc<Pod>>),

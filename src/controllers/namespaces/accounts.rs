@@ -16,7 +16,7 @@ use crate::trace::Change;
 const DEFAULT: &str = "default";
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ServiceAccountsController;
 
 impl Controller for ServiceAccountsController {

@@ -53,11 +53,11 @@ const CONTENT_REMAINING: &str = "NamespaceContentRemaining";
 const FINALIZERS_REMAINING: &str = "NamespaceFinalizersRemaining";
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NamespaceController;
 
 /// A sync that waits for replies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// The pods are deleted.
     Pods {

@@ -28,7 +28,7 @@ pub const ROOT_CA_DESCRIPTION: (&str, &str) = (
 type ConfigMap = Whole<wire::core::ConfigMap>;
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RootCaPublisher;
 
 impl Controller for RootCaPublisher {

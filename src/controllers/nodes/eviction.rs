@@ -17,21 +17,21 @@ use crate::store::{DeleteOptions, Delta, Reply, Request};
 use crate::trace::{Change, EventType, Regarding};
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TaintEvictionController {
     /// Deletions that are due later (`TimedWorkerQueue`).
     scheduled: BTreeMap<Key, Scheduled>,
 }
 
 /// A deletion that is due later.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Scheduled {
     pod: Regarding,
     at: SimTime,
 }
 
 /// What is asked first: the condition, then the deletion.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// The pod was told why it goes.
     Told(Arc<Pod>),

@@ -37,7 +37,7 @@ const OLD_LABELS: [(&str, &str); 2] = [
 ];
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeLifecycleController {
     /// When it first heard of a node: those of that time were there before it.
     began: Option<SimTime>,
@@ -62,7 +62,7 @@ pub enum Item {
 }
 
 /// What was asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// Taints and labels of a node.
     Node,

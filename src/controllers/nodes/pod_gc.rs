@@ -29,7 +29,7 @@ const QUARANTINE: Duration = Duration::from_secs(40);
 const TERMINATED: usize = 12_500;
 
 /// The controller.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PodGcController {
     /// Nodes that are gone and had pods, and when they are believed to be.
     gone: BTreeMap<Str, SimTime>,
@@ -56,7 +56,7 @@ impl Default for PodGcController {
 }
 
 /// What was asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// The pods were told that they have failed.
     Told(Vec<Arc<Pod>>),

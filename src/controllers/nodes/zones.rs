@@ -48,10 +48,10 @@ impl ZoneState {
 }
 
 /// All zones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Zones(BTreeMap<Str, Zone>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Zone {
     state: ZoneState,
     limiter: Limiter,

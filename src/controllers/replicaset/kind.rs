@@ -61,11 +61,11 @@ pub struct Status {
 }
 
 /// ReplicaSets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OfReplicaSet;
 
 /// ReplicationControllers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OfReplicationController;
 
 impl SetKind for OfReplicaSet {

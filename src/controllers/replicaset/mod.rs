@@ -31,7 +31,7 @@ pub type ReplicaSetController = Replicas<kind::OfReplicaSet>;
 pub type ReplicationControllerController = Replicas<kind::OfReplicationController>;
 
 /// The controller of one of the two kinds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replicas<K> {
     expectations: Expectations<Key>,
     wrote: Wrote<Key>,
@@ -49,7 +49,7 @@ impl<K> Default for Replicas<K> {
 }
 
 /// A sync that waits for replies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Work {
     set: Object,
     active: Vec<Arc<Pod>>,
@@ -59,7 +59,7 @@ pub struct Work {
     stage: Stage,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
     /// Pods are being adopted and released; the replies go with these.
     Claim(Vec<(Claim, Arc<Pod>)>),

@@ -24,7 +24,7 @@ use crate::store::{ApiError, Delta, Reply};
 use crate::trace::{Change, Waiting};
 
 /// The StatefulSet controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct StatefulSetController {
     wrote: Wrote<Key>,
 }

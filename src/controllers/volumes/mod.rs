@@ -75,7 +75,7 @@ pub enum Item {
 }
 
 /// The controller that binds claims to volumes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PersistentVolumeController {
     /// When the model's provisioner was asked for a claim.
     asked: BTreeMap<Uid, SimTime>,
@@ -86,7 +86,7 @@ pub struct PersistentVolumeController {
 }
 
 /// A sync that waits for replies: what is still to be asked for, in order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rest(Vec<Request>);
 
 impl Controller for PersistentVolumeController {

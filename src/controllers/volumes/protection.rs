@@ -14,7 +14,7 @@ use crate::store::{Delta, MetaChange, Reply, Request};
 use crate::trace::Waiting;
 
 /// The controller that takes the protecting finalizers away.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ProtectionController;
 
 impl Controller for ProtectionController {

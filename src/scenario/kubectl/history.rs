@@ -20,7 +20,7 @@ const MAX_EVENTS: usize = 50_000;
 const MAX_LINES: usize = 1_000_000;
 
 /// Events and output so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     events: BTreeMap<Arc<EventRecord>, (Arc<EventRecord>, Seen)>,
     lines: VecDeque<(SimTime, Arc<Output>)>,

@@ -35,14 +35,14 @@ impl<'f> Seen<'f> {
 }
 
 /// A condition's eye.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Eye {
     state: State,
     /// The latest fact that it was concerned with.
     pub(super) last: FactId,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     /// Chosen objects, each with whether it has the part, and how many do.
     Objects { chosen: BTreeMap<Uid, (Object, bool)>, having: i64, error: Option<String> },

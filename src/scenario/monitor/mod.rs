@@ -138,7 +138,7 @@ impl<'c> Monitors<'c> {
 }
 
 /// A condition that something waits for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Trigger {
     condition: Arc<Condition>,
     eye: Eye,

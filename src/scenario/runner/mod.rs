@@ -198,7 +198,7 @@ impl StepAction {
 }
 
 /// A scenario being run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Runner {
     sim: Sim,
     start: SimTime,
@@ -248,6 +248,16 @@ impl Runner {
         let asked = |s: &TimedStep| matches!(&s.action, StepAction::Kubectl(line) if kubectl::asks_history(line));
         let history = History::new(order.all().any(asked));
         Ok(Self { sim, start, limit, end: plan.end, order, stop: None, machines, history })
+    }
+
+    /// The same cluster, as it stands between two runs, with a step more that is due now; it goes on until
+    /// nothing is left to happen. What both have in common is shared until one of them changes it.
+    #[must_use]
+    pub fn fork(&self, step: TimedStep) -> Self {
+        let mut fork = self.clone();
+        (fork.end, fork.limit) = (End::Quiet, self.start + LONGEST);
+        fork.order.append(self.sim.now(), step);
+        fork
     }
 
     /// Has the run stop soon after `stop` is set.

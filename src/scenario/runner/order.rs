@@ -20,7 +20,7 @@ pub(super) enum Next {
 }
 
 /// The steps that are left.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Order {
     timed: VecDeque<(SimTime, u32, TimedStep)>,
     waiting: Vec<Waiting>,
@@ -29,7 +29,7 @@ pub(super) struct Order {
 }
 
 /// A step that waits for a condition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Waiting {
     number: u32,
     step: TimedStep,
@@ -64,7 +64,11 @@ impl Order {
 
     /// A step that comes at that time, behind those that are due then.
     pub(super) fn insert(&mut self, at: SimTime, action: StepAction) {
-        let step = TimedStep { action, written: String::new(), ..TimedStep::default() };
+        self.append(at, TimedStep { action, written: String::new(), ..TimedStep::default() });
+    }
+
+    /// A step of the plan that comes at that time, behind those that are due then.
+    pub(super) fn append(&mut self, at: SimTime, step: TimedStep) {
         let place = self.timed.partition_point(|(due, ..)| *due <= at);
         self.timed.insert(place, (at, self.numbers, step));
         self.numbers += 1;

@@ -18,14 +18,14 @@ use crate::store::{ApiError, DeleteOptions, ErrorReason, Reply, Request};
 use crate::trace::{EventType, FactId};
 
 /// Preemptions under way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Preemptions {
     by_preemptor: Map<Uid, Preemption>,
     /// The last victim of a preemption, with its preemptor.
     last_victims: Map<Uid, Uid>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Preemption {
     node: Str,
     by: Str,
@@ -37,7 +37,7 @@ struct Preemption {
 }
 
 /// What a reply says of a victim.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Step {
     preemptor: Uid,
     victim: Arc<PodInfo>,

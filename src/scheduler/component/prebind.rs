@@ -26,10 +26,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Pods whose volumes are being bound.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Waits(Vec<Wait>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Wait {
     queued: Queued,
     node: Str,
