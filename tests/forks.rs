@@ -20,14 +20,14 @@ fn manifests() -> Vec<Value> {
             "spec": {"replicas": 3, "serviceName": name, "selector": {"matchLabels": {"app": name}},
                 "template": pods(name, script)}})
     };
-    let mut deployment = workload("Deployment", "web", "sleep 5; touch /tmp/ready; sleep 1000");
+    let mut deployment = workload("Deployment", "web", "sleep 5; touch /tmp/ready; sleep 1000000");
     deployment["spec"].as_object_mut().unwrap().remove("serviceName");
     vec![
         deployment,
         workload(
             "StatefulSet",
             "db",
-            "for i in 1 2 3; do echo $i; sleep 2; done; touch /tmp/ready; sleep 40",
+            "for i in 1 2 3; do echo $i; sleep 2; done; touch /tmp/ready; sleep 1000000",
         ),
         json!({"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": "web", "namespace": "default"},
