@@ -185,21 +185,34 @@ pub(crate) fn image(name: &str) -> &'static Image {
     let make = |family, extra: &'static [&'static str], sh, complete| {
         move || Image { family, sh, tree: Arc::new(build(family, extra)), complete }
     };
-    const GNU_TOOLS: &[&str] = &["/bin/bash", "/usr/bin/getent"];
+    const GNU_TOOLS: &[&str] = &["/bin/bash", "/usr/bin/getent", "/usr/bin/join"];
     const TOOL_BOX: &[&str] =
         &["/bin/bash", "/usr/bin/curl", "/usr/bin/pg_isready", "/usr/bin/redis-cli"];
-    const ALPINE: &[&str] =
-        &["/usr/bin/getent", "/usr/bin/mysqladmin", "/usr/bin/pg_isready", "/usr/bin/redis-cli"];
+    const ALPINE: &[&str] = &[
+        "/sbin/su-exec",
+        "/sbin/tini",
+        "/usr/bin/dumb-init",
+        "/usr/bin/getent",
+        "/usr/bin/mysqladmin",
+        "/usr/bin/pg_isready",
+        "/usr/bin/redis-cli",
+        "/usr/local/bin/gosu",
+    ];
     const ANYTHING: &[&str] = &[
         "/bin/bash",
         "/usr/bin/curl",
         "/usr/bin/dig",
+        "/usr/bin/dumb-init",
         "/usr/bin/envsubst",
         "/usr/bin/getent",
         "/usr/bin/host",
+        "/usr/bin/join",
         "/usr/bin/mysqladmin",
         "/usr/bin/pg_isready",
         "/usr/bin/redis-cli",
+        "/usr/bin/tini",
+        "/usr/local/bin/gosu",
+        "/usr/local/bin/su-exec",
     ];
     match short_name(name) {
         "busybox" | "alpine" => BUSYBOX.get_or_init(make(Family::Busybox, &[], Dialect::Ash, true)),

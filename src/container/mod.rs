@@ -287,6 +287,11 @@ impl Container {
         {
             return plan(Planned::service(service, spec.env, world.now), None);
         }
+        let inner = if image.complete { None } else { coreutils::wrappers::inner(&argv) };
+        if let Some(service) = inner.and_then(catalogue::by_command) {
+            return plan(Planned::service(service, spec.env, world.now), None);
+        }
+        let wrapped = inner.map(|argv| argv[0].clone());
         let server = if image.complete { None } else { catalogue::http_server(&argv) };
         let argv = server.unwrap_or(argv);
         let mut os = boot(spec, world);
@@ -298,6 +303,10 @@ impl Container {
             return Err(StartError::WorkingDirectory { path: spec.cwd.into(), cause });
         }
         match launch(&mut os, spec, &argv, spec.stdin, world) {
+            // What stands behind an init is not known, and so neither is the whole.
+            Ok(pid) if wrapped.is_some_and(|name| !os.finds(&name, spec.env, pid, world)) => {
+                Self::assume(spec, world.now)
+            }
             Ok(_) => {
                 Ok(Self { body: Body::Live(Box::new(Live { os, planned: None, told: true })) })
             }

@@ -426,3 +426,75 @@ fn what_a_sleeping_script_holds_stays_small() {
     );
     assert!(std::sync::Arc::ptr_eq(&a, &b), "one text is parsed once");
 }
+
+#[test]
+fn a_bracket_alone_is_no_pattern_and_stays_with_nullglob() {
+    check("bash", "shopt -s nullglob; [ 1 -eq 1 ] && echo [ *.none", "[\n");
+}
+
+#[test]
+fn escapes_count_between_the_brackets_of_an_awk_expression() {
+    check(
+        "sh",
+        "printf 'datadir\\t/x\\n' | awk '{ sub(/^[^ \\t]+[ \\t]+/, \"\"); print }'",
+        "/x\n",
+    );
+}
+
+#[test]
+fn bash_knows_the_last_argument_of_the_command_before() {
+    check("bash", ": a b; echo $_; x=1; echo \"[$_]\"; f() { :; }; f q; echo $_", "b\n[]\nq\n");
+}
+
+#[test]
+fn a_builtin_that_was_taken_away_is_a_program() {
+    check("bash", "enable -n echo; type -t echo; enable echo; type -t echo", "file\nbuiltin\n");
+}
+
+#[test]
+fn options_of_shopt_are_listed_so_that_they_can_be_read_back() {
+    let script = "shopt -s nullglob checkhash; shopt -p nullglob checkhash extglob; shopt | wc -l";
+    let out = "shopt -s nullglob\nshopt -s checkhash\nshopt -u extglob\n57\n";
+    check("bash", script, out);
+}
+
+#[test]
+fn getopt_puts_a_command_line_in_order() {
+    check("sh", "getopt -o ab: -l to: -- x -b 1 --to=2 -a", " -b '1' --to '2' -a -- 'x'\n");
+}
+
+#[test]
+fn lines_of_two_files_are_joined_by_their_common_field() {
+    let files = "printf 'a 1\\nb 2\\nd 4\\n' > l; printf 'a x\\na y\\nc z\\n' > r; ";
+    let told = |line: &str| {
+        let script = format!("{files}{line}");
+        play("debian", &["bash", "-c", &script], Limits::default()).0.out
+    };
+    assert_eq!(told("join l r"), "a 1 x\na 1 y\n");
+    assert_eq!(told("join -a 1 -a 2 -e - -o 0,1.2,2.2 l r"), "a 1 x\na 1 y\nb 2 -\nc - z\nd 4 -\n");
+    assert_eq!(told("join -v 2 l r; join -t, l nosuch || echo $?"), "c z\n1\n");
+}
+
+#[test]
+fn under_an_init_a_program_is_ended_by_a_signal_that_it_does_not_handle() {
+    // As PID 1 the shell would go on.
+    let script = "kill -TERM 1; sleep 100";
+    let told = |argv: &[&str]| play("redis:7-alpine", argv, Limits::default()).0;
+    let under = told(&["/sbin/tini", "--", "sh", "-c", script]);
+    assert_eq!((under.code, under.after), (Some(143), 0), "{under:?}");
+    let alone = told(&["sh", "-c", script]);
+    assert_eq!((alone.code, alone.after), (Some(0), 100), "{alone:?}");
+    let user = told(&["/sbin/su-exec", "1000:1000", "id", "-u"]);
+    assert_eq!(user.out, "1000\n");
+}
+
+#[test]
+fn a_program_behind_an_init_that_is_not_known_is_assumed() {
+    let network = network();
+    let mut volumes = Volumes::new();
+    with_spec("acme/app", &["tini", "--", "app"], Limits::default(), |spec| {
+        let mut world = World { now: START, network: &network, volumes: &mut volumes };
+        let container = Container::start(spec, &mut world).expect("it is assumed to be there");
+        assert_eq!(container.assumptions().len(), 1);
+    });
+}

@@ -1,6 +1,6 @@
 //! `env` and `printenv`.
 
-use super::{Begun, Call};
+use super::{Begun, Call, Tool};
 use crate::base::Str;
 use crate::container::fs::Errno;
 use crate::container::os::{Program, Sys};
@@ -76,7 +76,8 @@ pub(super) fn become_command(
     }
 }
 
-/// The program that a command means along the environment's PATH, or why not and the status for it.
+/// The program that a command means along the environment's PATH, or why not and the status for it. In an image that
+/// is not known, a command that is not there is taken for one of its own.
 pub(super) fn load(
     sys: &mut Sys<'_, '_>,
     command: &str,
@@ -88,6 +89,9 @@ pub(super) fn load(
         .find(|(k, _)| k == "PATH")
         .map_or(crate::container::image::DEFAULT_PATH, |(_, v)| v.as_str());
     let file = sys.find_program(command, path);
+    if !sys.os.image.complete && matches!(file, Err(ExecError::File(Errno::NoEnt))) {
+        return Ok(Program::Tool(Box::new(Tool::assumed(sys, command))));
+    }
     file.and_then(|file| sys.load_script(&file, argv, environment)).map_err(|error| match error {
         ExecError::File(Errno::NoEnt) | ExecError::Interpreter(_) => (Errno::NoEnt, 127),
         ExecError::File(e) => (e, 126),

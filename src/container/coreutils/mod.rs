@@ -35,11 +35,13 @@ pub(crate) mod env;
 pub(crate) mod exchange;
 pub(crate) mod expr;
 pub(crate) mod find;
+pub(crate) mod getopt;
 pub(crate) mod grep;
 pub(crate) mod gzip;
 pub(crate) mod head;
 pub(crate) mod httpd;
 pub(crate) mod identity;
+pub(crate) mod join;
 pub(crate) mod lines;
 pub(crate) mod lookup;
 pub(crate) mod ls;
@@ -59,6 +61,7 @@ pub(crate) mod ready;
 pub(crate) mod running;
 pub(crate) mod sed;
 pub(crate) mod seq;
+pub(crate) mod settings;
 pub(crate) mod signals;
 pub(crate) mod sizes;
 pub(crate) mod sleep;
@@ -73,6 +76,7 @@ pub(crate) mod trivial;
 pub(crate) mod uniq;
 pub(crate) mod wc;
 pub(crate) mod wget;
+pub(crate) mod wrappers;
 pub(crate) mod xargs;
 
 use std::collections::VecDeque;
@@ -132,7 +136,9 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("diff", comparing::diff),
     program("dig", lookup::dig),
     applet("dirname", paths::dirname),
+    applet("dos2unix", settings::line_ends),
     applet("du", sizes::du),
+    program("dumb-init", wrappers::init),
     applet("echo", echo::start),
     applet("egrep", grep::start),
     applet("env", env::start),
@@ -148,6 +154,8 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("free", machine::free),
     applet("fsync", machine::sync),
     program("getent", lookup::getent),
+    applet("getopt", getopt::start),
+    program("gosu", wrappers::as_user),
     applet("grep", grep::start),
     applet("groups", identity::groups),
     applet("gunzip", gzip::start),
@@ -161,6 +169,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("httpd", httpd::start),
     applet("id", identity::id),
     applet("install", copies::install),
+    program("join", join::start),
     applet("kill", signals::kill),
     applet("killall", signals::killall),
     applet("ln", making::ln),
@@ -170,6 +179,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("mkdir", making::mkdir),
     applet("mkfifo", making::mkfifo),
     applet("mktemp", making::mktemp),
+    applet("mountpoint", settings::mountpoint),
     applet("mv", copying::mv),
     program("mysqladmin", ready::mysqladmin),
     applet("nc", nc::start),
@@ -207,8 +217,11 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("split", copies::split),
     applet("stat", sizes::stat),
     applet("strings", copies::strings),
+    applet("su", wrappers::su),
+    program("su-exec", wrappers::as_user),
     applet("sum", sums::sum),
     applet("sync", machine::sync),
+    applet("sysctl", settings::sysctl),
     applet("tac", per_line::tac),
     applet("tail", tail::start),
     applet("tar", tar::start),
@@ -217,6 +230,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("test", test::start),
     applet("time", running::time),
     applet("timeout", running::timeout),
+    program("tini", wrappers::init),
     applet("touch", making::touch),
     applet("tr", tr::start),
     applet("true", trivial::succeeds),
@@ -225,6 +239,7 @@ pub(crate) static COREUTILS: &[Coreutil] = &[
     applet("uname", identity::uname),
     applet("unexpand", per_line::expand),
     applet("uniq", uniq::start),
+    applet("unix2dos", settings::line_ends),
     applet("unlink", making::unlink),
     applet("uptime", machine::uptime),
     applet("usleep", running::usleep),
@@ -266,7 +281,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "depmod",
     "dmesg",
     "dnsd",
-    "dos2unix",
     "dpkg",
     "ed",
     "fallocate",
@@ -277,7 +291,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "ftpget",
     "ftpput",
     "fuser",
-    "getopt",
     "halt",
     "hdparm",
     "hwclock",
@@ -318,7 +331,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "modprobe",
     "more",
     "mount",
-    "mountpoint",
     "mpstat",
     "nameif",
     "nanddump",
@@ -351,14 +363,12 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "shred",
     "ssl_client",
     "stty",
-    "su",
     "sulogin",
     "sv",
     "svlogd",
     "swapoff",
     "swapon",
     "switch_root",
-    "sysctl",
     "syslogd",
     "taskset",
     "tftp",
@@ -369,7 +379,6 @@ pub(crate) const UNMODELLED: &[&str] = &[
     "ttysize",
     "udhcpc",
     "umount",
-    "unix2dos",
     "unlzma",
     "unshare",
     "unxz",
@@ -599,6 +608,8 @@ pub(crate) enum Waiting {
     Pinging(Box<lookup::Pinging>),
     /// `flock`
     Locking(Box<running::Locking>),
+    /// `tini`, `dumb-init`
+    Init(wrappers::Init),
     /// `time`
     Timing(Box<running::Timing>),
     /// `timeout`, as the program's parent
@@ -633,6 +644,7 @@ impl Waiting {
             Self::Asking(tool) => tool.resume(sys),
             Self::Pinging(tool) => tool.resume(sys),
             Self::Locking(tool) => tool.resume(sys),
+            Self::Init(tool) => tool.resume(sys),
             Self::Timing(tool) => tool.resume(sys),
             Self::Limit(tool) => tool.resume(sys),
             Self::Watch(tool) => tool.resume(sys),

@@ -68,12 +68,7 @@ impl Os {
             );
         }
         let name = launch.argv.first().map_or("", Str::as_str);
-        let path = launch
-            .env
-            .iter()
-            .find(|(k, _)| k == "PATH")
-            .map_or(super::super::image::DEFAULT_PATH, |(_, v)| v);
-        let found = sys.find_program(name, path);
+        let found = sys.find_program(name, path_of(launch.env));
         let loaded = found.and_then(|file| sys.load(&file, launch.argv, launch.env));
         match loaded {
             Ok(program) => {
@@ -88,6 +83,18 @@ impl Os {
         }
     }
 
+    /// Whether a process with this environment would find a command.
+    pub(crate) fn finds(
+        &mut self,
+        name: &str,
+        env: &[(Str, Str)],
+        pid: Pid,
+        world: &mut World<'_>,
+    ) -> bool {
+        let sys = Sys { os: self, world, pid, slice: super::SLICE };
+        sys.find_program(name, path_of(env)).is_ok_and(|file| sys.stat(&file, true).is_ok())
+    }
+
     /// A command from outside that the image is assumed to have.
     pub(crate) fn launch_assumed(&mut self, name: &str, world: &mut World<'_>) -> Option<Pid> {
         let launch =
@@ -98,6 +105,11 @@ impl Os {
         sys.me_mut().program = Some(Program::Tool(Box::new(tool)));
         Some(pid)
     }
+}
+
+fn path_of(env: &[(Str, Str)]) -> &str {
+    let set = env.iter().find(|(k, _)| k == "PATH");
+    set.map_or(super::super::image::DEFAULT_PATH, |(_, v)| v)
 }
 
 impl Sys<'_, '_> {

@@ -231,8 +231,8 @@ pub(crate) enum ParamOp {
     Slice { offset: Word, length: Option<Word> },
     /// `/`, `//`, `/#`, `/%`
     Replace { anchor: Anchor, pattern: Word, with: Word },
-    /// `^`, `^^`, `,`, `,,`
-    Case { upper: bool, all: bool, pattern: Word },
+    /// `^`, `^^`, `,`, `,,`, `~`, `~~`
+    Case { to: Case, all: bool, pattern: Word },
     /// `@Q` and the like.
     Transform(char),
     /// `${!x*}`, and `${!x@}` when the flag is set.
@@ -241,6 +241,28 @@ pub(crate) enum ParamOp {
     Keys,
     /// Not an expansion at all.
     Bad,
+}
+
+/// What becomes of a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    /// A capital.
+    Upper,
+    /// A small one.
+    Lower,
+    /// The other of the two.
+    Other,
+}
+
+impl Case {
+    /// What an operator asks for.
+    pub(crate) const fn of(operator: u8) -> Self {
+        match operator {
+            b'^' => Self::Upper,
+            b',' => Self::Lower,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Where a replacement takes place.

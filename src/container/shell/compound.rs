@@ -515,7 +515,10 @@ impl Shell {
         posix: bool,
     ) -> Flow {
         let took = sys.now().since(start);
-        let text = if posix {
+        let format = self.vars.text("TIMEFORMAT").filter(|_| !posix && self.dialect.is_bash());
+        let text = if let Some(format) = format {
+            timed(format, took)
+        } else if posix {
             format!(
                 "real {}.{:02}\nuser 0.00\nsys 0.00\n",
                 took.as_secs(),
@@ -584,6 +587,9 @@ impl Shell {
 
     /// Puts back what a function call changed.
     pub(super) fn leave_call(&mut self, call: Call) {
+        if let Some(last) = self.params.last().filter(|_| self.dialect.is_bash()) {
+            self.last_argument = Some(last.clone());
+        }
         self.params = call.params;
         for (name, var) in call.locals.into_iter().rev() {
             self.vars.restore(&name, var);
@@ -627,4 +633,47 @@ impl Shell {
         // ash keeps the outer value until another is assigned.
         Some(true)
     }
+}
+
+/// What `time` says by `TIMEFORMAT`: real time, and no processor time at all.
+fn timed(format: &str, took: std::time::Duration) -> String {
+    if format.is_empty() {
+        return String::new();
+    }
+    let mut out = String::new();
+    let mut chars = format.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let digits =
+            chars.next_if(char::is_ascii_digit).and_then(|c| c.to_digit(10)).unwrap_or(3).min(3);
+        let long = chars.next_if_eq(&'l').is_some();
+        let spent = match chars.next() {
+            Some('R') => took,
+            Some('U' | 'S') => std::time::Duration::ZERO,
+            Some('P') => {
+                out.push_str("0.00");
+                continue;
+            }
+            Some('%') => {
+                out.push('%');
+                continue;
+            }
+            _ => continue,
+        };
+        let (minutes, seconds) = (spent.as_secs() / 60, spent.as_secs() % 60);
+        let whole = if long { format!("{minutes}m{seconds}") } else { spent.as_secs().to_string() };
+        let part = spent.subsec_millis() / 10_u32.pow(3 - digits);
+        out.push_str(&whole);
+        if digits > 0 {
+            out.push_str(&format!(".{part:0width$}", width = digits as usize));
+        }
+        if long {
+            out.push('s');
+        }
+    }
+    out.push('\n');
+    out
 }

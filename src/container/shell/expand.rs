@@ -143,7 +143,8 @@ impl<'e, 's, 'w> Expander<'e, 's, 'w> {
         let segs = self.segs(&word.parts, Ctx::PLAIN)?;
         for field in self.split(segs) {
             self.sys.work(1);
-            if field.is_pattern && !self.shell.options.noglob {
+            let is_pattern = field.is_pattern && super::pattern::is_pattern(&field.pattern);
+            if is_pattern && !self.shell.options.noglob {
                 match super::glob::expand(self.shell, self.sys, &field.pattern) {
                     Some(names) => out.extend(names),
                     None if self.shell.options.nullglob => {}

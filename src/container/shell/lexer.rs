@@ -368,7 +368,9 @@ impl<'g> Lexer<'g> {
         if self.is_bash() && rest.starts_with('{') {
             let end = rest.find('}')?;
             let name = &rest[1..end];
-            if super::vars::is_name(name)
+            let plain =
+                name.strip_suffix(']').and_then(|n| n.split_once('[')).map_or(name, |n| n.0);
+            if super::vars::is_name(plain)
                 && matches!(rest.as_bytes().get(end + 1), Some(b'<' | b'>'))
             {
                 let name = name.into();

@@ -105,6 +105,8 @@ pub(crate) struct Shell {
     getopts_at: usize,
     /// The result of a substitution, for the frame below.
     captured: Option<Memo>,
+    /// `$_`: the last argument of the command before; nothing as long as none has run.
+    last_argument: Option<Str>,
     /// The status of the last command substitution of the command under way.
     capture_status: Option<u8>,
     rare: Seldom<Rare>,
@@ -119,12 +121,21 @@ struct Rare {
     process_fds: Vec<i32>,
     /// Directories of `pushd`.
     dir_stack: Vec<Str>,
+    /// Built-in commands that `enable -n` took away.
+    disabled: Vec<&'static str>,
+    /// Options of `shopt` that mean nothing here and are not as they begin.
+    turned: Vec<&'static str>,
 }
 
 impl Empty for Rare {
     fn empty() -> &'static Self {
-        static EMPTY: Rare =
-            Rare { calls: Vec::new(), process_fds: Vec::new(), dir_stack: Vec::new() };
+        static EMPTY: Rare = Rare {
+            calls: Vec::new(),
+            process_fds: Vec::new(),
+            dir_stack: Vec::new(),
+            disabled: Vec::new(),
+            turned: Vec::new(),
+        };
         &EMPTY
     }
 }

@@ -1,7 +1,7 @@
 //! Expansion of parameters: `$x`, `${x:-v}`, `${x#p}`, `${a[@]}` and all the others.
 
 use super::Shell;
-use super::ast::{Anchor, Index, Param, ParamOp, Part, Word};
+use super::ast::{Anchor, Case, Index, Param, ParamOp, Part, Word};
 use super::expand::{Ctx, Expander, Failure, Result, Seg, Stop};
 use super::pattern::Pattern;
 use super::vars::{Key, Value, Var, Vars};
@@ -71,6 +71,7 @@ impl Shell {
             "!" => Some(self.last_background.map(|p| p.to_string().into())),
             "-" => Some(Some(self.options.letters(self).into())),
             "0" => Some(Some(self.name.clone())),
+            "_" if self.last_argument.is_some() => Some(self.last_argument.clone()),
             "@" | "*" => {
                 if self.params.is_empty() {
                     return Some(None);
@@ -119,8 +120,20 @@ impl Shell {
             "PIPESTATUS" => Some(self.pipe_status.iter().map(|s| s.to_string().into()).collect()),
             "FUNCNAME" => Some(self.function_names()).filter(|f| !f.is_empty()),
             "BASH_SOURCE" => Some(self.source_names()).filter(|f| !f.is_empty()),
+            "BASH_LINENO" if self.dialect.is_bash() => Some(
+                self.rare
+                    .calls
+                    .iter()
+                    .rev()
+                    .map(|c| c.line.to_string().into())
+                    .collect::<Vec<Str>>(),
+            )
+            .filter(|l| !l.is_empty()),
             "GROUPS" => Some(vec![sys.me().gid.to_string().into()]),
-            "DIRSTACK" => Some(vec![sys.me().cwd.clone()]),
+            "DIRSTACK" => {
+                let rest = self.rare.dir_stack.iter().rev().cloned();
+                Some(std::iter::once(sys.me().cwd.clone()).chain(rest).collect())
+            }
             _ => None,
         }
     }
@@ -222,6 +235,7 @@ impl Expander<'_, '_, '_> {
         index: Option<&Index>,
         held: Held,
     ) -> Result<Held> {
+        let held = if self.shell.dialect.is_bash() { held } else { self.joined_in_ash(name, held) };
         match &param.op {
             ParamOp::Length => Ok(Held::One(self.length(&held))),
             ParamOp::Slice { offset, length } => self.slice(name, held, offset, length.as_ref()),
@@ -243,14 +257,25 @@ impl Expander<'_, '_, '_> {
                 let pattern = Pattern::new(&source, self.shell.options.extglob);
                 Ok(map(held, |t| replace(t, &pattern, &with, *anchor).into()))
             }
-            ParamOp::Case { upper, all, pattern } => {
+            ParamOp::Case { to, all, pattern } => {
                 let source = self.pattern(pattern)?;
                 let pattern =
                     (!source.is_empty()).then(|| Pattern::new(&source, self.shell.options.extglob));
-                Ok(map(held, |t| change_case(t, *upper, *all, pattern.as_ref()).into()))
+                Ok(map(held, |t| change_case(t, *to, *all, pattern.as_ref()).into()))
             }
             ParamOp::Transform(op) => Ok(self.at_operator(*op, name, index, held)),
             _ => Ok(held),
+        }
+    }
+
+    /// ash looks at `$*` as one text when it cuts or measures it.
+    fn joined_in_ash(&self, name: &str, held: Held) -> Held {
+        match held {
+            Held::Many(items, _) if name == "*" => {
+                let texts: Vec<&str> = items.iter().map(Str::as_str).collect();
+                Held::One(texts.join(&separator(&self.vars)).into())
+            }
+            other => other,
         }
     }
 
@@ -259,14 +284,16 @@ impl Expander<'_, '_, '_> {
             'Q' => map(held, |t| super::quoting::at_q(t).into()),
             'U' => map(held, |t| t.to_uppercase().into()),
             'L' => map(held, |t| t.to_lowercase().into()),
-            'u' => map(held, |t| change_case(t, true, false, None).into()),
+            'u' => map(held, |t| change_case(t, Case::Upper, false, None).into()),
             'E' => map(held, |t| super::escapes::ansi(t, true).into()),
             'a' => Held::One(self.vars.get(name).map(attributes).unwrap_or_default().into()),
             'A' => {
-                let line = self
-                    .vars
-                    .get(name)
-                    .map(|v| super::builtins::declare::definition(name, v, index.is_some()));
+                let line = self.vars.get(name).map(|v| match &v.value {
+                    Value::Text(text) if attributes(v).is_empty() => {
+                        format!("{name}={}", super::quoting::at_q(text))
+                    }
+                    _ => super::builtins::declare::definition(name, v, index.is_some()),
+                });
                 line.map_or(Held::Unset, |l| Held::One(l.into()))
             }
             _ => held,
@@ -541,13 +568,15 @@ fn replace(text: &str, pattern: &Pattern, with: &str, anchor: Anchor) -> String 
     }
 }
 
-fn change_case(text: &str, upper: bool, all: bool, pattern: Option<&Pattern>) -> String {
+fn change_case(text: &str, to: Case, all: bool, pattern: Option<&Pattern>) -> String {
     let mut out = String::with_capacity(text.len());
     for (i, c) in text.chars().enumerate() {
         let hit = (all || i == 0) && pattern.is_none_or(|p| p.matches(c.encode_utf8(&mut [0; 4])));
-        match (hit, upper) {
-            (true, true) => out.extend(c.to_uppercase()),
-            (true, false) => out.extend(c.to_lowercase()),
+        match (hit, to) {
+            (true, Case::Upper) => out.extend(c.to_uppercase()),
+            (true, Case::Lower) => out.extend(c.to_lowercase()),
+            (true, Case::Other) if c.is_uppercase() => out.extend(c.to_lowercase()),
+            (true, Case::Other) => out.extend(c.to_uppercase()),
             (false, _) => out.push(c),
         }
     }

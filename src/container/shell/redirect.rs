@@ -6,6 +6,7 @@ use super::Shell;
 use super::ast::{NodeKind, NodeRef, Redirect, RedirectKind, Word};
 use super::expand::{Ctx, Expander, Memo, Stop};
 use super::machine::{Flow, Frame, FrameKind};
+use super::vars::Key;
 use crate::container::fs::Errno;
 use crate::container::os::{Access, OpenMode, Sys, Target};
 use crate::container::process::{Fd, Wait};
@@ -114,6 +115,12 @@ impl RedirectRun {
     pub(super) fn remember(&mut self, memo: Memo) {
         self.memo.push(memo);
     }
+}
+
+/// The element of an array that `{name[key]}` before a redirection means.
+fn of_array(var: &str) -> Option<(&str, Key)> {
+    let (name, key) = var.strip_suffix(']')?.split_once('[')?;
+    Some((name, key.parse().map_or_else(|_| Key::Text(key.into()), Key::Number)))
 }
 
 impl Shell {
@@ -312,7 +319,7 @@ impl Shell {
                 "{0}{host}: Name or service not known\n{0}{text}: Invalid argument\n",
                 self.prefix()
             ),
-            e => format!("{0}connect: {e}\n{0}{text}: {e}\n", self.prefix()),
+            e => format!("{}: connect: {e}\n{}{text}: {e}\n", self.name, self.prefix()),
         })?;
         self.place(sys, redirect, fd, run);
         Ok(())
@@ -339,7 +346,10 @@ impl Shell {
     fn place(&mut self, sys: &mut Sys<'_, '_>, redirect: &Redirect, fd: Fd, run: &mut RedirectRun) {
         if let Some(var) = &redirect.var {
             // `{name}>`: the number goes into the variable and stays open.
-            let _set = self.vars.set(var, fd.to_string());
+            let _set = match of_array(var) {
+                Some((array, key)) => self.vars.set_element(array, key, fd.to_string().into()),
+                None => self.vars.set(var, fd.to_string()),
+            };
             return;
         }
         let default = match &redirect.kind {
@@ -384,7 +394,13 @@ impl Shell {
         };
         if text == "-" {
             let fd = match &redirect.var {
-                Some(var) => self.vars.text(var).and_then(|t| t.parse().ok()).unwrap_or(-1),
+                Some(var) => {
+                    let held = match of_array(var) {
+                        Some((array, key)) => self.element(&self.vars, sys, array, Some(&key)),
+                        None => self.vars.text(var).cloned(),
+                    };
+                    held.and_then(|t| t.parse().ok()).unwrap_or(-1)
+                }
                 None => to,
             };
             if redirect.var.is_none() {

@@ -423,12 +423,19 @@ impl Shell {
         last: bool,
     ) -> Flow {
         if run.fields.is_empty() {
+            if self.dialect.is_bash() {
+                self.last_argument = Some(Str::default());
+            }
             self.status = self.capture_status.unwrap_or(0);
             self.pipe_status = SmallVec::from_slice(&[self.status]);
             self.frames.push(Frame { kind: FrameKind::Ran(run.changed()), tested, last });
             return Flow::Go;
         }
         let fields = std::mem::take(&mut run.fields);
+        // Of a function's call it is known when the function has returned.
+        if self.dialect.is_bash() && !self.functions.contains_key(&fields[0]) {
+            self.last_argument = fields.last().cloned();
+        }
         let arrays = run.assigns.there().map(|a| std::mem::take(&mut a.arrays)).unwrap_or_default();
         if fields[0] == "exec" && !self.functions.contains_key("exec") {
             return self.run_exec(sys, run, &fields[1..], tested, last);
@@ -457,7 +464,7 @@ impl Shell {
         if functions && self.functions.contains_key(&name) {
             return self.call(sys, &name, fields[1..].to_vec(), tested);
         }
-        if let Some(builtin) = builtins::find(&name, self.dialect) {
+        if let Some(builtin) = self.builtin(&name) {
             let done =
                 (builtin.run)(self, sys, &builtins::Args { words: &fields, arrays, tested, last });
             return self.builtin_done(sys, done, builtin.special, tested);

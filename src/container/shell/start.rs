@@ -97,6 +97,7 @@ impl Shell {
             getopts_at: 0,
             captured: None,
             capture_status: None,
+            last_argument: None,
             rare: Seldom::default(),
         }
     }

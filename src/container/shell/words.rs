@@ -538,11 +538,11 @@ impl Lexer<'_> {
                 }
             }
             b'/' => self.replacement()?,
-            b'^' | b',' if bash => {
+            b'^' | b',' | b'~' if bash => {
                 let all = next == c;
                 self.skip(1 + usize::from(all));
                 let pattern = self.sub_word(Around::Brace, b"}")?;
-                ParamOp::Case { upper: c == b'^', all, pattern }
+                ParamOp::Case { to: super::ast::Case::of(c), all, pattern }
             }
             b'@' if bash && self.at(2) == b'}' && next.is_ascii_alphabetic() => {
                 self.skip(2);

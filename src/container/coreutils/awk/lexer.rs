@@ -214,10 +214,11 @@ impl Lexer<'_> {
                 '\\' => {
                     let Some(next) = self.peek(0) else { continue };
                     self.at += 1;
-                    if next != '/' {
-                        out.push('\\');
+                    // Known escapes become what they mean here, so that they count between brackets too.
+                    match simple_escape(next) {
+                        Some(plain) if !matches!(next, '\\' | '"') => out.push(plain),
+                        _ => out.extend(['\\', next]),
                     }
-                    out.push(next);
                     continue;
                 }
                 _ => {}

@@ -112,60 +112,143 @@ pub(super) fn pwd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> 
     Done::Status(shell.builtin_output(sys, "pwd", &format!("{text}\n")))
 }
 
+/// The stack, the working directory first.
+fn entries(shell: &Shell, sys: &Sys<'_, '_>) -> Vec<Str> {
+    let rest = shell.rare.dir_stack.iter().rev().cloned();
+    std::iter::once(sys.me().cwd.clone()).chain(rest).collect()
+}
+
+/// The entry that `+N` (from the left) or `-N` (from the right) means.
+fn index(word: &str, count: usize) -> Option<usize> {
+    let (sign, digits) = word.split_at_checked(1)?;
+    let n: usize = digits.parse().ok()?;
+    match sign {
+        "+" => (n < count).then_some(n),
+        "-" => (count.checked_sub(1)?).checked_sub(n),
+        _ => None,
+    }
+}
+
+fn is_index(word: &str) -> bool {
+    word.len() > 1
+        && word.starts_with(['+', '-'])
+        && word.bytes().skip(1).all(|b| b.is_ascii_digit())
+}
+
 fn stack_line(shell: &Shell, sys: &Sys<'_, '_>) -> String {
+    let all: Vec<String> = entries(shell, sys).iter().map(|dir| short(shell, dir)).collect();
+    format!("{}\n", all.join(" "))
+}
+
+/// A path with the home directory as `~`.
+fn short(shell: &Shell, dir: &str) -> String {
     let home = shell.vars.text("HOME").map_or("", Str::as_str);
-    let short = |dir: &str| match dir.strip_prefix(home) {
+    match dir.strip_prefix(home) {
         Some(rest) if !home.is_empty() && (rest.is_empty() || rest.starts_with('/')) => {
             format!("~{rest}")
         }
         _ => dir.to_owned(),
-    };
-    let mut all = vec![short(&sys.me().cwd)];
-    all.extend(shell.rare.dir_stack.iter().rev().map(|d| short(d)));
-    format!("{}\n", all.join(" "))
+    }
 }
 
 /// `dirs`
 pub(super) fn dirs(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
-    if args.rest().iter().any(|a| a == "-c") {
+    let has = |letter: char| {
+        let mut options = args.rest().iter().filter(|a| a.starts_with('-') && !is_index(a));
+        options.any(|a| a.contains(letter))
+    };
+    if has('c') {
         shell.rare.dir_stack.clear();
         return Done::Status(0);
     }
-    let text = stack_line(shell, sys);
+    let all = entries(shell, sys);
+    let name = |dir: &Str| if has('l') { dir.to_string() } else { short(shell, dir) };
+    if let Some(word) = args.rest().iter().find(|a| is_index(a)) {
+        let Some(at) = index(word, all.len()) else {
+            let text = format!("{}: directory stack index out of range", &word[1..]);
+            shell.builtin_error(sys, "dirs", &text);
+            return Done::Status(1);
+        };
+        let text = format!("{}\n", name(&all[at]));
+        return Done::Status(shell.builtin_output(sys, "dirs", &text));
+    }
+    let text = if has('v') {
+        all.iter().enumerate().map(|(i, dir)| format!("{i:2}  {}\n", name(dir))).collect()
+    } else if has('p') {
+        all.iter().map(|dir| format!("{}\n", name(dir))).collect()
+    } else {
+        format!("{}\n", all.iter().map(name).collect::<Vec<_>>().join(" "))
+    };
     Done::Status(shell.builtin_output(sys, "dirs", &text))
 }
 
 /// `pushd`
 pub(super) fn pushd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let stay = args.rest().iter().any(|a| a == "-n");
     let here = sys.me().cwd.clone();
-    let target = match args.rest().iter().find(|a| !a.starts_with('-')) {
-        Some(dir) => dir.clone(),
-        None => match shell.rare.dir_stack.pop() {
-            Some(dir) => dir,
-            None => {
-                shell.builtin_error(sys, "pushd", "no other directory");
+    let word = args.rest().iter().find(|a| is_index(a) || !a.starts_with('-'));
+    match word {
+        Some(word) if is_index(word) => {
+            let mut all = entries(shell, sys);
+            let Some(at) = index(word, all.len()) else {
+                let text = format!("{word}: directory stack index out of range");
+                shell.builtin_error(sys, "pushd", &text);
+                return Done::Status(1);
+            };
+            all.rotate_left(at);
+            let first = if stay { here } else { all[0].clone() };
+            if let Err(e) = change(shell, sys, &first, false) {
+                shell.builtin_error(sys, "pushd", &format!("{first}: {e}"));
                 return Done::Status(1);
             }
-        },
-    };
-    if let Err(e) = change(shell, sys, &target, false) {
-        shell.builtin_error(sys, "pushd", &format!("{target}: {e}"));
-        return Done::Status(1);
+            all.remove(0);
+            all.reverse();
+            shell.rare.dir_stack = all;
+        }
+        Some(dir) if stay => shell.rare.dir_stack.push(dir.clone()),
+        word => {
+            let Some(target) = word.cloned().or_else(|| shell.rare.dir_stack.pop()) else {
+                shell.builtin_error(sys, "pushd", "no other directory");
+                return Done::Status(1);
+            };
+            if let Err(e) = change(shell, sys, &target, false) {
+                shell.builtin_error(sys, "pushd", &format!("{target}: {e}"));
+                return Done::Status(1);
+            }
+            shell.rare.dir_stack.push(here);
+        }
     }
-    shell.rare.dir_stack.push(here);
     let text = stack_line(shell, sys);
     Done::Status(shell.builtin_output(sys, "pushd", &text))
 }
 
 /// `popd`
-pub(super) fn popd(shell: &mut Shell, sys: &mut Sys<'_, '_>, _: &Args<'_>) -> Done {
-    let Some(target) = shell.rare.dir_stack.pop() else {
+pub(super) fn popd(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let count = shell.rare.dir_stack.len();
+    if count == 0 {
         shell.builtin_error(sys, "popd", "directory stack empty");
         return Done::Status(1);
+    }
+    let stay = args.rest().iter().any(|a| a == "-n");
+    let at = match args.rest().iter().find(|a| is_index(a)) {
+        None => usize::from(stay),
+        Some(word) => match index(word, count + 1) {
+            Some(at) => at,
+            None => {
+                let text = format!("{word}: directory stack index out of range");
+                shell.builtin_error(sys, "popd", &text);
+                return Done::Status(1);
+            }
+        },
     };
-    if let Err(e) = change(shell, sys, &target, false) {
-        shell.builtin_error(sys, "popd", &format!("{target}: {e}"));
-        return Done::Status(1);
+    if at == 0 {
+        let target = shell.rare.dir_stack.pop().unwrap_or_default();
+        if let Err(e) = change(shell, sys, &target, false) {
+            shell.builtin_error(sys, "popd", &format!("{target}: {e}"));
+            return Done::Status(1);
+        }
+    } else {
+        shell.rare.dir_stack.remove(count - at);
     }
     let text = stack_line(shell, sys);
     Done::Status(shell.builtin_output(sys, "popd", &text))

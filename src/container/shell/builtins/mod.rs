@@ -7,6 +7,7 @@ mod aliases;
 pub(super) mod conditional;
 pub(super) mod declare;
 mod directories;
+mod enable;
 mod flow;
 mod names;
 mod output;
@@ -106,12 +107,13 @@ static BUILTINS: &[Builtin] = &[
     both("cd", false, directories::cd),
     ash("chdir", directories::cd),
     both("command", false, names::command),
+    bash("compgen", enable::compgen),
     both("continue", true, flow::leave_loop),
     bash("declare", declare::declare),
     bash("dirs", directories::dirs),
     bash("disown", processes::disown),
     both("echo", false, output::echo),
-    bash("enable", flow::colon),
+    bash("enable", enable::enable),
     both("eval", true, flow::eval),
     both("exec", true, flow::colon),
     both("exit", true, flow::exit),
@@ -152,6 +154,11 @@ static BUILTINS: &[Builtin] = &[
     both("wait", false, processes::wait),
 ];
 
+/// All built-ins of a shell, by name.
+pub(super) fn all(dialect: Dialect) -> impl Iterator<Item = &'static Builtin> {
+    BUILTINS.iter().filter(move |b| if dialect.is_bash() { b.bash } else { b.ash })
+}
+
 /// The built-in of this name.
 pub(super) fn find(name: &str, dialect: Dialect) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|b| b.name == name && if dialect.is_bash() { b.bash } else { b.ash })
@@ -170,6 +177,11 @@ pub(super) fn is_declaration(name: &str, in_bash: bool) -> bool {
 }
 
 impl Shell {
+    /// The built-in of this name, unless it was taken away.
+    pub(super) fn builtin(&self, name: &str) -> Option<&'static Builtin> {
+        find(name, self.dialect).filter(|b| !self.rare.disabled.contains(&b.name))
+    }
+
     /// Prints a message of a built-in.
     pub(super) fn builtin_error(&self, sys: &mut Sys<'_, '_>, command: &str, text: &str) {
         sys.err(&format!("{}{text}\n", self.builtin_prefix(command)));

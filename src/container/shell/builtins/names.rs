@@ -1,6 +1,6 @@
 //! What a command name means: `type`, `command`, `hash`.
 
-use super::{Args, Done, find};
+use super::{Args, Done};
 use crate::base::Str;
 use crate::container::os::Sys;
 use crate::container::shell::Shell;
@@ -34,7 +34,7 @@ fn meanings(shell: &Shell, sys: &Sys<'_, '_>, name: &str, functions: bool) -> Ve
     if functions && shell.functions.contains_key(name) {
         out.push(Meaning::Function);
     }
-    if let Some(builtin) = find(name, shell.dialect) {
+    if let Some(builtin) = shell.builtin(name) {
         out.push(Meaning::Builtin(builtin.special));
     }
     let path = shell.vars.text("PATH").map_or("", Str::as_str);
@@ -168,7 +168,7 @@ pub(super) fn command(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>)
         let _set = shell.vars.set("PATH", crate::container::image::DEFAULT_PATH);
     }
     let words = rest.to_vec();
-    let flow = if let Some(builtin) = find(&words[0], shell.dialect) {
+    let flow = if let Some(builtin) = shell.builtin(&words[0]) {
         let inner = Args {
             words: &words,
             arrays: args.arrays.clone(),
@@ -191,6 +191,7 @@ fn look_up(shell: &Shell, sys: &mut Sys<'_, '_>, names: &[Str], long: bool) -> D
     let bash = shell.dialect.is_bash();
     let mut out = String::new();
     let mut status = 0;
+    let mut any = false;
     for name in names {
         let Some(meaning) = meanings(shell, sys, name, true).into_iter().next() else {
             status = if bash { 1 } else { 127 };
@@ -203,6 +204,7 @@ fn look_up(shell: &Shell, sys: &mut Sys<'_, '_>, names: &[Str], long: bool) -> D
             }
             continue;
         };
+        any = true;
         let text = if long {
             describe(shell, name, &meaning)
         } else {
@@ -218,20 +220,34 @@ fn look_up(shell: &Shell, sys: &mut Sys<'_, '_>, names: &[Str], long: bool) -> D
         push(&mut out, format_args!("{text}\n"));
     }
     let written = shell.builtin_output(sys, "command", &out);
-    Done::Status(written.max(status))
+    // For bash it is enough that one of them is there.
+    Done::Status(written.max(if bash && any { 0 } else { status }))
 }
 
-/// `hash`
+/// `hash`. Where commands were found is not kept: it is looked up whenever it is asked for.
 pub(super) fn hash(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -> Done {
+    let bash = shell.dialect.is_bash();
+    let names: Vec<&Str> = args.rest().iter().filter(|a| !a.starts_with('-')).collect();
+    let has = |letter: char| args.rest().iter().any(|a| a.starts_with('-') && a.contains(letter));
+    if names.is_empty() && !has('r') && bash {
+        return Done::Status(shell.builtin_output(sys, "hash", "hash: hash table empty\n"));
+    }
+    let mut out = String::new();
     let mut status = 0;
-    for name in args.rest().iter().filter(|a| !a.starts_with('-')) {
-        let known = find(name, shell.dialect).is_some() || shell.functions.contains_key(name);
-        if !known
-            && sys.find_program(name, shell.vars.text("PATH").map_or("", Str::as_str)).is_err()
-        {
-            shell.builtin_error(sys, "hash", &format!("{name}: not found"));
-            status = 1;
+    for name in &names {
+        let known = shell.builtin(name).is_some() || shell.functions.contains_key(name.as_str());
+        match sys.find_program(name, shell.vars.text("PATH").map_or("", Str::as_str)) {
+            Ok(file) if has('t') && names.len() > 1 => {
+                push(&mut out, format_args!("{name}\t{file}\n"))
+            }
+            Ok(file) if has('t') => push(&mut out, format_args!("{file}\n")),
+            Err(_) if !known => {
+                shell.builtin_error(sys, "hash", &format!("{name}: not found"));
+                status = 1;
+            }
+            Ok(_) | Err(_) => {}
         }
     }
-    Done::Status(status)
+    let written = shell.builtin_output(sys, "hash", &out);
+    Done::Status(written.max(status))
 }

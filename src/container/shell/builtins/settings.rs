@@ -150,73 +150,138 @@ pub(super) fn shopt(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) -
         letters.push_str(&option[1..]);
         rest = &rest[1..];
     }
+    if let Some(bad) = letters.chars().find(|c| !"pqsuo".contains(*c)) {
+        shell.builtin_error(sys, "shopt", &format!("-{bad}: invalid option"));
+        sys.err("shopt: usage: shopt [-pqsu] [-o] [optname ...]\n");
+        return Done::Status(2);
+    }
     let has = |c: char| letters.contains(c);
-    let table = if has('o') { SET_OPTIONS } else { SHOPTS };
+    let all: Vec<&str> =
+        if has('o') { BASH_OPTIONS.to_vec() } else { SHOPT.iter().map(|s| s.0).collect() };
+    let line = |name: &str, on: bool| match (has('p'), has('o')) {
+        (true, true) => format!("set {}o {name}\n", if on { '-' } else { '+' }),
+        (true, false) => format!("shopt -{} {name}\n", if on { 's' } else { 'u' }),
+        (false, _) => format!("{name:<15}\t{}\n", if on { "on" } else { "off" }),
+    };
     let mut out = String::new();
     let mut status = 0;
     if rest.is_empty() {
-        for option in table {
-            let on = (option.get)(&shell.options);
-            if has('s') && !on || has('u') && on {
-                continue;
+        for name in all {
+            let on = is_on(shell, name, has('o'));
+            if !(has('s') && !on || has('u') && on) {
+                out.push_str(&line(name, on));
             }
-            push(
-                &mut out,
-                format_args!("{:<15}\t{}\n", option.name, if on { "on" } else { "off" }),
-            );
         }
         return Done::Status(shell.builtin_output(sys, "shopt", &out));
     }
     for name in rest {
-        let Some(option) = table.iter().find(|o| o.name == name) else {
-            // Options of bash that change nothing here can be set all the same.
-            if !KNOWN.contains(&name.as_str()) {
-                shell.builtin_error(sys, "shopt", &format!("{name}: invalid shell option name"));
-                status = 1;
-            }
+        let Some(name) = all.iter().find(|n| *n == name) else {
+            let kind = if has('o') { "" } else { "shell " };
+            shell.builtin_error(sys, "shopt", &format!("{name}: invalid {kind}option name"));
+            status = 1;
             continue;
         };
         if has('s') || has('u') {
-            (option.set)(&mut shell.options, has('s'));
+            turn(shell, name, has('o'), has('s'));
             continue;
         }
-        let on = (option.get)(&shell.options);
+        let on = is_on(shell, name, has('o'));
         status = status.max(u8::from(!on));
         if !has('q') {
-            push(
-                &mut out,
-                format_args!("{:<15}\t{}\n", option.name, if on { "on" } else { "off" }),
-            );
+            out.push_str(&line(name, on));
         }
     }
     let written = shell.builtin_output(sys, "shopt", &out);
     Done::Status(written.max(status))
 }
 
-/// Options of bash 5.2 without effect on scripts here.
-const KNOWN: [&str; 22] = [
-    "autocd",
-    "cdspell",
-    "checkhash",
-    "checkjobs",
-    "checkwinsize",
-    "cmdhist",
-    "direxpand",
-    "dirspell",
-    "execfail",
-    "extdebug",
-    "extquote",
-    "globasciiranges",
-    "gnu_errfmt",
-    "histappend",
-    "huponexit",
-    "localvar_inherit",
-    "nocaseglob",
-    "progcomp",
-    "promptvars",
-    "shift_verbose",
-    "sourcepath",
-    "xpg_echo",
+/// Whether an option of `set -o` or of `shopt` is on.
+fn is_on(shell: &Shell, name: &str, of_set: bool) -> bool {
+    if of_set {
+        let option = SET_OPTIONS.iter().find(|o| o.name == name);
+        return option.map_or(name == "interactive-comments", |o| (o.get)(&shell.options));
+    }
+    match SHOPTS.iter().find(|o| o.name == name) {
+        Some(option) => (option.get)(&shell.options),
+        None => {
+            let begins = SHOPT.iter().any(|(n, on)| *n == name && *on);
+            begins != shell.rare.turned.contains(&name)
+        }
+    }
+}
+
+fn turn(shell: &mut Shell, name: &'static str, of_set: bool, on: bool) {
+    let table = if of_set { SET_OPTIONS } else { SHOPTS };
+    if let Some(option) = table.iter().find(|o| o.name == name) {
+        (option.set)(&mut shell.options, on);
+    } else if !of_set && is_on(shell, name, false) != on {
+        let count = shell.rare.turned.len();
+        shell.rare.turned.retain(|n| *n != name);
+        if shell.rare.turned.len() == count {
+            shell.rare.turned.push(name);
+        }
+    }
+}
+
+/// The options of bash 5.2's `shopt`, and whether a script's shell begins with each.
+const SHOPT: [(&str, bool); 57] = [
+    ("autocd", false),
+    ("assoc_expand_once", false),
+    ("cdable_vars", false),
+    ("cdspell", false),
+    ("checkhash", false),
+    ("checkjobs", false),
+    ("checkwinsize", true),
+    ("cmdhist", true),
+    ("compat31", false),
+    ("compat32", false),
+    ("compat40", false),
+    ("compat41", false),
+    ("compat42", false),
+    ("compat43", false),
+    ("compat44", false),
+    ("complete_fullquote", true),
+    ("direxpand", false),
+    ("dirspell", false),
+    ("dotglob", false),
+    ("execfail", false),
+    ("expand_aliases", false),
+    ("extdebug", false),
+    ("extglob", false),
+    ("extquote", true),
+    ("failglob", false),
+    ("force_fignore", true),
+    ("globasciiranges", true),
+    ("globskipdots", true),
+    ("globstar", false),
+    ("gnu_errfmt", false),
+    ("histappend", false),
+    ("histreedit", false),
+    ("histverify", false),
+    ("hostcomplete", true),
+    ("huponexit", false),
+    ("inherit_errexit", false),
+    ("interactive_comments", true),
+    ("lastpipe", false),
+    ("lithist", false),
+    ("localvar_inherit", false),
+    ("localvar_unset", false),
+    ("login_shell", false),
+    ("mailwarn", false),
+    ("no_empty_cmd_completion", false),
+    ("nocaseglob", false),
+    ("nocasematch", false),
+    ("noexpand_translation", false),
+    ("nullglob", false),
+    ("patsub_replacement", true),
+    ("progcomp", true),
+    ("progcomp_alias", false),
+    ("promptvars", true),
+    ("restricted_shell", false),
+    ("shift_verbose", false),
+    ("sourcepath", true),
+    ("varredir_close", false),
+    ("xpg_echo", false),
 ];
 
 /// `umask`
