@@ -579,3 +579,29 @@ fn why_is_answered_back_to_a_script_or_a_step() {
     let (code, _, told) = look(&["why", "gadget/x", seed]);
     assert_eq!(code, Some(2), "{told}");
 }
+
+const BOUND: i32 = 5;
+
+#[test]
+fn a_run_ends_at_its_bound_of_events_and_tells_what_is_known() {
+    let run = |events: &str| wavetank(&["run", "fixtures/seed", "--max-events", events]);
+    let (first, second) = (run("500"), run("500"));
+    assert_eq!(first.status.code(), Some(BOUND));
+    let (told, why) =
+        (String::from_utf8_lossy(&first.stdout), String::from_utf8_lossy(&first.stderr));
+    assert!(told.contains(", 500 events"), "{told}");
+    assert!(why.contains("--max-events is 500"), "{why}");
+    assert_eq!(first.stdout, second.stdout, "the bound is part of the input");
+    assert_eq!(run("100000000").status.code(), Some(OK));
+}
+
+#[test]
+fn a_run_ends_at_its_bound_of_memory_and_tells_what_is_known() {
+    let out = wavetank(&["run", "fixtures/seed", "--for", "20d", "--max-memory", "1Mi"]);
+    assert_eq!(out.status.code(), Some(BOUND));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("--max-memory is 1 MiB"));
+    assert!(String::from_utf8_lossy(&out.stdout).contains("digest "));
+    let wrong = wavetank(&["run", "fixtures/seed", "--max-memory", "much"]);
+    assert_eq!(wrong.status.code(), Some(USAGE));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("512Mi"));
+}

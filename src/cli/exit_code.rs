@@ -10,5 +10,7 @@ pub const USAGE: u8 = 2;
 pub const BAD_INPUT: u8 = 3;
 /// A file could not be written, or another failure of the machine.
 pub const IO: u8 = 4;
+/// The run was ended by a bound that was set: --max-events or --max-memory.
+pub const BOUND: u8 = 5;
 /// Somebody pressed Ctrl-C: 128 + SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;

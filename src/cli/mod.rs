@@ -17,6 +17,7 @@ mod logs;
 mod look;
 mod run;
 mod scheduler_config;
+mod stop;
 mod test;
 mod top;
 mod ui;

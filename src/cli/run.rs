@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::floats::{self, Floats, Prepared};
+use super::stop::{self, Stop};
 use super::verdict;
 use super::wall::Wall;
 use super::{exit_code, ui};
@@ -51,6 +52,13 @@ pub(super) struct Args {
     /// of a node or a zone recovered from? Exits with 1 when not
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_enum)]
     verify: Vec<Verify>,
+    /// End the run once so many events have been handled, tell what is known by then and exit with 5
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_events: Option<u64>,
+    /// End the run once the process takes more memory than this, such as 2Gi, tell what is known by then and
+    /// exit with 5
+    #[arg(long, value_name = "SIZE", value_parser = stop::memory)]
+    max_memory: Option<u64>,
     /// Exit with 1 when something is stuck or has failed
     #[arg(long)]
     exit_code: bool,
@@ -202,7 +210,11 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         Ok(runner) => runner,
         Err(code) => return code,
     };
+    let mut stop = Stop::new(args.max_memory);
+    runner.stop_with(stop.flag());
+    runner.set_max_events(args.max_events.unwrap_or(u64::MAX));
     let ended = runner.run(&mut |fact| {
+        stop.hear();
         monitors.observe(fact);
         listeners.hear(fact);
     });
@@ -215,12 +227,24 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         ended,
         summary: Summary::of(sim.store(), now, &listeners.gathered, inert, &blocked),
         violations: monitors.finish(now),
-        tried: verified.and_then(|plan| tried(args, &plan)).unwrap_or_default(),
+        tried: verified
+            .filter(|_| !matches!(ended, Ended::Stopped | Ended::Spent))
+            .and_then(|plan| tried(args, &plan))
+            .unwrap_or_default(),
     };
     print(args, &runner, seed, &expectations, &listeners.kept, &came);
     let code = match finish(args, &runner, listeners.recorder, wall, &came.summary) {
         exit_code::OK if !came.is_good() => exit_code::FAILED,
         code => code,
+    };
+    let code = match cut_short(args, ended, &stop) {
+        Some((why, cut)) => {
+            ui::err(&format!(
+                "error: the run was ended before its time: {why}; what is told of it is not its end"
+            ));
+            cut
+        }
+        None => code,
     };
     match listeners.chronicle.map(|chronicle| page(args, &chronicle, &runner, seed, &came)) {
         Some(Err(code)) => code,
@@ -317,6 +341,24 @@ fn finish(
     if args.exit_code && !summary.stuck.is_empty() { exit_code::FAILED } else { exit_code::OK }
 }
 
+/// Why a run was ended before its time, and the exit code of that.
+fn cut_short(args: &Args, ended: Ended, stop: &Stop) -> Option<(String, u8)> {
+    match ended {
+        Ended::Spent => {
+            let most = args.max_events.unwrap_or(u64::MAX);
+            Some((
+                format!("{most} events were handled, and --max-events is {most}"),
+                exit_code::BOUND,
+            ))
+        }
+        Ended::Stopped => {
+            let code = if stop.interrupted() { exit_code::INTERRUPTED } else { exit_code::BOUND };
+            Some((stop.why().unwrap_or_default(), code))
+        }
+        Ended::Quiet | Ended::Settled | Ended::Limit | Ended::Steps => None,
+    }
+}
+
 fn describe(ended: Ended) -> String {
     match ended {
         Ended::Quiet => "nothing is left to happen".to_owned(),
@@ -324,6 +366,7 @@ fn describe(ended: Ended) -> String {
         Ended::Limit => "the time is up".to_owned(),
         Ended::Steps => "its steps are done".to_owned(),
         Ended::Stopped => "it was told to stop".to_owned(),
+        Ended::Spent => "it has handled as many events as it may".to_owned(),
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Trial {
 impl Trial {
     /// Whether all that was expected is so.
     pub fn passed(&self) -> bool {
-        self.violations.is_empty() && self.ended != Ended::Stopped
+        self.violations.is_empty() && !matches!(self.ended, Ended::Stopped | Ended::Spent)
     }
 
     /// The timeline as it is kept beside a simulation: with how the run ended.
@@ -60,6 +60,7 @@ impl Trial {
             Ended::Limit => "the time is up",
             Ended::Steps => "its steps are done",
             Ended::Stopped => "it was told to stop",
+            Ended::Spent => "it has handled as many events as it may",
         };
         format!("{}\nafter {}, {how}\n", self.timeline, duration(self.length))
     }

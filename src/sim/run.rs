@@ -44,6 +44,8 @@ pub struct Sim {
     rearmed: Vec<ComponentId>,
     /// The store's revision at which its logs are trimmed next.
     trim_at: u64,
+    /// The most events that it handles.
+    max_events: u64,
 }
 
 /// The logs are trimmed once in so many changes: each time all cursors are looked at.
@@ -60,6 +62,8 @@ pub enum Outcome {
     Replied,
     /// It was told to halt.
     Halted,
+    /// As many events were handled as it may.
+    Spent,
 }
 
 /// How much happened.
@@ -127,6 +131,7 @@ impl Sim {
             faults: Faults::default(),
             rearmed: Vec::new(),
             trim_at: TRIM_EVERY,
+            max_events: u64::MAX,
         }
     }
 
@@ -260,6 +265,11 @@ impl Sim {
         std::mem::take(&mut self.replies)
     }
 
+    /// Has it stop once so many events have been handled since it was made.
+    pub fn set_max_events(&mut self, events: u64) {
+        self.max_events = events;
+    }
+
     /// Lets things happen until `limit`, a reply for the world, or until nothing is left to happen.
     /// Facts are handed to `f` as they come. When it stops for the limit the clock stands at it.
     ///
@@ -280,7 +290,8 @@ impl Sim {
         going: &Cell<bool>,
         f: &mut dyn FnMut(&Fact),
     ) -> Outcome {
-        while let Some((at, event)) = self.queue.pop_until(limit) {
+        while self.stats.events < self.max_events {
+            let Some((at, event)) = self.queue.pop_until(limit) else { break };
             assert!(at >= self.now, "time went backwards");
             self.now = at;
             self.dispatch(event);
@@ -291,6 +302,9 @@ impl Sim {
             if !going.get() {
                 return Outcome::Halted;
             }
+        }
+        if self.stats.events >= self.max_events {
+            return Outcome::Spent;
         }
         if self.queue.is_empty() {
             return Outcome::Quiet;

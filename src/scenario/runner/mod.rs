@@ -225,6 +225,8 @@ pub enum Ended {
     Steps,
     /// It was told to stop.
     Stopped,
+    /// As many events were handled as it may.
+    Spent,
 }
 
 impl Runner {
@@ -265,6 +267,11 @@ impl Runner {
         self.stop = Some(stop);
     }
 
+    /// Has the run end once so many events have been handled.
+    pub fn set_max_events(&mut self, events: u64) {
+        self.sim.set_max_events(events);
+    }
+
     /// The simulation, to be looked at.
     pub fn sim(&self) -> &Sim {
         &self.sim
@@ -289,6 +296,7 @@ impl Runner {
             awaited: None,
             stop,
             heard: 0,
+            spent: false,
         };
         let ended = self.run_heard(&mut ear);
         (self.history, self.order) = (history, order);
@@ -297,6 +305,9 @@ impl Runner {
 
     fn run_heard(&mut self, ear: &mut Ear<'_>) -> Ended {
         loop {
+            if ear.spent {
+                return Ended::Spent;
+            }
             if ear.is_stopped() {
                 return Ended::Stopped;
             }
@@ -335,16 +346,22 @@ impl Runner {
         let going = ear.going;
         going.set(true);
         loop {
-            match self.sim.run_while(at, going, &mut |fact| ear.hear(fact)) {
+            match self.run_sim(at, going, ear) {
                 Outcome::Replied => {
                     self.sim.take_replies();
                 }
-                Outcome::Halted => return true,
+                Outcome::Halted | Outcome::Spent => return true,
                 Outcome::Quiet | Outcome::Limit => break,
             }
         }
         self.sim.advance_to(at);
         false
+    }
+
+    fn run_sim(&mut self, until: SimTime, going: &Cell<bool>, ear: &mut Ear<'_>) -> Outcome {
+        let outcome = self.sim.run_while(until, going, &mut |fact| ear.hear(fact));
+        ear.spent |= outcome == Outcome::Spent;
+        outcome
     }
 
     /// Runs while kubectl waits: conditions of steps are looked at afterwards.
@@ -363,12 +380,12 @@ impl Runner {
         loop {
             let settled = self.sim.last_change().max(patient_until) + SETTLED;
             let limit = settled.min(self.limit);
-            match self.sim.run_while(limit, going, &mut |fact| ear.hear(fact)) {
+            match self.run_sim(limit, going, ear) {
                 Outcome::Quiet => return Some(Ended::Quiet),
                 Outcome::Replied => {
                     self.sim.take_replies();
                 }
-                Outcome::Halted => return None,
+                Outcome::Halted | Outcome::Spent => return None,
                 Outcome::Limit if limit == self.limit => return Some(Ended::Limit),
                 Outcome::Limit if self.sim.last_change().max(patient_until) + SETTLED > limit => {}
                 Outcome::Limit if self.awaits_schedule() => patient_until = limit,
@@ -656,6 +673,8 @@ struct Ear<'e> {
     awaited: Option<Trigger>,
     stop: Option<Arc<std::sync::atomic::AtomicBool>>,
     heard: u32,
+    /// As many events were handled as may be.
+    spent: bool,
 }
 
 impl Ear<'_> {
@@ -678,6 +697,7 @@ impl Ear<'_> {
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop.as_ref().is_some_and(|s| s.load(std::sync::atomic::Ordering::Relaxed))
+        self.spent
+            || self.stop.as_ref().is_some_and(|s| s.load(std::sync::atomic::Ordering::Relaxed))
     }
 }
