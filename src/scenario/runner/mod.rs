@@ -208,7 +208,7 @@ pub struct Runner {
     /// Where somebody says that it is to stop before its end.
     stop: Option<Arc<std::sync::atomic::AtomicBool>>,
     /// The machines of the world, by the names of their nodes, as they register.
-    machines: BTreeMap<String, Value>,
+    machines: Arc<BTreeMap<String, Value>>,
     history: History,
 }
 
@@ -246,7 +246,7 @@ impl Runner {
             order.observe(fact);
             f(fact);
         })?;
-        let machines = sim.store().list(Kind::Node).map(machine).collect();
+        let machines = Arc::new(sim.store().list(Kind::Node).map(machine).collect());
         let asked = |s: &TimedStep| matches!(&s.action, StepAction::Kubectl(line) if kubectl::asks_history(line));
         let history = History::new(order.all().any(asked));
         Ok(Self { sim, start, limit, end: plan.end, order, stop: None, machines, history })
@@ -533,7 +533,8 @@ impl Runner {
     /// A machine is there from now on, and joins.
     fn add_machine(&mut self, spec: &NodeSpec, ear: &mut Ear<'_>) -> Result<(), String> {
         let index = u32::try_from(self.machines.len()).unwrap_or(u32::MAX);
-        self.machines.insert(spec.name.clone(), spec.object(index, self.sim.now()));
+        let document = spec.object(index, self.sim.now());
+        Arc::make_mut(&mut self.machines).insert(spec.name.clone(), document);
         self.register(&spec.name, ear)
     }
 
