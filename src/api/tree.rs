@@ -192,6 +192,74 @@ impl Tree {
         (at, true)
     }
 
+    /// The same document with another value at `path`. Fields that are not there are made at the end of their
+    /// mappings; the new value has the place of what it stands for.
+    ///
+    /// # Errors
+    /// Where the path leads through something that has no such part, in words.
+    pub fn with(&self, path: &[Step], value: &Value) -> Result<Self, String> {
+        let mut out = Self::default();
+        if self.is_empty() {
+            return Err("the document is empty".to_owned());
+        }
+        self.copy_with(&mut out, Self::ROOT, path, value)?;
+        Ok(out)
+    }
+
+    fn copy_with(
+        &self,
+        out: &mut Self,
+        id: NodeId,
+        path: &[Step],
+        value: &Value,
+    ) -> Result<(), String> {
+        let node = &self.nodes[id];
+        let Some((step, rest)) = path.split_first() else {
+            out.place(node, value);
+            return Ok(());
+        };
+        let (next, whole) = self.find(id, std::slice::from_ref(step));
+        let wrong =
+            |what: &str| Err(format!("{what} has no {}", write_path(std::slice::from_ref(step))));
+        if !whole && !matches!((&node.data, step), (Data::Mapping | Data::Null, Step::Field(_))) {
+            let what = node.data.json_name();
+            return wrong(&format!(
+                "\"{}\" is {} {what} and",
+                node.key,
+                if what == "array" { "an" } else { "a" }
+            ));
+        }
+        let data = if whole { node.data.clone() } else { Data::Mapping };
+        let copy = out.push(node.key.clone(), node.key_span, node.span, data);
+        for child in self.children(id) {
+            if whole && child == next {
+                self.copy_with(out, child, rest, value)?;
+            } else {
+                let end = child + self.nodes[child].size as usize;
+                out.nodes.extend_from_slice(&self.nodes[child..end]);
+            }
+        }
+        if let (false, Step::Field(key)) = (whole, step) {
+            let mut new = value.clone();
+            for step in rest.iter().rev() {
+                let Step::Field(key) = step else { return wrong("what is not there") };
+                new = Value::Object([(key.to_string(), new)].into_iter().collect());
+            }
+            out.append(key.clone(), &new);
+        }
+        out.close(copy, 0);
+        Ok(())
+    }
+
+    /// Appends a value in the place of a node.
+    fn place(&mut self, node: &Node, value: &Value) {
+        let first = self.nodes.len();
+        self.append(node.key.clone(), value);
+        for new in &mut self.nodes[first..] {
+            (new.key_span, new.span) = (node.key_span, node.span);
+        }
+    }
+
     /// The path from `root` to `id`, which lies below it.
     pub fn path(&self, root: NodeId, id: NodeId) -> Vec<Step> {
         let mut steps = Vec::new();

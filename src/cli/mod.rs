@@ -18,6 +18,7 @@ mod look;
 mod run;
 mod scheduler_config;
 mod stop;
+mod sweep;
 mod test;
 mod top;
 mod ui;
@@ -44,6 +45,7 @@ enum Command {
     Why(Box<why::Args>),
     Test(Box<test::Args>),
     Diff(diff::Args),
+    Sweep(Box<sweep::Args>),
     Check(check::Args),
     Convert(convert::Args),
     Get(Box<get::Args>),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Get(args) => get::run(&args),

@@ -5,7 +5,7 @@
 //! out steps on a simulated cluster ([`cluster`] builds it), [`kubectl`] is the hand that does them.
 //!
 //! [`suites`] are those of other tools. [`simulation`] reads files of what is done and expected, [`monitor`] watches what is expected, [`trial`] runs
-//! one, [`seeds`] many. [`measure`] puts a run into numbers, by which [`compare`] tells two versions of manifests
+//! one, [`seeds`] many, [`sweep`] one at every point of a grid of parameters. [`measure`] puts a run into numbers, by which [`compare`] tells two versions of manifests
 //! apart and [`verify`] what becomes of a cluster that loses something.
 
 pub mod cluster;
@@ -14,6 +14,7 @@ pub mod conform;
 pub mod kubectl;
 pub mod measure;
 pub mod monitor;
+pub mod parallel;
 pub mod recorded;
 pub mod replay;
 pub mod runner;
@@ -22,5 +23,6 @@ pub mod simulation;
 pub mod snapshot;
 pub mod suites;
 pub mod swarm;
+pub mod sweep;
 pub mod trial;
 pub mod verify;

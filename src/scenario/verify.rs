@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::measure::{Measures, ROLLED_OUT, Workload};
+use super::parallel::on_all_cores;
 use super::runner::{Ended, Plan, Runner, StepAction, TimedStep};
 use crate::base::time::SimTime;
 use crate::model::{Kind, Object, Pod};
@@ -20,8 +21,6 @@ use crate::trace::{FactKind, StepDone};
 
 /// No more nodes or workloads than this are tried.
 pub const MOST: usize = 1000;
-/// What a thread may have on its stack, as the first has it.
-const STACK: usize = 8 << 20;
 /// How long a drain may take.
 const DRAIN_TIMEOUT: &str = "15m";
 
@@ -77,7 +76,7 @@ pub fn verify(plan: &Plan, trying: Trying) -> Result<Vec<Tried>, Box<ApiError>> 
     heard.measures.count_from(runner.sim().now());
     let steps = trials(&runner, trying);
     let all = steps.len();
-    let mut tried = on_all_cores(steps.into_iter().take(MOST).collect(), |(what, action)| {
+    let mut tried = on_all_cores(steps.into_iter().take(MOST), |(what, action)| {
         let written = duration(base.length);
         let mut fork =
             runner.fork(TimedStep { at: base.length, written, action, ..TimedStep::default() });
@@ -129,29 +128,6 @@ impl Heard {
             unrolled: unrolled(runner),
         }
     }
-}
-
-/// Does the same with each of many, on as many threads as there are cores; the answers are in order.
-fn on_all_cores<T: Send, R: Send>(items: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let left = std::sync::Mutex::new(items.into_iter().enumerate());
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let next = left.lock().expect("no thread panics while it holds this").next();
-            let Some((place, item)) = next else { return done };
-            done.push((place, f(item)));
-        }
-    };
-    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let thread = || std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &work);
-        let threads: Vec<_> = (1..cores).filter_map(|_| thread().ok()).collect();
-        let mine = work();
-        let theirs = threads.into_iter().flat_map(|t| t.join().expect("a trial does not panic"));
-        theirs.chain(mine).collect()
-    });
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Disruption budgets that allow no disruption at the moment, and why.

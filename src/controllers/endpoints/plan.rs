@@ -365,7 +365,7 @@ mod tests {
     use super::*;
     use crate::api::convert;
     use crate::api::typed::Typed;
-    use crate::model::{ConditionStatus, PodCondition, Uid, conditions};
+    use crate::model::{ConditionStatus, PodCondition, conditions};
 
     fn object(manifest: &Value) -> Object {
         convert::from_wire(Typed::decode(manifest).unwrap()).unwrap()

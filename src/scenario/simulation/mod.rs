@@ -26,7 +26,7 @@ use super::monitor::Expectation;
 use super::runner::Plan;
 use crate::api::diagnostic::Diagnostic;
 
-pub use read::{is_simulation, read};
+pub use read::{is_simulation, read, read_with};
 
 /// The version of our own files.
 pub const API_VERSION: &str = "wavetank.dev/v1alpha1";

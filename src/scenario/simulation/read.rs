@@ -19,7 +19,7 @@ use crate::api::limits::Limits;
 use crate::api::load::{self, Manifest};
 use crate::api::source::Source;
 use crate::api::suggest;
-use crate::api::tree::Tree;
+use crate::api::tree::{Step, Tree, write_path};
 use crate::base::time::SimTime;
 use crate::controllers::hpa::load::Profile;
 use crate::scenario::cluster::Storage;
@@ -50,11 +50,35 @@ pub fn is_simulation(path: &Path) -> bool {
 /// # Errors
 /// All that is wrong with it and with what it names.
 pub fn read(path: &Path) -> Result<Simulation, Vec<Diagnostic>> {
+    read_with(path, &[])
+}
+
+/// Reads a simulation with other values for some of its fields than are written.
+///
+/// # Errors
+/// All that is wrong with it, with the values and with what it names.
+pub fn read_with(path: &Path, sets: &[(Vec<Step>, Value)]) -> Result<Simulation, Vec<Diagnostic>> {
     let text = text_of(path).map_err(|problem| vec![*problem])?;
     let source = Source::new(path.display().to_string(), text);
-    let (document, others) = documents(&source)?;
+    let (mut document, others) = documents(&source)?;
+    for (at, value) in sets {
+        document.tree = document.tree.with(at, value).map_err(|why| {
+            let text = format!("{} cannot be set: {why}", write_path(at));
+            vec![
+                Diagnostic::new(Code::UnknownField, text)
+                    .at(&source, document.tree.node(Tree::ROOT).span),
+            ]
+        })?;
+    }
     let has = |key: &str| document.tree.child(Tree::ROOT, key).is_some();
     if !has("apiVersion") && !has("kind") && has("duration") && others.is_empty() {
+        if !sets.is_empty() {
+            let text = format!(
+                "{} is a recorded scenario: only fields of a Simulation can be set",
+                path.display()
+            );
+            return Err(vec![Diagnostic::new(Code::UnknownField, text)]);
+        }
         return scenario(path, &source);
     }
     let mut file = File {
