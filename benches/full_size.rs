@@ -7,6 +7,8 @@
 //! and every event. Told for each phase: the machine's time, what it costs for each pod, how many
 //! events were handled, and the most memory that the process has had so far.
 //!
+//! `-- idle [PODS]` instead: a day of a settled cluster whose containers all have readiness and liveness probes.
+//!
 //! `-- what-if [NODES PODS]` instead: each of so many nodes (1,000 with 10,000 pods if none are given) is
 //! drained in turn on a fork of the settled cluster, to its end.
 //!
@@ -292,6 +294,51 @@ fn crons() {
     cron("1,000 CronJobs of mixed schedules, 30 days", many.collect(), 10, 30);
 }
 
+/// A day of a settled cluster in which every container is probed.
+fn idle(pods: usize) {
+    let mut plan = plan(pods);
+    plan.steps.truncate(1);
+    if let StepAction::Apply { documents, .. } = &mut plan.steps[0].action {
+        for document in
+            documents.iter_mut().filter(|d| d["kind"] != "Job" && d["kind"] != "Service")
+        {
+            let port = if document["kind"] == "StatefulSet" { 6379 } else { 80 };
+            let probe = json!({"tcpSocket": {"port": port}, "periodSeconds": 10});
+            if let Some(container) = document.pointer_mut("/spec/template/spec/containers/0")
+                && is_server(container)
+            {
+                container["readinessProbe"] = probe.clone();
+                container["livenessProbe"] = probe;
+            }
+        }
+    }
+    let settled = begin(pods, 1);
+    plan.steps.push(step(settled, StepAction::Kubectl("get nodes".into())));
+    plan.end = End::After(settled + Duration::from_secs(24 * 3600));
+    let (mut since, mut alone, mut events_of_day) = (Instant::now(), 0.0, 0_u64);
+    let mut runner = Runner::new(plan, &mut |_| {}).expect("the cluster is right");
+    runner.run(&mut |fact| match &fact.kind {
+        FactKind::Step(step) if step.arg.starts_with("get nodes") => {
+            alone = since.elapsed().as_secs_f64();
+            since = Instant::now();
+        }
+        _ => events_of_day += u64::from(alone > 0.0),
+    });
+    let day = since.elapsed().as_secs_f64();
+    let ready = runner.sim().store().list(Kind::Pod);
+    let ready = ready.filter(|o| matches!(o, Object::Pod(pod) if pod.is_ready())).count();
+    println!(
+        "{pods} pods, probed: settled in {alone:.2} s with {ready} ready; a day after that: {day:.3} s, \
+         {events_of_day} facts; at most {} MB",
+        peak_memory()
+    );
+}
+
+/// Whether something listens in the container.
+fn is_server(container: &Value) -> bool {
+    container["image"].as_str().is_some_and(|i| i.starts_with("nginx") || i.starts_with("redis"))
+}
+
 /// Drains each node in turn on a fork of the settled cluster.
 fn what_if(nodes: usize, pods: usize) {
     let mut plan = plan(pods);
@@ -324,6 +371,9 @@ fn main() {
         return crons();
     }
     let given: Vec<usize> = words.iter().filter_map(|w| w.parse().ok()).collect();
+    if words.iter().any(|w| w == "idle") {
+        return idle(given.first().copied().unwrap_or(10_000));
+    }
     if words.iter().any(|w| w == "what-if") {
         let (nodes, pods) = (given.first().copied(), given.get(1).copied());
         return what_if(nodes.unwrap_or(1000), pods.unwrap_or(10_000));
