@@ -605,3 +605,26 @@ fn a_run_ends_at_its_bound_of_memory_and_tells_what_is_known() {
     assert_eq!(wrong.status.code(), Some(USAGE));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("512Mi"));
 }
+
+#[test]
+fn a_trace_in_the_openb_form_runs() {
+    let nodes = file("nodes.csv", b"sn,cpu_milli,memory_mib,gpu,model\nn-0,8000,16384,1,T4\n");
+    let pods = file(
+        "pods.csv",
+        b"name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time\n\
+          p-0,1000,1024,1,600,T4,LS,Succeeded,0,90,0\np-1,1000,1024,1,600,T4,LS,Succeeded,10,100,10\n\
+          p-2,1000,1024,1,100,P100,LS,Running,20,,\n",
+    );
+    let (nodes, pods) = (nodes.display().to_string(), pods.display().to_string());
+    let out = wavetank(&["run", "--openb", &nodes, &pods]);
+    let told = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(OK), "{}", String::from_utf8_lossy(&out.stderr));
+    // The second waits until the first leaves the device, the third for a model that nobody has.
+    assert!(told.contains("Insufficient alibabacloud.com/gpu-milli"), "{told}");
+    assert!(told.contains("didn't match Pod's node affinity"), "{told}");
+    let late = told.lines().find(|l| l.contains("p-1") && l.contains("succeeded"));
+    assert!(late.is_some(), "{told}");
+    let broken = wavetank(&["run", "--openb", &pods, &nodes]);
+    assert_eq!(broken.status.code(), Some(BAD_INPUT));
+    assert!(String::from_utf8_lossy(&broken.stderr).contains("pods.csv:2: `sn` is missing"));
+}

@@ -43,6 +43,12 @@ impl Cluster {
         let node = |i: u32| NodeSpec::worker(format!("node-{}", i + 1)).object(i, start);
         Self { nodes: (0..count).map(node).collect(), storage: Storage::Provisioner }
     }
+
+    /// These nodes.
+    pub(super) fn of(nodes: &[NodeSpec], start: SimTime) -> Self {
+        let nodes = (0..).zip(nodes).map(|(i, node)| node.object(i, start)).collect();
+        Self { nodes, storage: Storage::Provisioner }
+    }
 }
 
 /// Reads a cluster file.

@@ -12,6 +12,7 @@ use crate::api::diagnostic::{Diagnostic, render as diagnostics};
 use crate::api::load::{self, Loaded};
 use crate::base::time::SimTime;
 use crate::scenario::monitor::Expectation;
+use crate::scenario::openb::{self, Openb};
 use crate::scenario::recorded;
 use crate::scenario::runner::{End, Plan, Runner, StepAction, TimedStep};
 use crate::scenario::simulation::{self, Simulation};
@@ -36,6 +37,11 @@ pub(super) struct Floats {
     /// several commands may be given; `-` is standard input.
     #[arg(long, value_name = "DUMP", conflicts_with = "cluster")]
     pub(super) from: Vec<PathBuf>,
+    /// A cluster trace in the openb form (Alibaba's GPU trace of 2023): its list of nodes and its list of pods
+    ///
+    /// The nodes are the cluster; pods are created and end as the trace says. Manifests may be given besides.
+    #[arg(long, num_args = 2, value_names = ["NODES.csv", "PODS.csv"], conflicts_with_all = ["cluster", "from", "nodes"])]
+    pub(super) openb: Vec<PathBuf>,
     /// A KubeSchedulerConfiguration (v1): the scheduler's profiles, plugins and their arguments
     #[arg(long, value_name = "FILE")]
     pub(super) scheduler_config: Option<PathBuf>,
@@ -126,7 +132,11 @@ pub(super) fn build(plan: Plan, ear: &mut dyn FnMut(&Fact)) -> Result<Runner, u8
 
 /// Loads what a run needs; `quiet` says nothing of warnings.
 pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
-    if args.input.is_empty() && args.scenario.is_none() && args.from.is_empty() {
+    if args.input.is_empty()
+        && args.scenario.is_none()
+        && args.from.is_empty()
+        && args.openb.is_empty()
+    {
         return Err(Refused::Nothing);
     }
     if let Some(file) = simulation_file(args) {
@@ -138,9 +148,11 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     }
     let snapshot = snapshot(args, quiet)?;
     let start = args.start.or(snapshot.taken.map(Start)).unwrap_or_default();
-    let cluster = match &args.cluster {
-        Some(file) => cluster_file::read(file, start.0).map_err(Refused::Input)?,
-        None => Cluster::workers(args.nodes, start.0),
+    let openb = openb(args)?;
+    let cluster = match (&args.cluster, &openb) {
+        (Some(file), _) => cluster_file::read(file, start.0).map_err(Refused::Input)?,
+        (None, Some(trace)) => Cluster::of(&trace.nodes, start.0),
+        (None, None) => Cluster::workers(args.nodes, start.0),
     };
     let scheduler = match &args.scheduler_config {
         Some(file) => scheduler_config::read(file, quiet).map_err(Refused::Input)?,
@@ -157,6 +169,10 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
         let folder = file.parent().unwrap_or(Path::new("."));
         steps.extend(scenario.steps.iter().map(|s| crate::scenario::replay::step(folder, s)));
         scenario_length = Some(scenario.duration);
+    }
+    if let Some(trace) = openb {
+        steps.extend(trace.steps);
+        scenario_length = scenario_length.max(Some(trace.length));
     }
     for text in &args.step {
         steps.push(kubectl_step(text).map_err(Refused::Text)?);
@@ -176,6 +192,29 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     Ok(Prepared { plan, inert, nodes, expectations: Arc::default() })
 }
 
+/// The trace that was named.
+fn openb(args: &Floats) -> Result<Option<Openb>, Refused> {
+    let [nodes, pods] = args.openb.as_slice() else { return Ok(None) };
+    let read = |path: &Path| {
+        let name = path.display().to_string();
+        match std::fs::metadata(path).map(|m| m.len()) {
+            Ok(bytes) if bytes > MOST_BYTES => {
+                let most = MOST_BYTES >> 20;
+                Err(Refused::Text(format!("{name} is too large: {most} MiB are the most")))
+            }
+            _ => match std::fs::read_to_string(path) {
+                Ok(text) => Ok((name, text)),
+                Err(error) => Err(Refused::Text(format!("{name} cannot be read: {error}"))),
+            },
+        }
+    };
+    let (nodes, pods) = (read(nodes)?, read(pods)?);
+    openb::read((&nodes.0, &nodes.1), (&pods.0, &pods.1)).map(Some).map_err(Refused::Text)
+}
+
+/// No list of a trace is larger.
+const MOST_BYTES: u64 = 64 << 20;
+
 /// The Simulation file that was named, if it was that.
 fn simulation_file(args: &Floats) -> Option<PathBuf> {
     let named = args.input.named();
@@ -184,7 +223,10 @@ fn simulation_file(args: &Floats) -> Option<PathBuf> {
 
 /// Reads a Simulation; what the command line says besides stands over what the file says.
 fn prepare_simulation(args: &Floats, file: &Path, quiet: bool) -> Result<Prepared, Refused> {
-    let cluster = args.cluster.is_some() || !args.from.is_empty() || args.scenario.is_some();
+    let cluster = args.cluster.is_some()
+        || !args.from.is_empty()
+        || args.scenario.is_some()
+        || !args.openb.is_empty();
     if args.input.named().len() > 1 || cluster || args.scheduler_config.is_some() {
         return Err(Refused::Text(format!(
             "{} is a Simulation: it names its manifests and its cluster itself\n  hint: give it alone, or put \

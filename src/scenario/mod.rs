@@ -14,6 +14,7 @@ pub mod conform;
 pub mod kubectl;
 pub mod measure;
 pub mod monitor;
+pub mod openb;
 pub mod parallel;
 pub mod recorded;
 pub mod replay;
