@@ -25,7 +25,12 @@ pub(super) fn wait(shell: &mut Shell, sys: &mut Sys<'_, '_>, args: &Args<'_>) ->
     let mut any = false;
     while let Some(option) = rest.first().filter(|a| a.starts_with('-') && a.len() > 1) {
         any |= option.contains('n');
-        let takes = option.contains('p');
+        // `-p NAME` and `-pNAME`: the variable is not set, the words behind it are waited for.
+        let takes = option.ends_with('p');
+        if takes && rest.len() == 1 {
+            shell.builtin_error(sys, "wait", "-p: option requires an argument");
+            return Done::Status(2);
+        }
         rest = &rest[1 + usize::from(takes)..];
     }
     shell.reap(sys);
