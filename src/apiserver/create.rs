@@ -65,6 +65,10 @@ impl ApiServer {
                 super::admission::activate_namespace(namespace);
                 Ok(())
             }
+            Object::Inert(inert) if inert.kind == "CustomResourceDefinition" => {
+                super::admission::establish_definition(inert);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

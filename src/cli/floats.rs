@@ -130,6 +130,26 @@ pub(super) fn build(plan: Plan, ear: &mut dyn FnMut(&Fact)) -> Result<Runner, u8
     })
 }
 
+/// A cluster of workers to which nothing was applied yet.
+pub(super) fn empty(args: &Floats) -> Plan {
+    let start = args.start.unwrap_or_default();
+    let Cluster { nodes, storage } = Cluster::workers(args.nodes, start.0);
+    let options = Options {
+        seed: args.seed.unwrap_or(1),
+        start,
+        shuffle_ties: args.shuffle_ties,
+        ..Options::default()
+    };
+    Plan {
+        options,
+        snapshot: Snapshot::default(),
+        nodes,
+        storage,
+        steps: Vec::new(),
+        end: End::Quiet,
+    }
+}
+
 /// Loads what a run needs; `quiet` says nothing of warnings.
 pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     if args.input.is_empty()

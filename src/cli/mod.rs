@@ -17,10 +17,12 @@ mod logs;
 mod look;
 mod run;
 mod scheduler_config;
+mod shell;
 mod stop;
 mod sweep;
 mod test;
 mod top;
+mod tui;
 mod ui;
 mod verdict;
 mod wall;
@@ -43,6 +45,7 @@ enum Command {
     Run(Box<run::Args>),
     Explain(Box<explain::Args>),
     Why(Box<why::Args>),
+    Shell(Box<shell::Args>),
     Test(Box<test::Args>),
     Diff(diff::Args),
     Sweep(Box<sweep::Args>),
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Why(args) => why::run(&args),
+        Command::Shell(args) => shell::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),

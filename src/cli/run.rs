@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// Write a report of the run to look at in a browser: one page that needs nothing else
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Play the run on the terminal: pause, speed, step, back
+    #[arg(long, conflicts_with_all = ["output", "trace", "html", "verify"])]
+    tui: bool,
     /// When to use colours
     #[arg(long, value_enum, default_value_t = Colour::Auto)]
     color: Colour,
@@ -110,6 +113,9 @@ fn tried(args: &Args, plan: &Plan) -> Option<Vec<Tried>> {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> u8 {
+    if args.tui {
+        return super::tui::run(&args.floats);
+    }
     match floats::prepare(&args.floats, args.quiet) {
         Ok(prepared) => float(args, prepared),
         Err(refused) => refused.tell(),

@@ -5,6 +5,7 @@
 
 pub mod describe;
 pub mod explain;
+pub mod film;
 pub mod html;
 pub mod printers;
 mod record;

@@ -4,6 +4,7 @@
 //! where the order shows. What a pod's template decides alone is worked out once per template and
 //! namespace, not per pod.
 
+mod definitions;
 mod limit_ranger;
 mod pods;
 mod quota;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use crate::base::Str;
 use crate::model::{Job, Meta, Selector, Whole, wire};
 
+pub(super) use definitions::establish_definition;
 pub(super) use pods::Admitted;
 
 /// What a plugin that runs before names are generated calls an object

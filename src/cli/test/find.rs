@@ -47,11 +47,12 @@ pub(super) fn find(paths: &[PathBuf], filters: &[String]) -> Result<Found, Strin
     files.retain(|f| seen.insert(f.clone()));
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     for file in files {
-        let read =
-            if suites::is_suite(&file) { suites::read(&file) } else { simulation::read(&file) };
+        let read = match suites::is_suite(&file) {
+            true => suites::read(&file),
+            false => simulation::read(&file).map(|s| vec![s]),
+        };
         match read {
-            Ok(simulation) if fits(&simulation, filters) => found.push(Arc::new(simulation)),
-            Ok(_) => {}
+            Ok(all) => found.extend(all.into_iter().filter(|s| fits(s, filters)).map(Arc::new)),
             Err(wrong) => problems.extend(wrong),
         }
     }

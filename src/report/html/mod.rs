@@ -11,3 +11,4 @@ mod chronicle;
 mod state;
 
 pub use chronicle::{Chronicle, Heading};
+pub use state::{State, of as state_of};

@@ -6,7 +6,7 @@ use crate::model::{ContainerState, ContainerStatus, Phase, Pod};
 /// What a pod is doing, as the colours of the page tell it apart. The numbers stand in the page's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum State {
+pub enum State {
     /// It has no node.
     Pending = 0,
     /// It has a node; its images, volumes or init containers are under way.
@@ -26,7 +26,7 @@ pub(super) enum State {
 }
 
 /// What `pod` is doing, and the word that kubectl has for it.
-pub(super) fn of(pod: &Pod) -> (State, Str) {
+pub fn of(pod: &Pod) -> (State, Str) {
     let status = &pod.status;
     match status.phase {
         Phase::Succeeded => return (State::Succeeded, "Completed".into()),

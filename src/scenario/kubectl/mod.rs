@@ -366,6 +366,29 @@ impl Invocation {
         invocation
     }
 
+    /// The command line of these words, without `kubectl`.
+    pub fn of_words(words: &[String], look: &Look<'_>, session: &Session<'_>) -> Self {
+        let mut invocation = Self::default();
+        invocation.begin(plan(words, look, session));
+        invocation
+    }
+
+    /// What a line that only looks prints, and its exit code; `None` for one that does more.
+    pub fn glance(
+        words: &[String],
+        look: &Look<'_>,
+        session: &Session<'_>,
+    ) -> Option<(String, String, i32)> {
+        let mut invocation = Self::of_words(words, look, session);
+        match invocation.next(look) {
+            Next::Exit(code) => {
+                let (stdout, stderr) = invocation.printed();
+                Some((stdout, stderr, code))
+            }
+            Next::Send(_) | Next::At(_) | Next::Run(_) => None,
+        }
+    }
+
     /// What kubectl prints of the words of a command line that only looks (`get`, `describe`, `events`,
     /// `top`): standard output, standard error, and the exit code. A line that would do more says so.
     pub fn look(words: &[String], look: &Look<'_>, session: &Session<'_>) -> (String, String, i32) {
@@ -451,6 +474,42 @@ impl Invocation {
     pub fn printed(self) -> (String, String) {
         (self.out.stdout, self.out.stderr)
     }
+}
+
+/// A document with its namespace, and the object that it means.
+///
+/// # Errors
+/// A kind that there is not.
+pub fn addressed(
+    document: Value,
+    namespace: &str,
+    look: &Look<'_>,
+) -> Result<(Ref, Value), String> {
+    let files = Files::default();
+    let session = Session { namespace, namespace_given: false, files: &files };
+    let info = resource::of_file(document, "the suite", &Cx::new(look, &session))
+        .map_err(|failure| failure.text().to_owned())?;
+    let target = info.reference();
+    Ok((target, info.document.unwrap_or_default()))
+}
+
+/// Why a command line cannot be carried out, whatever the cluster is.
+pub fn unsupported(words: &[String]) -> Option<String> {
+    match verb_of(words) {
+        Ok((verb, _)) => match verb.treatment {
+            table::Treatment::Refused(why) => {
+                Some(format!("kubectl {} is refused: {why}", verb.path))
+            }
+            table::Treatment::Modelled | table::Treatment::Simplified(_) => None,
+        },
+        // A verb that there is not is kubectl's to complain of.
+        Err(_) => None,
+    }
+}
+
+/// The verbs that there are.
+pub fn verbs() -> impl Iterator<Item = &'static str> {
+    table::all().filter_map(|verb| verb.path.split(' ').next())
 }
 
 /// Whether a command line asks for logs or events, so that they have to be kept.

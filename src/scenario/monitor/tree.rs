@@ -1,12 +1,16 @@
 //! Assertion trees, as chainsaw has them: parts of objects whose keys and values may be JMESPath expressions.
 //!
 //! Follows kyverno-json's language: a key in parentheses is an expression of which the rest of the branch is
-//! asserted; `~.key` and `~(expression)` assert it of each item; a list has as many items as the assertion; a
-//! value in parentheses is an expression whose result is what is expected. Bindings (`->name`, `$name`) and
-//! kyverno's own functions are refused when the tree is read.
+//! asserted; `~.key` and `~(expression)` assert it of each item, `~name.key` with the item's number as `$name`;
+//! `key->name` names what is asserted of, for the branch below; a list has as many items as the assertion; a
+//! value in parentheses is an expression whose result is what is expected; what stands between backslashes is
+//! meant as it is written. Bindings come from the [`Scope`] that a tree is read with.
+//!
+//! A tree may be read literally too: then parentheses mean nothing, as in kuttl's assertions.
 
-use jmespath::Expression;
 use serde_json::Value;
+
+use crate::scenario::jmespath::{self, Expression, Nowhere, Scope, World};
 
 /// Trees nest no deeper than this.
 const MAX_DEPTH: usize = 64;
@@ -14,10 +18,13 @@ const MAX_DEPTH: usize = 64;
 const TOLD: usize = 5;
 
 /// An assertion tree.
-#[derive(Debug)]
-pub struct AssertionTree(Node);
+#[derive(Clone, Debug)]
+pub struct AssertionTree {
+    root: Node,
+    scope: Scope,
+}
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Node {
     /// Fields, each with what is asserted of it.
     Fields(Vec<(Key, Node)>),
@@ -26,216 +33,191 @@ enum Node {
     /// A value.
     Value(Value),
     /// The result of an expression over the whole object.
-    Result(Jmes),
+    Result(Expression),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Key {
     written: String,
-    each: bool,
+    /// It is asserted of each item; the name of the item's number, if it has one.
+    each: Option<String>,
     what: What,
+    /// The name of what is asserted of.
+    binds: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum What {
     Field(String),
-    Result(Jmes),
+    Result(Expression),
 }
-
-/// A compiled expression.
-struct Jmes(Expression<'static>);
-
-impl std::fmt::Debug for Jmes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Jmes({:?})", self.0.as_str())
-    }
-}
-
-/// The functions that JMESPath itself has.
-const FUNCTIONS: [&str; 26] = [
-    "abs",
-    "avg",
-    "ceil",
-    "contains",
-    "ends_with",
-    "floor",
-    "join",
-    "keys",
-    "length",
-    "map",
-    "max",
-    "max_by",
-    "merge",
-    "min",
-    "min_by",
-    "not_null",
-    "reverse",
-    "sort",
-    "sort_by",
-    "starts_with",
-    "sum",
-    "to_array",
-    "to_number",
-    "to_string",
-    "type",
-    "values",
-];
 
 impl AssertionTree {
     /// Reads a tree.
     ///
     /// # Errors
     /// What is not known of it.
-    pub fn read(written: &Value) -> Result<Self, String> {
-        node(written, 0).map(Self)
+    pub fn read(written: &Value, scope: Scope) -> Result<Self, String> {
+        Ok(Self { root: node(written, true, 0)?, scope })
+    }
+
+    /// Reads a tree in which parentheses mean nothing.
+    ///
+    /// # Errors
+    /// One that nests too deeply.
+    pub fn literal(written: &Value) -> Result<Self, String> {
+        Ok(Self { root: node(written, false, 0)?, scope: Scope::default() })
     }
 
     /// What an object does not have of it; nothing if it holds.
     pub fn differences(&self, object: &Value) -> Vec<String> {
-        let mut found = Vec::new();
-        differ(&self.0, object, object, "", &mut found);
-        found.truncate(TOLD);
-        found
+        self.differences_in(object, &Nowhere)
+    }
+
+    /// The same, with a cluster that its expressions may ask.
+    pub fn differences_in(&self, object: &Value, world: &dyn World) -> Vec<String> {
+        let mut judge = Judge { root: object, world, found: Vec::new() };
+        judge.differ(&self.root, object, &self.scope, "");
+        judge.found.truncate(TOLD);
+        judge.found
     }
 }
 
-fn node(written: &Value, depth: usize) -> Result<Node, String> {
+fn node(written: &Value, expressions: bool, depth: usize) -> Result<Node, String> {
     if depth > MAX_DEPTH {
         return Err(format!("an assertion nests at most {MAX_DEPTH} levels"));
     }
     Ok(match written {
         Value::Object(fields) => {
-            let each = fields.iter().map(|(k, v)| Ok((key(k)?, node(v, depth + 1)?)));
+            let each = fields
+                .iter()
+                .map(|(k, v)| Ok((key(k, expressions)?, node(v, expressions, depth + 1)?)));
             Node::Fields(each.collect::<Result<_, String>>()?)
         }
         Value::Array(items) => {
-            let each = items.iter().map(|item| node(item, depth + 1));
+            let each = items.iter().map(|item| node(item, expressions, depth + 1));
             Node::Items(each.collect::<Result<_, String>>()?)
         }
-        Value::String(text) => match in_parentheses(text) {
-            Some(expression) => Node::Result(compile(expression)?),
-            None => Node::Value(written.clone()),
+        Value::String(text) if expressions => match jmespath::template::expression(text) {
+            Some(expression) => Node::Result(expression?),
+            None => Node::Value(jmespath::template::unescaped(text).into()),
         },
-        Value::Null | Value::Bool(_) | Value::Number(_) => Node::Value(written.clone()),
+        other => Node::Value(other.clone()),
     })
 }
 
-fn key(written: &str) -> Result<Key, String> {
-    if written.contains("->") {
-        return Err(format!("{written:?} binds a name, which is not supported"));
+fn key(written: &str, expressions: bool) -> Result<Key, String> {
+    if !expressions {
+        let what = What::Field(written.to_owned());
+        return Ok(Key { written: written.to_owned(), each: None, what, binds: None });
     }
-    let (each, rest) = match written.strip_prefix('~') {
-        Some(rest) => (true, rest.strip_prefix('.').unwrap_or(rest)),
-        None => (false, written),
+    let (rest, binds) = match written.rsplit_once("->") {
+        Some((rest, name)) if is_name(name.trim()) => {
+            (rest.trim_end(), Some(name.trim().to_owned()))
+        }
+        _ => (written, None),
     };
-    let what = match in_parentheses(rest) {
-        Some(expression) => What::Result(compile(expression)?),
-        None => What::Field(rest.strip_prefix('\\').unwrap_or(rest).to_owned()),
+    let (each, rest) = match rest.strip_prefix('~') {
+        None => (None, rest),
+        Some(rest) => match rest.split_once('.') {
+            Some((name, key)) if name.is_empty() || is_name(name) => (Some(name.to_owned()), key),
+            _ => (Some(String::new()), rest),
+        },
     };
-    Ok(Key { written: written.to_owned(), each, what })
+    let what = match jmespath::template::expression(rest) {
+        Some(expression) => What::Result(expression?),
+        None => {
+            let field = jmespath::template::unescaped(rest);
+            What::Field(field.strip_prefix('\\').unwrap_or(field).to_owned())
+        }
+    };
+    Ok(Key { written: written.to_owned(), each, what, binds })
 }
 
-fn in_parentheses(text: &str) -> Option<&str> {
-    text.strip_prefix('(')?.strip_suffix(')')
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn compile(text: &str) -> Result<Jmes, String> {
-    if text.contains('$') {
-        return Err(format!("({text}) uses a binding, which is not supported"));
-    }
-    for (at, _) in text.match_indices('(') {
-        let name: String =
-            text[..at].chars().rev().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        let name: String = name.chars().rev().collect();
-        if !name.is_empty() && !FUNCTIONS.contains(&name.as_str()) {
-            return Err(format!(
-                "({text}): the function {name} is not of JMESPath itself, and not supported"
-            ));
+struct Judge<'j> {
+    root: &'j Value,
+    world: &'j dyn World,
+    found: Vec<String>,
+}
+
+impl Judge<'_> {
+    fn differ(&mut self, node: &Node, value: &Value, scope: &Scope, path: &str) {
+        match node {
+            Node::Fields(fields) => {
+                for (key, below) in fields {
+                    self.field(key, below, value, scope, path);
+                }
+            }
+            Node::Items(nodes) => match value {
+                Value::Array(items) if items.len() == nodes.len() => {
+                    for (i, (node, item)) in nodes.iter().zip(items).enumerate() {
+                        self.differ(node, item, scope, &format!("{path}[{i}]"));
+                    }
+                }
+                Value::Array(items) => {
+                    let (has, wanted) = (items.len(), nodes.len());
+                    self.found.push(format!("{path} has {has} items, not {wanted}"));
+                }
+                other => self.found.push(format!("{path} is {other}, and no list")),
+            },
+            Node::Value(wanted) => self.expect(value, wanted, path),
+            Node::Result(expression) => match expression.search(self.root, scope, self.world) {
+                Ok(wanted) => self.expect(value, &wanted, path),
+                Err(why) => self.found.push(format!("{path}: {why}")),
+            },
         }
     }
-    let read = jmespath::compile(text).map_err(|e| {
-        let why = e.to_string();
-        format!("({text}) is no JMESPath expression: {}", why.lines().next().unwrap_or_default())
-    })?;
-    Ok(Jmes(read))
-}
 
-impl Jmes {
-    fn of(&self, value: &Value) -> Result<Value, String> {
-        let wrong = |e: &dyn std::fmt::Display| {
-            let why = e.to_string();
-            format!(
-                "({}) cannot be computed: {}",
-                self.0.as_str(),
-                why.lines().next().unwrap_or_default()
-            )
+    fn field(&mut self, key: &Key, below: &Node, value: &Value, scope: &Scope, path: &str) {
+        let path = match path {
+            "" => key.written.clone(),
+            path => format!("{path}.{}", key.written),
         };
-        let result = self.0.search(value).map_err(|e| wrong(&e))?;
-        if result.as_expref().is_some() {
-            return Err(format!("({}) is no value", self.0.as_str()));
-        }
-        serde_json::to_value(&*result).map_err(|e| wrong(&e))
-    }
-}
-
-fn differ(node: &Node, value: &Value, root: &Value, path: &str, found: &mut Vec<String>) {
-    match node {
-        Node::Fields(fields) => {
-            for (key, below) in fields {
-                let path = if path.is_empty() {
-                    key.written.clone()
-                } else {
-                    format!("{path}.{}", key.written)
-                };
-                let at = match &key.what {
-                    What::Field(name) if name.is_empty() => Ok(value.clone()),
-                    What::Field(name) => Ok(value.get(name).cloned().unwrap_or(Value::Null)),
-                    What::Result(expression) => expression.of(value),
-                };
-                match (at, key.each) {
-                    (Err(why), _) => found.push(format!("{path}: {why}")),
-                    (Ok(at), false) => differ(below, &at, root, &path, found),
-                    (Ok(Value::Array(items)), true) => {
-                        for (i, item) in items.iter().enumerate() {
-                            differ(below, item, root, &format!("{path}[{i}]"), found);
-                        }
-                    }
-                    (Ok(Value::Object(fields)), true) => {
-                        for (name, item) in &fields {
-                            differ(below, item, root, &format!("{path}[{name}]"), found);
-                        }
-                    }
-                    (Ok(other), true) => found.push(format!("{path} is {other}, and no list")),
-                }
+        let at = match &key.what {
+            What::Field(name) if name.is_empty() => Ok(value.clone()),
+            What::Field(name) => Ok(value.get(name).cloned().unwrap_or(Value::Null)),
+            What::Result(expression) => expression.search(value, scope, self.world),
+        };
+        let at = match at {
+            Ok(at) => at,
+            Err(why) => return self.found.push(format!("{path}: {why}")),
+        };
+        let named;
+        let scope = match &key.binds {
+            Some(name) => {
+                named = scope.with(name, at.clone());
+                &named
             }
-        }
-        Node::Items(nodes) => match value {
-            Value::Array(items) if items.len() == nodes.len() => {
-                for (i, (node, item)) in nodes.iter().zip(items).enumerate() {
-                    differ(node, item, root, &format!("{path}[{i}]"), found);
-                }
-            }
+            None => scope,
+        };
+        let Some(index) = &key.each else { return self.differ(below, &at, scope, &path) };
+        let items: Vec<(String, Value, Value)> = match at {
             Value::Array(items) => {
-                found.push(format!("{path} has {} items, not {}", items.len(), nodes.len()));
+                let each = items.into_iter().enumerate();
+                each.map(|(i, item)| (i.to_string(), i.into(), item)).collect()
             }
-            other => found.push(format!("{path} is {other}, and no list")),
-        },
-        Node::Value(wanted) => expect(value, wanted, path, found),
-        Node::Result(expression) => match expression.of(root) {
-            Ok(wanted) => expect(value, &wanted, path, found),
-            Err(why) => found.push(format!("{path}: {why}")),
-        },
+            Value::Object(fields) => {
+                fields.into_iter().map(|(k, v)| (k.clone(), k.into(), v)).collect()
+            }
+            other => return self.found.push(format!("{path} is {other}, and no list")),
+        };
+        for (shown, number, item) in items {
+            let path = format!("{path}[{shown}]");
+            match index.as_str() {
+                "" => self.differ(below, &item, scope, &path),
+                name => self.differ(below, &item, &scope.with(name, number), &path),
+            }
+        }
     }
-}
 
-fn expect(value: &Value, wanted: &Value, path: &str, found: &mut Vec<String>) {
-    let number = |v: &Value| v.as_f64();
-    let same = match (number(value), number(wanted)) {
-        (Some(a), Some(b)) => a.total_cmp(&b).is_eq(),
-        _ => value == wanted,
-    };
-    if !same {
-        found.push(format!("{path} is {value}, not {wanted}"));
+    fn expect(&mut self, value: &Value, wanted: &Value, path: &str) {
+        if !jmespath::same(value, wanted) {
+            self.found.push(format!("{path} is {value}, not {wanted}"));
+        }
     }
 }
 
@@ -246,7 +228,8 @@ mod tests {
     use super::*;
 
     fn check(object: &Value, tree: Value, wanted: &[&str]) {
-        let read = AssertionTree::read(&tree).unwrap();
+        let scope = Scope::default().with("namespace", json!("tank"));
+        let read = AssertionTree::read(&tree, scope).unwrap();
         assert_eq!(read.differences(object), wanted, "{tree}");
     }
 
@@ -278,11 +261,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_refused() {
-        let wrong = |tree: Value| AssertionTree::read(&tree).unwrap_err();
-        assert!(wrong(json!({"(x)->y": 1})).contains("binds a name"));
-        assert!(wrong(json!({"x": "($namespace)"})).contains("binding"));
-        assert!(wrong(json!({"(truncate(x))": 1})).contains("truncate"));
+    fn bindings_are_those_of_the_scope_and_those_that_keys_make() {
+        let object = json!({"metadata": {"namespace": "tank"}, "spec": {"replicas": 2,
+            "containers": [{"image": "a-1", "cpu": 2}, {"image": "a-2", "cpu": 2}]}});
+        check(&object, json!({"metadata": {"namespace": "($namespace)"}}), &[]);
+        let each = json!({"spec": {"~index.containers": {"image": "(join('-', ['a', to_string($index + `1`)]))"}}});
+        check(&object, each, &[]);
+        let named = json!({"(spec)->s": {"~.(containers)": {"(cpu == $s.replicas)": true}}});
+        check(&object, named, &[]);
+        check(
+            &object,
+            json!({"spec": {"~i.containers": {"cpu": "($i)"}}}),
+            &["spec.~i.containers[0].cpu is 2, not 0", "spec.~i.containers[1].cpu is 2, not 1"],
+        );
+        check(
+            &object,
+            json!({"spec": {"replicas": "($name)"}}),
+            &["spec.replicas: ($name) cannot be computed: there is no binding $name"],
+        );
+    }
+
+    #[test]
+    fn what_is_escaped_or_read_literally_is_no_expression() {
+        let object = json!({"data": {"(a)": "(b)"}});
+        check(&object, json!({"data": {"\\(a)\\": "\\(b)\\"}}), &[]);
+        let literal = AssertionTree::literal(&json!({"data": {"(a)": "(b)"}})).unwrap();
+        assert!(literal.differences(&object).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused() {
+        let wrong = |tree: Value| AssertionTree::read(&tree, Scope::default()).unwrap_err();
+        assert!(wrong(json!({"(x509_decode(x))": 1})).contains("x509_decode"));
         assert!(wrong(json!({"(x[)": 1})).contains("no JMESPath"));
+        assert!(wrong(json!({"x": "(cel; a)"})).contains("CEL"));
     }
 }

@@ -4,7 +4,9 @@
 //! between the others. A fault that lasts for a while brings a step that undoes it.
 
 mod faults;
+mod operations;
 mod order;
+mod play;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ use super::kubectl::{
 };
 use super::monitor::{Condition, Trigger};
 use super::snapshot::Snapshot;
+use super::suites::operation::{Operation, Remembered};
 use crate::base::time::SimTime;
 use crate::engine::Token;
 use crate::kubelet::CommandEnd;
@@ -165,6 +168,8 @@ pub enum StepAction {
     Await(Awaited),
     /// It waits for so long.
     Sleep(Duration),
+    /// An operation of another tool's suite.
+    Operation(Arc<Operation>),
     /// Something goes wrong.
     Fault(Fault),
     /// What went wrong is right again.
@@ -182,6 +187,7 @@ impl StepAction {
             Self::AddNode(node) => ("add-node", node.name.clone()),
             Self::Await(awaited) => ("await", awaited.condition.to_string()),
             Self::Sleep(length) => ("sleep", duration(*length)),
+            Self::Operation(operation) => operation.title.clone(),
             Self::Fault(fault) => (fault.name(), fault.to_string()),
             Self::Undo(fault) => ("end of", format!("{} {fault}", fault.name())),
         }
@@ -210,6 +216,8 @@ pub struct Runner {
     /// The machines of the world, by the names of their nodes, as they register.
     machines: Arc<BTreeMap<String, Value>>,
     history: History,
+    /// What operations of a suite have remembered.
+    remembered: Remembered,
 }
 
 /// How a run ended.
@@ -247,9 +255,23 @@ impl Runner {
             f(fact);
         })?;
         let machines = Arc::new(sim.store().list(Kind::Node).map(machine).collect());
-        let asked = |s: &TimedStep| matches!(&s.action, StepAction::Kubectl(line) if kubectl::asks_history(line));
+        let asked = |s: &TimedStep| match &s.action {
+            StepAction::Kubectl(line) => kubectl::asks_history(line),
+            StepAction::Operation(operation) => operation.runs_commands(),
+            _ => false,
+        };
         let history = History::new(order.all().any(asked));
-        Ok(Self { sim, start, limit, end: plan.end, order, stop: None, machines, history })
+        Ok(Self {
+            sim,
+            start,
+            limit,
+            end: plan.end,
+            order,
+            stop: None,
+            machines,
+            history,
+            remembered: Remembered::default(),
+        })
     }
 
     /// The same cluster, as it stands between two runs, with a step more that is due now; it goes on until
@@ -447,6 +469,7 @@ impl Runner {
             | StepAction::AddNode(_)
             | StepAction::Await(_)
             | StepAction::Sleep(_)
+            | StepAction::Operation(_)
             | StepAction::Fault(_)
             | StepAction::Undo(_) => {
                 let carried_out = match &step.action {
@@ -457,6 +480,9 @@ impl Runner {
                     StepAction::Sleep(length) => {
                         self.pass_to((began + *length).min(self.limit), ear);
                         Ok(())
+                    }
+                    StepAction::Operation(operation) => {
+                        self.operate(operation, &step.files, &mut done, ear)
                     }
                     StepAction::Undo(fault) => self.undo(fault, ear),
                     StepAction::Fault(fault) => self.befall(fault, step.lasts, ear),

@@ -13,6 +13,7 @@ mod expectations;
 mod file;
 mod read;
 pub mod schema;
+pub mod snippets;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -173,7 +173,7 @@ fn documents(source: &Arc<Source>) -> Result<(Document, Vec<Arc<Tree>>), Vec<Dia
     }
 }
 
-fn decode(file: &File) -> Result<Written, Vec<Diagnostic>> {
+pub(super) fn decode(file: &File) -> Result<Written, Vec<Diagnostic>> {
     let value = file.tree.value(Tree::ROOT);
     serde_path_to_error::deserialize(value).map_err(|e| {
         let path = e.path().to_string();
