@@ -88,7 +88,11 @@ fn head(simulation: &Simulation, verdict: &Verdict, good: bool) -> String {
     let mark = if good { "pass" } else { "FAIL" };
     let trial = verdict.failed.first().or(verdict.passed.as_ref());
     let written = simulation.expectations.iter().filter(|e| e.place.is_some()).count();
-    let mut told = vec![count(written, "expectation")];
+    // Suites of other tools have steps that assert, and no expectations beside them.
+    let mut told = vec![match written {
+        0 => count(simulation.plan.steps.len(), "step"),
+        n => count(n, "expectation"),
+    }];
     told.extend(trial.map(|t: &Trial| format!("{} of virtual time", duration(t.length))));
     if verdict.runs > 1 {
         let runs = thousands(verdict.runs);

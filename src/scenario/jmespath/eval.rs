@@ -45,45 +45,22 @@ impl<'e> Evaluation<'e> {
                 place(*at, items.len()).and_then(|i| items.get(i)).cloned().unwrap_or(Value::Null)
             }
             Node::Slice(parts) => slice(value, *parts),
-            Node::Then(a, b) => self.of(b, &self.of(a, value)?)?,
-            Node::Each(a, b) => match self.of(a, value)? {
-                Value::Array(items) => self.each(&items, b)?,
-                _ => Value::Null,
-            },
-            Node::EachValue(a, b) => match self.of(a, value)? {
-                Value::Object(fields) => {
-                    self.each(&fields.into_iter().map(|(_, v)| v).collect::<Vec<_>>(), b)?
+            Node::Then(a, b) => {
+                let left = self.of(a, value)?;
+                // Of nothing no list and no object is made.
+                match **b {
+                    Node::List(_) | Node::Object(_) if left.is_null() => Value::Null,
+                    _ => self.of(b, &left)?,
                 }
-                _ => Value::Null,
-            },
-            Node::Flat(a, b) => match self.of(a, value)? {
-                Value::Array(items) => self.each(&joined(items), b)?,
-                _ => Value::Null,
-            },
-            Node::Filter(a, condition, b) => match self.of(a, value)? {
-                Value::Array(items) => {
-                    let mut kept = Vec::new();
-                    for item in items {
-                        if is_true(&self.of(condition, &item)?) {
-                            kept.push(item);
-                        }
-                    }
-                    self.each(&kept, b)?
-                }
-                _ => Value::Null,
-            },
+            }
+            Node::Each(..) | Node::EachValue(..) | Node::Flat(..) | Node::Filter(..) => {
+                self.projected(node, value)?
+            }
             Node::List(nodes) => {
-                if value.is_null() && !constant(nodes) {
-                    return Ok(Value::Null);
-                }
                 let each = nodes.iter().map(|n| self.of(n, value));
                 Value::Array(each.collect::<Result<_, _>>()?)
             }
             Node::Object(fields) => {
-                if value.is_null() && !fields.iter().all(|(_, n)| constant(std::slice::from_ref(n)))
-                {
-                    return Ok(Value::Null);
-                }
                 let each = fields.iter().map(|(key, n)| Ok((key.clone(), self.of(n, value)?)));
                 Value::Object(each.collect::<Result<Map<_, _>, String>>()?)
             }
@@ -115,6 +92,39 @@ impl<'e> Evaluation<'e> {
         })
     }
 
+    /// What a projection comes to: nothing for what is no list or object.
+    fn projected(&self, node: &Node, value: &Value) -> Result<Value, String> {
+        Ok(match node {
+            Node::Each(a, b) => match self.of(a, value)? {
+                Value::Array(items) => self.each(&items, b)?,
+                _ => Value::Null,
+            },
+            Node::EachValue(a, b) => match self.of(a, value)? {
+                Value::Object(fields) => {
+                    self.each(&fields.into_iter().map(|(_, v)| v).collect::<Vec<_>>(), b)?
+                }
+                _ => Value::Null,
+            },
+            Node::Flat(a, b) => match self.of(a, value)? {
+                Value::Array(items) => self.each(&joined(items), b)?,
+                _ => Value::Null,
+            },
+            Node::Filter(a, condition, b) => match self.of(a, value)? {
+                Value::Array(items) => {
+                    let mut kept = Vec::new();
+                    for item in items {
+                        if is_true(&self.of(condition, &item)?) {
+                            kept.push(item);
+                        }
+                    }
+                    self.each(&kept, b)?
+                }
+                _ => Value::Null,
+            },
+            _ => Value::Null,
+        })
+    }
+
     fn variable(&self, name: &str) -> Result<Value, String> {
         self.scope.get(name).cloned().ok_or_else(|| {
             let near = suggest::nearest(name, self.scope.names());
@@ -133,17 +143,6 @@ impl<'e> Evaluation<'e> {
         }
         Ok(Value::Array(found))
     }
-}
-
-/// Whether parts come to the same whatever the value is.
-fn constant(nodes: &[Node]) -> bool {
-    let mut constant = true;
-    for node in nodes {
-        node.each(&mut |n| {
-            constant &= !matches!(n, Node::Current | Node::Field(_) | Node::Index(_))
-        });
-    }
-    constant
 }
 
 /// Where an index that may count from the end stands.

@@ -21,6 +21,8 @@ fn parts_of_values_are_found() {
     check("a.b[1:]", &of, json!([2, {"c": "x"}]));
     check("a.b[::-1] | [2]", &of, json!(1));
     check("a.missing.more", &of, Value::Null);
+    check("a.missing.[x]", &of, Value::Null);
+    check("[a.missing, 'x']", &Value::Null, json!([null, "x"]));
     check("{x: a.b[0], y: 'z'}", &of, json!({"x": 1, "y": "z"}));
     check("[a.b[0], `true`, @.n]", &of, json!([1, true, null]));
     check("a.*[0]", &of, json!([1]));
@@ -70,7 +72,7 @@ fn functions_of_texts_lists_and_numbers_compute() {
     check("regex_replace_all('([a-z]+)-', 'web-0', '$1/')", &of, json!("web/0"));
     check("json_parse('{\"a\": [1]}').a[0]", &of, json!(1));
     check("parse_yaml('a: [x]').a[0]", &of, json!("x"));
-    check("items({a: `1`})", &of, Value::Null);
+    check("items({a: `1`})", &of, json!([["a", 1]]));
     check("items(`{\"a\": 1}`)", &of, json!([["a", 1]]));
     check("items(`{\"a\": 1}`, 'key', 'value')", &of, json!([{"key": "a", "value": 1}]));
     check("zip(['a', 'b'], [`1`, `2`])", &of, json!([["a", 1], ["b", 2]]));

@@ -472,22 +472,7 @@ impl Runner {
             | StepAction::Operation(_)
             | StepAction::Fault(_)
             | StepAction::Undo(_) => {
-                let carried_out = match &step.action {
-                    StepAction::StopNode(node) => self.stop_machine(node, ear),
-                    StepAction::StartNode(node) => self.start_machine(node, ear),
-                    StepAction::AddNode(spec) => self.add_machine(spec, ear),
-                    StepAction::Await(awaited) => self.wait_for(awaited, ear),
-                    StepAction::Sleep(length) => {
-                        self.pass_to((began + *length).min(self.limit), ear);
-                        Ok(())
-                    }
-                    StepAction::Operation(operation) => {
-                        self.operate(operation, &step.files, &mut done, ear)
-                    }
-                    StepAction::Undo(fault) => self.undo(fault, ear),
-                    StepAction::Fault(fault) => self.befall(fault, step.lasts, ear),
-                    _ => Ok(()),
-                };
+                let carried_out = self.act(step, &mut done, ear);
                 if let Err(why) = carried_out {
                     done.exit_code = 1;
                     done.stderr = format!("error: {why}\n");
@@ -501,6 +486,29 @@ impl Runner {
             ear.order.clear();
         }
         self.sim.record(FactId::NONE, FactKind::Step(done.into()), &mut |fact| ear.hear(fact));
+    }
+
+    /// Does what a step that is not kubectl's does.
+    fn act(
+        &mut self,
+        step: &TimedStep,
+        done: &mut StepDone,
+        ear: &mut Ear<'_>,
+    ) -> Result<(), String> {
+        match &step.action {
+            StepAction::StopNode(node) => self.stop_machine(node, ear),
+            StepAction::StartNode(node) => self.start_machine(node, ear),
+            StepAction::AddNode(spec) => self.add_machine(spec, ear),
+            StepAction::Await(awaited) => self.wait_for(awaited, ear),
+            StepAction::Sleep(length) => {
+                self.pass_to((self.sim.now() + *length).min(self.limit), ear);
+                Ok(())
+            }
+            StepAction::Operation(operation) => self.operate(operation, &step.files, done, ear),
+            StepAction::Undo(fault) => self.undo(fault, ear),
+            StepAction::Fault(fault) => self.befall(fault, step.lasts, ear),
+            _ => Ok(()),
+        }
     }
 
     /// Runs until a condition holds.

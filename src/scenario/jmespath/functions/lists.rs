@@ -146,24 +146,7 @@ fn plain(name: &str, arguments: &[Value]) -> Result<Value, String> {
             }
             _ => return plain("at", arguments),
         },
-        "max" | "min" | "sort" => {
-            let mut items = list(first)?.clone();
-            comparable(items.iter())?;
-            items.sort_by(order);
-            match name {
-                "sort" => Value::Array(items),
-                "min" => items.first().cloned().unwrap_or_default(),
-                _ => items.last().cloned().unwrap_or_default(),
-            }
-        }
-        "merge" => {
-            let mut made = Map::new();
-            for each in arguments {
-                let fields = each.as_object().ok_or_else(|| format!("{each} is no object"))?;
-                made.extend(fields.clone());
-            }
-            Value::Object(made)
-        }
+        "max" | "min" | "sort" | "merge" => whole(name, arguments)?,
         "not_null" => arguments.iter().find(|v| !v.is_null()).cloned().unwrap_or_default(),
         "object_from_lists" => {
             let (keys, values) = (list(first)?, list(arguments.get(1))?);
@@ -183,6 +166,30 @@ fn plain(name: &str, arguments: &[Value]) -> Result<Value, String> {
             let lists = arguments.iter().map(|a| list(Some(a))).collect::<Result<Vec<_>, _>>()?;
             let shortest = lists.iter().map(|l| l.len()).min().unwrap_or(0);
             (0..shortest).map(|i| lists.iter().map(|l| l[i].clone()).collect::<Value>()).collect()
+        }
+    })
+}
+
+/// Functions of all items, or all arguments, at once.
+fn whole(name: &str, arguments: &[Value]) -> Result<Value, String> {
+    Ok(match name {
+        "max" | "min" | "sort" => {
+            let mut items = list(arguments.first())?.clone();
+            comparable(items.iter())?;
+            items.sort_by(order);
+            match name {
+                "sort" => Value::Array(items),
+                "min" => items.first().cloned().unwrap_or_default(),
+                _ => items.last().cloned().unwrap_or_default(),
+            }
+        }
+        _ => {
+            let mut made = Map::new();
+            for each in arguments {
+                let fields = each.as_object().ok_or_else(|| format!("{each} is no object"))?;
+                made.extend(fields.clone());
+            }
+            Value::Object(made)
         }
     })
 }
