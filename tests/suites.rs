@@ -56,7 +56,11 @@ fn a_failed_assertion_ends_the_test_and_tells_what_is_not_so() {
     let why = trial.violations[0].why.join("\n");
     assert!(trial.timeline.contains("readyReplicas is 2, not 3"), "{}", trial.timeline);
     assert!(why.contains("the step ended with 1"), "{why}");
-    assert!(!trial.timeline.contains("configmap"), "what follows is not done:\n{}", trial.timeline);
+    assert!(
+        !trial.timeline.contains("configmap/chainsaw-quick-start"),
+        "what follows is not done:\n{}",
+        trial.timeline
+    );
 }
 
 #[test]

@@ -37,13 +37,15 @@ pub(super) fn run(args: &Args) -> u8 {
     };
     drop(runtime.spawn(on_interrupt(Arc::clone(&stop))));
     let mut known: BTreeMap<(PathBuf, String), Print> = BTreeMap::new();
-    let mut all = print_of(&args.paths);
     loop {
         let mut sources = args.paths.clone();
+        // What is changed while runs are under way counts as changed after them.
+        let mut all = print_of(&sources);
         match find::find(&args.paths, &args.filter) {
             Err(text) => ui::err(&format!("error: {text}")),
             Ok((simulations, problems)) => {
                 sources.extend(simulations.iter().flat_map(|s| s.sources.iter().cloned()));
+                all = print_of(&sources);
                 let now: BTreeMap<_, _> = simulations.iter().map(|s| (name(s), of(s))).collect();
                 let is_new = |s: &&Arc<Simulation>| known.get(&name(s)) != now.get(&name(s));
                 let touched: Vec<_> = simulations.iter().filter(is_new).cloned().collect();
@@ -54,7 +56,6 @@ pub(super) fn run(args: &Args) -> u8 {
                 known = now;
             }
         }
-        all.extend(print_of(&sources));
         ui::err(&format!("watching {}; Ctrl-C ends", count(all.len(), "file")));
         if !runtime_waits(&runtime, &sources, &mut all, &stop) {
             return exit_code::INTERRUPTED;

@@ -143,7 +143,7 @@ fn what_is_wrong_is_told_with_what_was_perhaps_meant() {
     refused(&mut s, "expect {cle: pods.size() == 100}", &["cle"]);
     refused(&mut s, "get podds", &["podds"]);
     refused(&mut s, "brnch x", &["did you mean branch?"]);
-    refused(&mut s, "why pod/web", &["did you mean pod/web-"]);
+    refused(&mut s, "why pod/web", &["there were web-"]);
     refused(&mut s, "why nothing/x", &["nothing"]);
     refused(&mut s, "explain deploy/web", &["is not scheduled"]);
     refused(&mut s, "diff main", &["branch NAME"]);
