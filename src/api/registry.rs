@@ -137,6 +137,31 @@ pub fn update(
     Ok(Stored { object: schema::encode(of, &change.new), warnings })
 }
 
+/// Gives a pod further ephemeral containers: those of `json` take the place of the stored ones, and nothing else of it
+/// counts (`pkg/registry/core/pod/strategy.go`, `podEphemeralContainersStrategy`).
+///
+/// # Errors
+/// Whatever makes the API server refuse it.
+pub fn ephemeral_containers(
+    json: &Value,
+    old: &Value,
+    allocator: &mut impl Allocator,
+    policy: Policy,
+) -> Result<Stored, Refusal> {
+    const FIELD: &str = "ephemeralContainers";
+    let mut body = old.clone();
+    body["spec"][FIELD] = json["spec"][FIELD].clone();
+    let mut change = Change::prepare(&body, old, allocator)?;
+    let of = change.of;
+    let errors = validate::ephemeral_containers(of, &change.new, &change.old, policy);
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
+    let warnings = warnings::on_update(of, &change.new, &change.old);
+    create::normalise(of.key, &mut change.new);
+    Ok(Stored { object: schema::encode(of, &change.new), warnings })
+}
+
 /// A change on its way: both objects defaulted, prepared, and as the internal types hold them.
 pub(super) struct Change {
     of: &'static Struct,

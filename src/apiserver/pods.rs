@@ -146,6 +146,9 @@ fn truncate(status: &mut PodStatus) {
     status.start_time = status.start_time.map(SimTime::trunc_secs);
     status.containers = status.containers.iter().map(truncated).collect();
     status.init_containers = status.init_containers.iter().map(truncated).collect();
+    if !status.ephemeral_containers.is_empty() {
+        status.ephemeral_containers = status.ephemeral_containers.iter().map(truncated).collect();
+    }
 }
 
 fn truncated(c: &ContainerStatus) -> ContainerStatus {

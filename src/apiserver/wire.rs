@@ -87,7 +87,11 @@ impl ApiServer {
         let document = if whole {
             let stored = convert::to_wire(&old).to_value();
             let mut addresses = self.addresses(&target.key);
-            let stored = registry::update(body, &stored, &mut addresses, Policy::default())
+            let change = match subresource {
+                Some("ephemeralcontainers") => registry::ephemeral_containers,
+                _ => registry::update,
+            };
+            let stored = change(body, &stored, &mut addresses, Policy::default())
                 .map_err(|r| refused(target, r))?;
             warn(body, &stored.warnings, h);
             stored.object

@@ -329,14 +329,22 @@ fn by_logging(a: &(Arc<Pod>, bool), b: &(Arc<Pod>, bool)) -> std::cmp::Ordering 
 /// The names of a pod's containers, init containers first.
 fn names(pod: &Pod) -> Vec<Str> {
     let spec = &pod.spec;
-    spec.init_containers.iter().chain(&spec.containers).map(|c| c.name.clone()).collect()
+    let added = spec.ephemeral_containers.iter().map(|e| &e.container);
+    spec.init_containers
+        .iter()
+        .chain(&spec.containers)
+        .chain(added)
+        .map(|c| c.name.clone())
+        .collect()
 }
 
 /// Containers as `kubectl` lists them: main ones first, the others marked.
 fn listed(pod: &Pod) -> String {
     let main = pod.spec.containers.iter().map(|c| c.name.to_string());
     let init = pod.spec.init_containers.iter().map(|c| format!("{} (init)", c.name));
-    main.chain(init).collect::<Vec<_>>().join(", ")
+    let added =
+        pod.spec.ephemeral_containers.iter().map(|e| format!("{} (ephem)", e.container.name));
+    main.chain(added).chain(init).collect::<Vec<_>>().join(", ")
 }
 
 /// The container that is meant; where it is a default, that is said.
@@ -360,7 +368,7 @@ fn chosen(pod: &Pod, named: Option<&str>, quiet: bool) -> Result<Str, String> {
     let Some(first) = pod.spec.containers.first() else {
         return Err(format!("pod {} has no containers", pod.meta.name));
     };
-    if pod.spec.containers.len() + pod.spec.init_containers.len() > 1 && !quiet {
+    if names(pod).len() > 1 && !quiet {
         ui::err(&format!("Defaulted container {:?} out of: {}", first.name, listed(pod)));
     }
     Ok(first.name.clone())

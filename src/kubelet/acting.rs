@@ -89,6 +89,9 @@ impl Acting {
             todo.extend(plan.reset.into_iter().map(|(n, kill)| Act::Remove(n, kill)));
         }
         todo.extend(plan.create_sandbox.map(Act::Sandbox));
+        // Where the whole pod is stopped there is nothing left to look at.
+        let added = plan.start_ephemeral.into_iter().filter(|_| !plan.kill_pod);
+        todo.extend(added.map(Act::Start));
         todo.extend(plan.start_init.into_iter().map(Act::Start));
         todo.extend(plan.start.into_iter().map(Act::Start));
         let any = !todo.is_empty();

@@ -4,11 +4,13 @@
 //! sandbox must be made anew, which containers must be stopped and why, and which are to be started,
 //! init containers in order and each after the one before it, sidecars kept running.
 //!
-//! Left out: ephemeral containers and resizing in place.
+//! Containers that were added to a pod are started once, before all others, and never again.
+//!
+//! Left out: resizing in place.
 
 use super::probes::{Outcome, Probes};
 use super::restarts;
-use super::runtime::{Nth, Run, RunState, View, each, each_init, each_main};
+use super::runtime::{Nth, Run, RunState, View, each, each_ephemeral, each_init, each_main};
 use crate::model::{Container, Pod, PodSpec, RestartPolicy};
 
 /// Why a container is stopped: it decides the grace.
@@ -48,6 +50,8 @@ pub(super) struct Actions {
     pub(super) kill: Vec<ToKill>,
     /// Containers of which every trace is to go, and whether they must be stopped before.
     pub(super) reset: Vec<(Nth, bool)>,
+    /// Added containers to be started.
+    pub(super) start_ephemeral: Vec<Nth>,
     /// Init containers to be started.
     pub(super) start_init: Vec<Nth>,
     /// Main containers to be started.
@@ -64,6 +68,8 @@ pub(super) fn compute(pod: &Pod, seen: &View, probes: &Probes, restart_all: bool
         return with_new_sandbox(spec, seen);
     }
     let mut actions = Actions::default();
+    let never_run = |n: &Nth| seen.current(*n).is_none();
+    actions.start_ephemeral = each_ephemeral(spec).map(|(n, _)| n).filter(never_run).collect();
     let initialized = init_actions(pod, seen, probes, &mut actions);
     if actions.kill_pod || !initialized {
         return actions;
@@ -317,6 +323,30 @@ mod tests {
         check("sidecar:s init:i a", "s=0 i=0 a=running", "start init [s]");
         check("sidecar:s sidecar:t a", "s=running", "start init [t]");
         check("+never sidecar:s a", "s=running a=0", "kill pod");
+    }
+
+    #[test]
+    fn added_containers_are_started_once_and_keep_no_pod_alive() {
+        let mut pod = pod_of("+never a");
+        let mut wire = crate::model::wire::core::PodSpec::clone(&pod.spec.wire);
+        wire.ephemeral_containers = Some(vec![crate::model::wire::core::EphemeralContainer {
+            name: "e".into(),
+            ..Default::default()
+        }]);
+        pod.spec = std::sync::Arc::new(PodSpec::compile(wire));
+        let check = |state: &str, kill_pod: bool, started: &[Nth]| {
+            let seen = view_of(&pod.spec, state);
+            let actions = compute(&pod, &seen, &Probes::default(), false);
+            assert_eq!(
+                (actions.kill_pod, &*actions.start_ephemeral),
+                (kill_pod, started),
+                "{state}"
+            );
+        };
+        check("a=running", false, &[Nth(1)]);
+        check("a=running e=running", false, &[]);
+        check("a=running e=1", false, &[]);
+        check("a=0 e=running", true, &[]);
     }
 
     #[test]

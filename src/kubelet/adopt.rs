@@ -20,7 +20,10 @@ use crate::model::{ContainerState, ContainerStatus, Pod, Terminated};
 /// What a node's runtime holds of a pod whose status tells of containers: the view, and how often each
 /// container was made. `None` for a pod that never had any.
 pub(super) fn found(pod: &Pod, d: &mut Desk<'_, '_>) -> Option<(View, Vec<u32>)> {
-    let statuses = || pod.status.init_containers.iter().chain(pod.status.containers.iter());
+    let statuses = || {
+        let others = pod.status.containers.iter().chain(pod.status.ephemeral_containers.iter());
+        pod.status.init_containers.iter().chain(others)
+    };
     if !statuses().any(|s| s.last.is_some() || !waits(s)) {
         return None;
     }

@@ -382,6 +382,12 @@ impl Worker {
     pub(super) fn heed(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
         let pod = Arc::clone(&self.pod);
         let Some(c) = container(&pod.spec, n) else { return };
+        if let Some(added) =
+            super::runtime::ephemeral(&pod.spec, n).filter(|e| !e.target.is_empty())
+        {
+            let text = format!("the processes of container {} are not seen from it", added.target);
+            d.unmodelled(self.cause, &format!("ephemeral container {}", c.name), &text);
+        }
         let Some(told) = super::told::of(&pod, c, &d.shared.behaviors) else { return };
         for (annotation, problem) in super::told::problems(&pod, &c.name) {
             d.unmodelled(self.cause, &format!("annotation {annotation}"), &problem);

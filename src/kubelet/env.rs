@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::node::NodeState;
-use super::runtime::Nth;
+use super::runtime::{Nth, ephemeral};
 use super::shared::Shared;
 use crate::base::Str;
 use crate::base::quantity::Quantity;
@@ -93,7 +93,9 @@ pub(super) fn wire_container(spec: &PodSpec, n: Nth) -> Option<&wire::core::Cont
     let init = spec.wire.init_containers.as_deref().unwrap_or_default();
     match n.index().checked_sub(init.len()) {
         None => init.get(n.index()),
-        Some(main) => spec.wire.containers.get(main),
+        Some(main) => {
+            spec.wire.containers.get(main).or_else(|| ephemeral(spec, n).map(|added| &added.wire))
+        }
     }
 }
 

@@ -21,7 +21,7 @@
 //! Memory is used, and files beyond those of scripts are written, where annotations of a pod say so
 //! (`told`); what follows is in `pressure` and `eviction`.
 //!
-//! Left out: static pods, ephemeral containers, resizing in place, pressure of disks, device and CPU
+//! Left out: static pods, resizing in place, pressure of disks, device and CPU
 //! managers, dynamic resources, the kubelet's own API.
 
 mod acting;

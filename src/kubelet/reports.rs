@@ -217,6 +217,7 @@ fn same(a: &PodStatus, b: &PodStatus) -> bool {
         && a.message == b.message
         && a.containers == b.containers
         && a.init_containers == b.init_containers
+        && a.ephemeral_containers == b.ephemeral_containers
         && a.start_time == b.start_time
         && a.pod_ip == b.pod_ip
         && a.host_ip == b.host_ip

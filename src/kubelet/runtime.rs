@@ -12,9 +12,10 @@ use smallvec::SmallVec;
 
 use super::images::Image;
 use crate::base::time::SimTime;
-use crate::model::{Container, PodSpec, Terminated};
+use crate::model::{Container, EphemeralContainer, PodSpec, Terminated};
 
-/// A container of a pod, by its place: init containers first, then main containers, as in the spec.
+/// A container of a pod, by its place: init containers first, then main containers, then those that were added, as in
+/// the spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Nth(pub(super) u16);
 
@@ -27,7 +28,8 @@ impl Nth {
 
 /// The containers of a pod in order, each with its place.
 pub(super) fn each(spec: &PodSpec) -> impl DoubleEndedIterator<Item = (Nth, &Container)> {
-    let total = spec.init_containers.len() + spec.containers.len();
+    let total =
+        spec.init_containers.len() + spec.containers.len() + spec.ephemeral_containers.len();
     let total = u16::try_from(total).unwrap_or(u16::MAX);
     (0..total).map(Nth).filter_map(|n| container(spec, n).map(|c| (n, c)))
 }
@@ -39,7 +41,18 @@ pub(super) fn each_init(spec: &PodSpec) -> impl DoubleEndedIterator<Item = (Nth,
 
 /// The main containers of a pod in order, each with its place.
 pub(super) fn each_main(spec: &PodSpec) -> impl DoubleEndedIterator<Item = (Nth, &Container)> {
-    each(spec).filter(|(n, _)| !is_init(spec, *n))
+    each(spec).filter(|(n, _)| !is_init(spec, *n) && ephemeral(spec, *n).is_none())
+}
+
+/// The containers that were added to a pod, each with its place.
+pub(super) fn each_ephemeral(spec: &PodSpec) -> impl DoubleEndedIterator<Item = (Nth, &Container)> {
+    each(spec).filter(|(n, _)| ephemeral(spec, *n).is_some())
+}
+
+/// The added container at a place; nothing where one of the others is.
+pub(super) fn ephemeral(spec: &PodSpec, n: Nth) -> Option<&EphemeralContainer> {
+    let others = spec.init_containers.len() + spec.containers.len();
+    spec.ephemeral_containers.get(n.index().checked_sub(others)?)
 }
 
 /// The container at a place.
@@ -47,7 +60,9 @@ pub(super) fn container(spec: &PodSpec, n: Nth) -> Option<&Container> {
     let init = spec.init_containers.len();
     match n.index().checked_sub(init) {
         None => spec.init_containers.get(n.index()),
-        Some(main) => spec.containers.get(main),
+        Some(main) => {
+            spec.containers.get(main).or_else(|| ephemeral(spec, n).map(|added| &added.container))
+        }
     }
 }
 

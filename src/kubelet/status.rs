@@ -5,7 +5,7 @@
 //! before: a container that can no longer be found keeps how it ended, a phase that is final stays.
 //! Times are cut to whole seconds, as `normalizeStatus` does.
 //!
-//! Left out: resources in statuses, users, volume mounts, resize conditions, ephemeral containers.
+//! Left out: resources in statuses, users, volume mounts, resize conditions.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::conditions;
 use super::disturbances::Skew;
 use super::probes::Probes;
 use super::restarts;
-use super::runtime::{Nth, Run, RunState, View, each_init, each_main};
+use super::runtime::{Nth, Run, RunState, View, each_ephemeral, each_init, each_main};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::{
@@ -77,6 +77,9 @@ pub(super) fn generate(scene: &Scene<'_>, probes: &mut Probes) -> PodStatus {
         each_main(spec).map(|(n, c)| container_status(scene, n, c, all_restart)).collect();
     let mut init: Vec<ContainerStatus> =
         each_init(spec).map(|(n, c)| container_status(scene, n, c, all_restart)).collect();
+    let mut added: Vec<ContainerStatus> =
+        each_ephemeral(spec).map(|(n, c)| container_status(scene, n, c, false)).collect();
+    added.sort_by(|a, b| a.name.cmp(&b.name));
     let mut phase = phase_of(spec, &init, &main, scene.terminal, scene.seen.any_main_active(spec));
     if !phase.is_terminal() {
         if old.phase.is_terminal() {
@@ -117,6 +120,7 @@ pub(super) fn generate(scene: &Scene<'_>, probes: &mut Probes) -> PodStatus {
         conditions,
         containers: main.into(),
         init_containers: init.into(),
+        ephemeral_containers: if added.is_empty() { Arc::default() } else { added.into() },
         start_time: old.start_time.or(Some(scene.now.trunc_secs())),
         pod_ip: pod_ip(scene),
         host_ip: scene.host_ip.or(old.host_ip),

@@ -846,7 +846,11 @@ impl Worker {
         d: &mut Desk<'_, '_>,
     ) {
         let spec = &self.pod.spec;
-        let group = if is_init(spec, n) { "initContainers" } else { "containers" };
+        let group = match super::runtime::ephemeral(spec, n) {
+            Some(_) => "ephemeralContainers",
+            None if is_init(spec, n) => "initContainers",
+            None => "containers",
+        };
         let name = container(spec, n).map(|c| c.name.as_str()).unwrap_or_default();
         let object = Ref { kind: Kind::Pod, key: self.pod.meta.key() };
         let regarding = Regarding::container(object, self.uid(), group, name);

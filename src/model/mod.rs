@@ -36,8 +36,8 @@ pub use pod::{
     PodStatus, Terminated, conditions,
 };
 pub use pod_spec::{
-    Container, Handler, HttpGet, PodSpec, PodTemplate, PortRef, PreemptionPolicy, Probe,
-    PullPolicy, Qos, RestartPolicy, Toleration, TolerationOperator,
+    Container, EphemeralContainer, Handler, HttpGet, PodSpec, PodTemplate, PortRef,
+    PreemptionPolicy, Probe, PullPolicy, Qos, RestartPolicy, Toleration, TolerationOperator,
 };
 pub use resources::Resources;
 pub use selector::{Requirement, Selector, SelectorError};

@@ -85,6 +85,8 @@ pub struct PodStatus {
     pub containers: Arc<[ContainerStatus]>,
     /// Init containers, in the order of the spec.
     pub init_containers: Arc<[ContainerStatus]>,
+    /// Containers that were added to look at the pod, by name.
+    pub ephemeral_containers: Arc<[ContainerStatus]>,
     /// When the node agent took the pod on.
     pub start_time: Option<SimTime>,
     /// Its address.
@@ -298,8 +300,9 @@ impl PodStatus {
         }
     }
 
-    /// The status of a container, main or init.
+    /// The status of a container, of whichever sort.
     pub fn container(&self, name: &str) -> Option<&ContainerStatus> {
-        self.containers.iter().chain(self.init_containers.iter()).find(|c| c.name == name)
+        let others = self.init_containers.iter().chain(self.ephemeral_containers.iter());
+        self.containers.iter().chain(others).find(|c| c.name == name)
     }
 }

@@ -23,6 +23,8 @@ pub struct PodSpec {
     pub init_containers: Vec<Container>,
     /// Main containers in order.
     pub containers: Vec<Container>,
+    /// Containers that were added to look at the pod, in order: they are started once and count for nothing.
+    pub ephemeral_containers: Vec<EphemeralContainer>,
     /// What happens when a container ends.
     pub restart_policy: RestartPolicy,
     /// `terminationGracePeriodSeconds`.
@@ -104,6 +106,17 @@ pub struct Container {
     pub termination_message_path: Str,
     /// Whether the log's end serves where that file is empty (`FallbackToLogsOnError`).
     pub termination_message_from_logs: bool,
+}
+
+/// A container that was added to a pod that exists (`v1.EphemeralContainer`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct EphemeralContainer {
+    /// The container: without ports, probes, hooks and resources.
+    pub container: Container,
+    /// Its API form, as that of any container.
+    pub wire: wire::core::Container,
+    /// The container whose processes it is to see; empty for none.
+    pub target: Str,
 }
 
 /// A probe of a container (`v1.Probe`).
@@ -304,13 +317,20 @@ impl PodSpec {
             host_network: wire.host_network.unwrap_or(false),
             init_containers,
             containers,
+            ephemeral_containers: wire
+                .ephemeral_containers
+                .iter()
+                .flatten()
+                .map(EphemeralContainer::compile)
+                .collect(),
             wire: Box::new(wire),
         }
     }
 
-    /// The container of that name, main or init.
+    /// The container of that name, of whichever sort.
     pub fn container(&self, name: &str) -> Option<&Container> {
-        self.containers.iter().chain(&self.init_containers).find(|c| c.name == name)
+        let added = self.ephemeral_containers.iter().map(|e| &e.container);
+        self.containers.iter().chain(&self.init_containers).chain(added).find(|c| c.name == name)
     }
 }
 
@@ -370,6 +390,35 @@ impl Container {
                 .into(),
             termination_message_from_logs: c.termination_message_policy.as_deref()
                 == Some("FallbackToLogsOnError"),
+        }
+    }
+}
+
+impl EphemeralContainer {
+    fn compile(e: &wire::core::EphemeralContainer) -> Self {
+        let wire = wire::core::Container {
+            name: e.name.clone(),
+            image: e.image.clone(),
+            image_pull_policy: e.image_pull_policy.clone(),
+            command: e.command.clone(),
+            args: e.args.clone(),
+            env: e.env.clone(),
+            env_from: e.env_from.clone(),
+            working_dir: e.working_dir.clone(),
+            volume_mounts: e.volume_mounts.clone(),
+            volume_devices: e.volume_devices.clone(),
+            security_context: e.security_context.clone(),
+            stdin: e.stdin,
+            stdin_once: e.stdin_once,
+            tty: e.tty,
+            termination_message_path: e.termination_message_path.clone(),
+            termination_message_policy: e.termination_message_policy.clone(),
+            ..Default::default()
+        };
+        Self {
+            container: Container::compile(&wire),
+            target: e.target_container_name.as_deref().unwrap_or_default().into(),
+            wire,
         }
     }
 }

@@ -24,7 +24,6 @@ const POD: &[(&str, &[&str], &str)] = &[
     ("shareProcessNamespace", &["false"], "containers do not see each other's processes"),
     ("hostUsers", &["true"], "users inside are those of the node"),
     ("runtimeClassName", &[], "every pod has the same runtime"),
-    ("ephemeralContainers", &["[]"], "debug containers are not run"),
     ("imagePullSecrets", &["[]"], "registries ask for no credentials"),
     ("resourceClaims", &["[]"], "devices are not allocated"),
 ];

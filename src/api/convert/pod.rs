@@ -116,7 +116,10 @@ fn rename_service_account_volume(
         }
     }
     let containers = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
-    for mount in containers.flat_map(|c| c.volume_mounts.iter_mut().flatten()) {
+    let added = spec.ephemeral_containers.iter_mut().flatten();
+    let mounts =
+        containers.map(|c| &mut c.volume_mounts).chain(added.map(|c| &mut c.volume_mounts));
+    for mount in mounts.flat_map(|m| m.iter_mut().flatten()) {
         if let Some(new) = rename(&mount.name) {
             mount.name = new;
         }
@@ -153,6 +156,7 @@ pub fn pod_status_from_wire(s: wire::core::PodStatus) -> PodStatus {
         conditions: s.conditions.into_iter().flatten().map(condition).collect(),
         containers: containers(s.container_statuses),
         init_containers: containers(s.init_container_statuses),
+        ephemeral_containers: containers(s.ephemeral_container_statuses),
         start_time: s.start_time.as_ref().map(sim_time),
         pod_ip: s.pod_ip.and_then(|ip| ip.parse().ok()),
         host_ip: s.host_ip.and_then(|ip| ip.parse().ok()),
@@ -172,6 +176,7 @@ fn status_to_wire(o: &Pod) -> wire::core::PodStatus {
         conditions: list(s.conditions.iter().map(condition_to_wire)),
         container_statuses: list(s.containers.iter().map(container_to_wire)),
         init_container_statuses: list(s.init_containers.iter().map(container_to_wire)),
+        ephemeral_container_statuses: list(s.ephemeral_containers.iter().map(container_to_wire)),
         start_time: s.start_time.map(wire_time),
         pod_ips: pod_ip.clone().map(|ip| vec![wire::core::PodIP { ip }]),
         pod_ip,

@@ -68,6 +68,20 @@ pub fn update(of: &'static Struct, object: &Value, old: &Value, policy: Policy) 
     errors
 }
 
+/// The errors of a pod whose ephemeral containers are to be replaced by those of `object`
+/// (`ValidatePodEphemeralContainersUpdate`).
+pub fn ephemeral_containers(
+    of: &'static Struct,
+    object: &Value,
+    old: &Value,
+    policy: Policy,
+) -> Errors {
+    let mut errors = Errors::default();
+    let [new, old] = [object, old].map(|object| At::new(of, object).with_policy(policy));
+    pod_update::ephemeral_containers(&new, &old, &mut errors);
+    errors
+}
+
 /// What a kind's strategy checks, of a new object or of a changed one.
 fn check(of: &'static Struct, new: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     match of.key {

@@ -35,6 +35,28 @@ pub(super) fn update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     }
 }
 
+/// `ValidatePodEphemeralContainersUpdate`.
+pub(super) fn ephemeral_containers(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+    const FIELD: &str = "ephemeralContainers";
+    let leniency = Leniency { is_pod: true, ..Leniency::of_pod(Some(old)) };
+    meta::update(&new.get("metadata"), &old.get("metadata"), errors);
+    pod::metadata_and_spec(new, &leniency, errors);
+    annotations(new, old, &leniency, errors);
+    let (spec, before) = (new.get("spec"), old.get("spec"));
+    for held in before.items(FIELD) {
+        let name = held.text("name");
+        let detail = match spec.items(FIELD).find(|c| c.text("name") == name) {
+            None => format!("existing ephemeral containers {name:?} may not be removed\n"),
+            Some(same) if same.same(&held) => continue,
+            Some(changed) => {
+                let lines = diff(held.value(), changed.value());
+                format!("existing ephemeral containers {name:?} may not be changed\n{lines}")
+            }
+        };
+        errors.forbidden(&spec.at(FIELD), detail);
+    }
+}
+
 /// `ValidatePodSpecificAnnotationUpdates`.
 pub(super) fn annotations(new: &At<'_>, old: &At<'_>, leniency: &Leniency, errors: &mut Errors) {
     let (metadata, before) = (new.get("metadata"), old.get("metadata"));

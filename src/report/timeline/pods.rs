@@ -4,12 +4,19 @@ use super::words::duration;
 use super::{Line, Tone, name};
 use crate::base::time::SimTime;
 use crate::model::{
-    ConditionStatus, ContainerState, ContainerStatus, Kind, Phase, Pod, Ref, Terminated, conditions,
+    ConditionStatus, ContainerState, ContainerStatus, Kind, Phase, Pod, PodStatus, Ref, Terminated,
+    conditions,
 };
 
 /// Whether a warning says what a line made from the pod's status says already.
 pub(super) fn shown_by_status(reason: &str) -> bool {
     matches!(reason, "BackOff" | "FailedScheduling")
+}
+
+/// The statuses of all containers of a pod.
+fn all_statuses(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
+    let added = status.ephemeral_containers.iter();
+    status.init_containers.iter().chain(status.containers.iter()).chain(added)
 }
 
 /// Says what changed.
@@ -31,9 +38,9 @@ pub(super) fn changed(at: SimTime, old: &Pod, new: &Pod, lines: &mut Vec<Line>) 
         say("", Tone::Progress, format!("placed on {node}"));
     }
     scheduling(old, new, &mut say);
-    let before = old.status.init_containers.iter().chain(old.status.containers.iter());
+    let before = all_statuses(&old.status);
     let before: Vec<&ContainerStatus> = before.collect();
-    for status in new.status.init_containers.iter().chain(new.status.containers.iter()) {
+    for status in all_statuses(&new.status) {
         let was = before.iter().find(|c| c.name == status.name).copied();
         container(was, status, &mut say);
     }

@@ -243,6 +243,7 @@ fn names(pod: &Value) -> Vec<(String, String)> {
     };
     let mut all = of("initContainers", " (init)");
     all.extend(of("containers", ""));
+    all.extend(of("ephemeralContainers", " (ephem)"));
     all
 }
 
@@ -358,7 +359,7 @@ impl View {
     fn attempt(&self, pod: &Value, name: &str) -> Result<u32, Failure> {
         let bad = |text: String| Err(Failure::server(ErrorReason::BadRequest, text));
         let pod_name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        let status = ["containerStatuses", "initContainerStatuses"]
+        let status = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"]
             .iter()
             .flat_map(|list| pod["status"][*list].as_array().into_iter().flatten())
             .find(|c| c["name"] == name);

@@ -15,6 +15,7 @@ mod apply;
 mod args;
 mod autoscale;
 mod create;
+mod debug;
 mod delete;
 mod describe;
 mod drain;
@@ -73,6 +74,7 @@ static VERBS: &[&[Verb]] = &[
     autoscale::VERBS,
     create::VERBS,
     generators::VERBS,
+    debug::VERBS,
     delete::VERBS,
     describe::VERBS,
     drain::VERBS,

@@ -89,6 +89,7 @@ fn subresource(args: &Args) -> Result<Option<&'static str>, Failure> {
         "" => Ok(None),
         "status" => Ok(Some("status")),
         "scale" => Ok(Some("scale")),
+        "ephemeralcontainers" => Ok(Some("ephemeralcontainers")),
         "resize" => {
             Err("--subresource=resize is not modelled: resources of running pods do not change"
                 .into())
@@ -109,6 +110,9 @@ fn one(
     let scalable =
         [Kind::Deployment, Kind::ReplicaSet, Kind::StatefulSet, Kind::ReplicationController];
     if subresource == Some("scale") && !scalable.contains(&info.resource.model) {
+        return Err(no_such_endpoint());
+    }
+    if subresource == Some("ephemeralcontainers") && info.resource.model != Kind::Pod {
         return Err(no_such_endpoint());
     }
     let dry_run = DryRun::of(args)?;

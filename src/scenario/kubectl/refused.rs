@@ -53,12 +53,6 @@ pub(super) const VERBS: &[Verb] = &[
         "there is no API server to reach over the network",
     ),
     refused(
-        "debug",
-        "debug (POD | TYPE[[.VERSION].GROUP]/NAME) [ -- COMMAND [args...] ]",
-        "Create debugging sessions for troubleshooting workloads and nodes.",
-        "ephemeral containers are not modelled\nwavetank hint: use kubectl exec, or run a pod beside it with kubectl run",
-    ),
-    refused(
         "certificate",
         "certificate (approve | deny) NAME",
         "Modify certificate resources.",

@@ -260,7 +260,9 @@ pub(super) fn find(words: &[&str]) -> Named {
 impl Verb {
     /// Its flags, those of every verb last.
     pub(super) fn all_flags(&self) -> impl Iterator<Item = &'static Flag> {
-        self.flags.iter().copied().chain([GLOBAL]).flatten()
+        let own = || self.flags.iter().copied().flatten();
+        // A verb's own flag hides the global one of its name.
+        own().chain(GLOBAL.iter().filter(move |g| !own().any(|f| f.name == g.name)))
     }
 
     /// The flag of that name.

@@ -577,3 +577,50 @@ fn a_custom_resource_is_shown_in_the_columns_of_its_definition() {
     assert!(said[3].contains("API Version:  example.com/v1\nKind:         Tank\n"), "{}", said[3]);
     assert!(said[3].ends_with("Spec:\n  Depth:  4\n"), "{}", said[3]);
 }
+
+#[test]
+fn a_container_is_added_to_a_pod_that_runs_and_started_once() {
+    let status = "{.status.ephemeralContainerStatuses[0]";
+    let shown = format!(
+        "get pod talker -o jsonpath='{status}.state.terminated.exitCode}}/{status}.restartCount}}/{status}.ready}}/{{.status.phase}}'"
+    );
+    check(&[
+        ("debug talker --image=busybox -c dbg -- sh -c 'echo looking; hostname; exit 3'", 0, ""),
+        ("logs talker -c dbg", 0, "looking\ntalker\n"),
+        (&shown, 0, "3/0/false/Running"),
+        (
+            "get pod talker --no-headers -o custom-columns=R:.status.containerStatuses[0].ready",
+            0,
+            "true\n",
+        ),
+        (
+            "debug talker --image=busybox -c more --target=main -- sleep 1000",
+            0,
+            "Targeting container \"main\". If you don't see processes from this container it may be because the container runtime doesn't support this feature.\n",
+        ),
+        ("exec talker -c more -- hostname", 0, "talker\n"),
+        ("get pod talker -o jsonpath='{.metadata.generation}'", 0, "3"),
+        ("debug talker", 1, "error: you must specify --image when not using --copy-to.\n"),
+    ]);
+}
+
+#[test]
+fn containers_that_were_added_stay_as_they_are() {
+    let done = session(&[
+        "debug talker --image=busybox -c dbg -- sleep 5",
+        "debug talker --image=busybox -c dbg -- sleep 6",
+        "debug talker --image=busybox -c x --target=nosuch -q",
+        "debug talker --image=busybox",
+        "describe pod talker",
+        "delete pod talker",
+    ]);
+    let says = |i: usize| done[i].stderr.as_str();
+    let refusal = "The Pod \"talker\" is invalid: spec.ephemeralContainers: Forbidden: existing ephemeral containers \"dbg\" may not be changed";
+    assert!(says(1).starts_with(refusal), "{}", says(1));
+    assert!(says(2).contains("targetContainerName: Not found: \"nosuch\""), "{}", says(2));
+    assert!(done[3].stdout.starts_with("Defaulting debug container name to debugger-"));
+    let described = done[4].stdout.as_str();
+    assert!(described.contains("Ephemeral Containers:\n  dbg:\n"), "{described}");
+    assert!(described.contains("spec.ephemeralContainers{dbg}: Container started"), "{described}");
+    assert_eq!(done[5].stdout, "pod \"talker\" deleted from default namespace\n");
+}
