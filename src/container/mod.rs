@@ -48,7 +48,9 @@ mod text;
 
 pub use fs::{Errno, Ino, Mount, Thing, Tree, TreeError, VolumeId, Volumes};
 pub use limits::Limits;
-pub use net::{DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Network, Request, TcpServer};
+pub use net::{
+    Asked, DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Met, Network, Question, Request, TcpServer,
+};
 pub use os::{Output, OutputStream, World};
 pub use outside::{Dialled, ImageUser, dial, entrypoint, image_user, is_planned, stop_signal};
 pub use planned::Assumption;
@@ -445,6 +447,14 @@ impl Container {
                 Some(planned) => planned.describe(),
                 None => live.os.describe(),
             },
+        }
+    }
+
+    /// What its processes asked of the network, the latest question last.
+    pub fn asked(&self) -> &[Asked] {
+        match &self.body {
+            Body::Planned { .. } => &[],
+            Body::Live(live) => &live.os.rare.asked,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::container::behavior::Growth;
 use crate::container::{
-    self as inside, Container as Running, Ended, Listener, Mount, OutputStream, Progress, Signal,
+    self as inside, Asked, Container as Running, Ended, Listener, Mount, OutputStream, Progress, Signal,
     StartSpec, World,
 };
 use crate::model::{Container, Kind, Ref, RestartPolicy, Terminated};
@@ -100,6 +100,16 @@ impl Body {
     /// Where the program stands, for people.
     pub(super) fn blocked_on(&self) -> String {
         self.inside.blocked_on()
+    }
+
+    /// What the program asked of the network.
+    pub(super) fn asked(&self) -> &[Asked] {
+        self.inside.asked()
+    }
+
+    /// The ports on which it listens, as the network shows them.
+    pub(super) fn listens_on(&self) -> impl Iterator<Item = u16> + '_ {
+        self.ports.iter().map(|(port, _)| *port)
     }
 
     /// How a further command ended, once it has: its code, standard output and standard error.
@@ -432,6 +442,11 @@ impl Worker {
         d.node.uses.end(self.uid(), n);
         if let Some(mut body) = self.bodies.get_mut(n.index()).and_then(Option::take) {
             body.close_ports(d);
+            let asked = body.asked();
+            if !asked.is_empty() {
+                self.asked.retain(|(of, _)| *of != n);
+                self.asked.push((n, asked.to_vec()));
+            }
         }
     }
 

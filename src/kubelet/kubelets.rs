@@ -10,8 +10,10 @@ use super::services::Services;
 use super::shared::Shared;
 use super::told::ImageBehavior;
 use super::volumes::Changed;
+use super::worker::Worker;
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::Asked;
 use crate::engine::{Answer, ComponentId, Cx, WakeReason};
 use crate::model::{Kind, Node, Object, Pod, Slot};
 use crate::store::Logs;
@@ -50,6 +52,18 @@ impl Kubelets {
     pub fn blocked_on(&self, pod: &Pod, container: &str) -> Option<String> {
         let mut workers = self.agents.iter().flatten().filter_map(|a| a.worker(pod.meta.uid));
         workers.find_map(|w| w.blocked_on(container))
+    }
+
+    /// What a container asked of the network, in its present run or its last, the latest question last.
+    pub fn asked(&self, pod: &Pod, container: &str) -> &[Asked] {
+        let mut workers = self.agents.iter().flatten().filter_map(|a| a.worker(pod.meta.uid));
+        workers.find_map(|w| Some(w.asked(container)).filter(|a| !a.is_empty())).unwrap_or_default()
+    }
+
+    /// The ports on which a pod's containers listen.
+    pub fn listens_on(&self, pod: &Pod) -> Vec<u16> {
+        let mut workers = self.agents.iter().flatten().filter_map(|a| a.worker(pod.meta.uid));
+        workers.next().map(Worker::listens_on).unwrap_or_default()
     }
 
     /// No agents yet: one is made for every node that is heard of.

@@ -73,3 +73,4 @@ pub use kubelets::Kubelets;
 pub use told::ImageBehavior;
 
 pub use crate::container::behavior::Growth;
+pub use crate::container::{Asked, Met, Question};

@@ -26,6 +26,7 @@ use super::volumes::{Changed, Mounts, Poll};
 use super::waiting::Reason;
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::Asked;
 use crate::model::{Kind, Labels, Pod, PodSpec, Ref, Terminated, Uid};
 use crate::trace::{EventType, FactId, FactKind, Regarding};
 
@@ -124,6 +125,8 @@ pub(super) struct Worker {
     pub(super) seen: View,
     /// What runs in them, by place.
     pub(super) bodies: Vec<Option<Box<Body>>>,
+    /// What containers that ended had asked of the network.
+    pub(super) asked: Vec<(Nth, Vec<Asked>)>,
     /// How often each container was made.
     pub(super) made: Vec<u32>,
     pub(super) failures: Vec<StartFailure>,
@@ -145,6 +148,19 @@ impl Worker {
     pub(super) fn blocked_on(&self, name: &str) -> Option<String> {
         let (n, _) = each(&self.pod.spec).find(|(_, c)| c.name == name)?;
         self.bodies.get(n.index())?.as_deref().map(Body::blocked_on)
+    }
+
+    /// What a container asked of the network, in this run or the last.
+    pub(super) fn asked(&self, name: &str) -> &[Asked] {
+        let Some((n, _)) = each(&self.pod.spec).find(|(_, c)| c.name == name) else { return &[] };
+        let running = self.bodies.get(n.index()).and_then(Option::as_deref).map(Body::asked);
+        let last = || self.asked.iter().find(|(of, _)| *of == n).map(|(_, asked)| asked.as_slice());
+        running.filter(|asked| !asked.is_empty()).or_else(last).unwrap_or_default()
+    }
+
+    /// The ports on which the pod's containers listen.
+    pub(super) fn listens_on(&self) -> Vec<u16> {
+        self.bodies.iter().flatten().flat_map(|body| body.listens_on()).collect()
     }
 
     /// The worker of a pod heard of for the first time.
@@ -170,6 +186,7 @@ impl Worker {
             actual: View::default(),
             seen: View::default(),
             bodies: Vec::new(),
+            asked: Vec::new(),
             made: Vec::new(),
             failures: Vec::new(),
             restarts: Vec::new(),

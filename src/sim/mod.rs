@@ -33,7 +33,7 @@ pub mod scheduling {
 /// What happens to machines and images, for those who say so.
 pub mod machines {
     pub use crate::kubelet::{
-        Growth, ImageBehavior, ImageModel, Missing, Preloaded, RegistryFault, Skew,
+        Asked, Growth, ImageBehavior, ImageModel, Met, Missing, Preloaded, Question, RegistryFault, Skew,
     };
 }
 

@@ -8,7 +8,7 @@ use super::{Begun, Call, Waiting, durations};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::container::net::DnsAnswer;
-use crate::container::net::dns::resolv_conf;
+use crate::container::net::dns::{note_name, resolv_conf};
 use crate::container::os::Sys;
 use crate::container::process::{Step, Wait};
 use crate::container::text::push;
@@ -112,9 +112,11 @@ pub(super) fn host(call: &mut Call<'_, '_, '_>) -> Begun {
                 })
                 .collect();
             call.out(&lines);
+            note_name(call.sys, &name, true);
             return Begun::Exit(0);
         }
     }
+    note_name(call.sys, &name, false);
     let why = if call.sys.world.network.dns_up { "3(NXDOMAIN)" } else { "2(SERVFAIL)" };
     call.out(&format!("Host {name} not found: {why}\n"));
     Begun::Exit(1)
@@ -177,6 +179,9 @@ pub(super) fn dig(call: &mut Call<'_, '_, '_>) -> Begun {
             found = true;
             break;
         }
+    }
+    if !reverse {
+        note_name(call.sys, &name, found);
     }
     let asked = format!("{}.", asked.trim_end_matches('.'));
     let mut out = String::new();

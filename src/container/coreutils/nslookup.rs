@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::{Begun, Call};
 use crate::container::NslookupStyle;
 use crate::container::net::DnsAnswer;
-use crate::container::net::dns::{resolv_conf, resolve};
+use crate::container::net::dns::{note_name, resolv_conf, resolve};
 use crate::container::text::push;
 
 const USAGE: &str = "[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]";
@@ -52,6 +52,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         call.sys.err(";; connection timed out; no servers could be reached\n");
         return Begun::Exit(1);
     }
+    let asked = name.clone();
     let failed = if let Ok(ip) = name.parse::<IpAddr>() {
         reverse(call, ip, &mut out)
     } else if call.sys.os.nslookup == NslookupStyle::FirstMatch {
@@ -67,6 +68,9 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         }
         failed
     };
+    if asked.parse::<IpAddr>().is_err() {
+        note_name(call.sys, &asked, !failed);
+    }
     call.out(&out);
     Begun::Exit(u8::from(failed))
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use smallvec::SmallVec;
 
-use super::Network;
+use super::{Met, Network, Question};
 use crate::container::os::Sys;
 
 /// What a name leads to.
@@ -135,8 +135,21 @@ pub(crate) fn resolve(sys: &mut Sys<'_, '_>, host: &str) -> Option<IpAddr> {
             names.push(host.to_owned());
         }
     }
-    names.iter().find_map(|name| match sys.world.network.ask_at(conf.server.into(), name) {
+    let network = sys.world.network;
+    let found = names.iter().find_map(|name| match network.ask_at(conf.server.into(), name) {
         DnsAnswer::Found(record) => record.addresses.first().copied(),
         DnsAnswer::NxDomain | DnsAnswer::ServFail => None,
-    })
+    });
+    note_name(sys, host, found.is_some());
+    found
+}
+
+/// Keeps that a name was asked for, and whether it was there.
+pub(crate) fn note_name(sys: &mut Sys<'_, '_>, host: &str, found: bool) {
+    let met = match (found, sys.world.network.dns_up) {
+        (true, _) => Met::Answer,
+        (false, true) => Met::NoName,
+        (false, false) => Met::Silence,
+    };
+    sys.note_asked(Question::Name(host.into()), met);
 }

@@ -10,6 +10,7 @@
 //! servers that speak enough HTTP, PostgreSQL and Redis for probes and wait loops. Left out: latency
 //! of packets, UDP other than DNS, TLS, network policies (the owner can leave a listener out).
 
+pub(crate) mod asked;
 pub(crate) mod dns;
 pub(crate) mod http;
 pub(crate) mod sockets;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+pub use asked::{Asked, Met, Question};
 pub use dns::{DnsAnswer, DnsRecord};
 pub use http::{HttpReply, HttpRule};
 

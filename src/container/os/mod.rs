@@ -33,7 +33,7 @@ use super::fs::{Files, NodeId, Volumes, Who};
 use super::image::Image;
 use super::limits::Limits;
 use super::net::sockets::Socket;
-use super::net::{Listener, Network, Request};
+use super::net::{Asked, Listener, Network, Request};
 use super::planned::Assumption;
 use super::process::{Ended, Fd, Pid, Signal, SignalSet, Step, Wait};
 use super::seldom::{Empty, Seldom};
@@ -199,6 +199,8 @@ pub(crate) struct Rare {
     /// Advisory locks on files, with the open files that hold them and whether exclusively.
     locks: BTreeMap<NodeId, Vec<(FileId, bool)>>,
     requests: Vec<Request>,
+    /// What was asked of the network.
+    pub(crate) asked: Vec<Asked>,
     /// What stands in /etc/hosts, where it is not what a pod without further names has there.
     hosts: Str,
     /// What stands in /etc/resolv.conf, where it is not what the cluster's DNS asks for.
@@ -220,6 +222,7 @@ impl Empty for Rare {
             listeners: BTreeMap::new(),
             locks: BTreeMap::new(),
             requests: Vec::new(),
+            asked: Vec::new(),
             hosts: Str::new_static(""),
             resolv: Str::new_static(""),
             ended: Table::new(),

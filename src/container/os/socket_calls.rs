@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{Access, Listening, PipeId, Sys, Target};
 use crate::container::fs::Errno;
 use crate::container::net::sockets::{Remote, Socket};
-use crate::container::net::{Listener, Reached, dns};
+use crate::container::net::{Asked, Listener, Met, Question, Reached, asked, dns};
 use crate::container::process::Fd;
 
 /// What an attempt to connect gives.
@@ -38,7 +38,14 @@ impl Sys<'_, '_> {
         };
         let network = self.world.network;
         let draw = if network.has_choice(place) { self.os.random.stream().word() } else { 0 };
-        match network.reach(place, draw) {
+        let reached = network.reach(place, draw);
+        let met = match &reached {
+            Reached::Refused => Met::Refused,
+            Reached::Nothing => Met::Silence,
+            Reached::Open(_) => Met::Answer,
+        };
+        self.note_asked(Question::Connection(to), met);
+        match reached {
             Reached::Refused => Connected::Refused,
             Reached::Nothing => Connected::Nothing,
             Reached::Open(listener) => {
@@ -48,6 +55,12 @@ impl Sys<'_, '_> {
                 Connected::Open(self.install(Target::Socket(id), BOTH, least))
             }
         }
+    }
+
+    /// Keeps what was asked of the network, and what came of it.
+    pub(crate) fn note_asked(&mut self, of: Question, met: Met) {
+        let asked = Asked { at: self.world.now, of, met };
+        asked::keep(&mut self.os.rare.asked, asked);
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {
