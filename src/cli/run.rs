@@ -18,6 +18,7 @@ use crate::report::html::{Chronicle, Heading};
 use crate::report::summary::{Gathered, Summary};
 use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
 use crate::scenario::monitor::{Expectation, Monitors, Violation};
+use crate::scenario::remedy::{self, Effort};
 use crate::scenario::runner::{Ended, LONGEST, NAMESPACE, Plan, Runner, SETTLED};
 use crate::scenario::verify::{self, Tried, Trying};
 
@@ -62,6 +63,10 @@ pub(super) struct Args {
     /// exit with 5
     #[arg(long, value_name = "SIZE", value_parser = stop::memory)]
     max_memory: Option<u64>,
+    /// What to do about what is stuck at the end: try the changes that suggest themselves by running again
+    /// with each, tell them untried, or look for no causes
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Fixes::Try)]
+    fixes: Fixes,
     /// Exit with 1 when something is stuck or has failed
     #[arg(long)]
     exit_code: bool,
@@ -82,6 +87,16 @@ enum Colour {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Fixes {
+    /// Root causes, and changes of which each was tried in a run of its own
+    Try,
+    /// Root causes, and changes that were not tried
+    Tell,
+    /// Neither
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -202,7 +217,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         let at = start.to_rfc3339();
         ui::out(&format!("wavetank · {nodes} · starts {at} · seed {seed}\n\n"));
     }
-    let verified = (!args.verify.is_empty()).then(|| plan.clone());
+    let again = (!args.verify.is_empty() || args.fixes != Fixes::None).then(|| plan.clone());
     let mut monitors = Monitors::new(&expectations, start);
     let mut listeners = Listeners::new(args, &plan);
     // The cluster's own objects are made here, and told to nobody but the page and to what is expected.
@@ -229,11 +244,20 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
     listeners.tell(last);
     let sim = runner.sim();
     let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
+    let mut summary = Summary::of(sim.store(), now, &listeners.gathered, inert, &blocked);
+    let effort = match args.fixes {
+        Fixes::Try => Some(Effort::Try),
+        Fixes::Tell => Some(Effort::Tell),
+        Fixes::None => None,
+    };
+    if let (Some(plan), Some(effort)) = (&again, effort) {
+        remedy::find(plan, &runner, &listeners.gathered, &mut summary, effort);
+    }
     let came = Came {
         ended,
-        summary: Summary::of(sim.store(), now, &listeners.gathered, inert, &blocked),
+        summary,
         violations: monitors.finish(now),
-        tried: verified
+        tried: again
             .filter(|_| !matches!(ended, Ended::Stopped | Ended::Spent))
             .and_then(|plan| tried(args, &plan))
             .unwrap_or_default(),

@@ -49,7 +49,8 @@ mod text;
 pub use fs::{Errno, Ino, Mount, Thing, Tree, TreeError, VolumeId, Volumes};
 pub use limits::Limits;
 pub use net::{
-    Asked, DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Met, Network, Question, Request, TcpServer,
+    Asked, DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Met, Network, Question, Request,
+    TcpServer,
 };
 pub use os::{Output, OutputStream, World};
 pub use outside::{Dialled, ImageUser, dial, entrypoint, image_user, is_planned, stop_signal};

@@ -20,8 +20,8 @@ use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::container::behavior::Growth;
 use crate::container::{
-    self as inside, Asked, Container as Running, Ended, Listener, Mount, OutputStream, Progress, Signal,
-    StartSpec, World,
+    self as inside, Asked, Container as Running, Ended, Listener, Mount, OutputStream, Progress,
+    Signal, StartSpec, World,
 };
 use crate::model::{Container, Kind, Ref, RestartPolicy, Terminated};
 use crate::trace::{FactKind, Output, OutputStream as Stream};

@@ -9,6 +9,7 @@ pub mod film;
 pub mod html;
 pub mod printers;
 mod record;
+pub mod stuck;
 pub mod summary;
 pub mod tabs;
 pub mod timeline;

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::stuck::{Stuck, Told};
 use super::timeline::{count, duration, name};
 use crate::base::time::SimTime;
 use crate::model::{
@@ -17,7 +18,7 @@ use crate::store::Store;
 use crate::trace::{Assumption, Fact, FactKind, Waiting};
 
 /// What a run comes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// What has done its work.
     pub completed: Vec<Entry>,
@@ -31,12 +32,75 @@ pub struct Summary {
     pub unmodelled: Vec<Assumption>,
     /// Kinds that are kept without behaviour, and how many objects of each.
     pub inert: Vec<(String, usize)>,
+    /// What holds the stuck objects up, and what would help, where that was looked for.
+    pub found: BTreeMap<Ref, Found>,
 }
+
+/// Why an object is stuck: the root causes, with what was found to help.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Where its waiting ends.
+    pub stuck: Stuck,
+    /// What helps.
+    pub remedy: Remedy,
+}
+
+/// What helps a stuck object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Remedy {
+    /// This change was tried: in a run with it the object gets on and nothing else is stuck that was not.
+    Works(String),
+    /// This change suggests itself, and was not found to help: why not.
+    Unverified(String, String),
+    /// Nothing suggests itself.
+    None,
+}
+
+impl Found {
+    /// The root causes and the remedy, in lines.
+    pub fn lines(&self) -> Vec<String> {
+        let causes = self.stuck.roots.iter().map(|root| format!("root cause: {}", root.text));
+        let fix = match &self.remedy {
+            Remedy::Works(fix) => Some(format!("fix: {fix} (tried: it works)")),
+            Remedy::Unverified(fix, why) => Some(format!("fix: {fix} (not verified: {why})")),
+            Remedy::None => None,
+        };
+        causes.chain(fix).collect()
+    }
+
+    /// The same as JSON.
+    pub fn to_json(&self) -> Value {
+        let mut json = self.stuck.to_json();
+        json["fix"] = match &self.remedy {
+            Remedy::Works(fix) => json!({"text": fix, "verified": true}),
+            Remedy::Unverified(fix, why) => json!({"text": fix, "verified": false, "because": why}),
+            Remedy::None => Value::Null,
+        };
+        json
+    }
+}
+
+/// The kinds that are shown whatever their state, in this order.
+const SHOWN: [Kind; 11] = [
+    Kind::Job,
+    Kind::CronJob,
+    Kind::Deployment,
+    Kind::ReplicaSet,
+    Kind::ReplicationController,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::Pod,
+    Kind::PersistentVolumeClaim,
+    Kind::Service,
+    Kind::Namespace,
+];
 
 /// One object of a summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// `deployment/web`.
+    /// Which object.
+    pub of: Ref,
+    /// The same as it is shown: `deployment/web`.
     pub object: String,
     /// How it stands: `2 of 2 ready`.
     pub state: String,
@@ -51,11 +115,18 @@ pub struct Gathered {
     unmodelled: BTreeSet<Assumption>,
     waiting: BTreeMap<Uid, Waiting>,
     runs: BTreeMap<Uid, usize>,
+    told: Told,
 }
 
 impl Gathered {
+    /// What is known of the reasons why objects are stuck.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
     /// Takes in a fact.
     pub fn observe(&mut self, fact: &Fact) {
+        self.told.observe(fact);
         match &fact.kind {
             FactKind::Assumed(a) => {
                 self.assumed.insert(Assumption::clone(a));
@@ -104,20 +175,8 @@ impl Summary {
             ..Self::default()
         };
         let look = causes::Look { store, now, waiting: &gathered.waiting, blocked };
-        for kind in [
-            Kind::Job,
-            Kind::CronJob,
-            Kind::Deployment,
-            Kind::ReplicaSet,
-            Kind::ReplicationController,
-            Kind::StatefulSet,
-            Kind::DaemonSet,
-            Kind::Pod,
-            Kind::PersistentVolumeClaim,
-            Kind::Service,
-            Kind::Namespace,
-        ] {
-            let mut objects: Vec<&Object> = store.list(kind).filter(|o| is_own(o)).collect();
+        for kind in SHOWN.iter().chain(Kind::ALL.iter().filter(|k| !SHOWN.contains(k))) {
+            let mut objects: Vec<&Object> = store.list(*kind).filter(|o| is_own(o)).collect();
             objects.sort_by(|a, b| a.key().cmp(&b.key()));
             for object in objects {
                 summary.add(object, &look, gathered);
@@ -128,6 +187,7 @@ impl Summary {
 
     fn add(&mut self, object: &Object, look: &causes::Look<'_>, gathered: &Gathered) {
         let entry = |state: String, causes: Vec<String>| Entry {
+            of: object.reference(),
             object: name(&object.reference()),
             state,
             causes,
@@ -136,7 +196,19 @@ impl Summary {
             Object::Job(job) => self.add_job(job, object, look),
             Object::CronJob(cron) => {
                 let runs = gathered.runs.get(&cron.meta.uid).copied().unwrap_or(0);
-                self.running.push(entry(schedule(cron, runs), Vec::new()));
+                let causes = look.of_schedule(cron);
+                let entry = entry(schedule(cron, runs), causes);
+                if entry.causes.is_empty() {
+                    self.running.push(entry);
+                } else {
+                    self.stuck.push(entry);
+                }
+            }
+            Object::Node(node) => {
+                let refused = gathered.told.drain_refused(&node.meta.name);
+                if let Some(why) = refused.filter(|_| node.unschedulable) {
+                    self.stuck.push(entry("not drained".to_owned(), vec![why]));
+                }
             }
             Object::Pod(pod) => match pod.status.phase {
                 Phase::Succeeded => self.completed.push(entry("succeeded".to_owned(), Vec::new())),
@@ -166,9 +238,19 @@ impl Summary {
                 }
             }
             _ => {
-                let Some((ready, wanted)) = replicas(object) else { return };
-                let state = format!("{ready} of {wanted} ready");
-                if ready >= wanted {
+                let Some((ready, wanted)) = replicas(object) else {
+                    if object.meta().is_terminating() {
+                        let causes = look.waiting_for(object.meta().uid);
+                        self.stuck.push(entry("being deleted".to_owned(), causes));
+                    }
+                    return;
+                };
+                let mut state = format!("{ready} of {wanted} ready");
+                let updated = updated(object).filter(|updated| *updated < wanted);
+                if let Some(updated) = updated.filter(|updated| *updated < ready) {
+                    let _ = write!(state, ", {updated} of the new version");
+                }
+                if ready >= wanted && updated.is_none() {
                     self.running.push(entry(state, Vec::new()));
                 } else {
                     self.stuck.push(entry(state, look.of_workload(object.meta())));
@@ -184,6 +266,7 @@ impl Summary {
             _ => String::new(),
         };
         let entry = |state: String, causes: Vec<String>| Entry {
+            of: object.reference(),
             object: name(&object.reference()),
             state,
             causes,
@@ -213,20 +296,21 @@ impl Summary {
     /// The summary as text.
     pub fn render(&self) -> String {
         let mut text = String::new();
-        section(&mut text, "completed", &self.completed);
-        section(&mut text, "running", &self.running);
-        section(&mut text, "stuck", &self.stuck);
-        let said = |a: &Assumption| Entry {
+        let rows = |all: &[Entry]| -> Vec<Row> { all.iter().map(|e| e.row(&self.found)).collect() };
+        section(&mut text, "completed", &rows(&self.completed));
+        section(&mut text, "running", &rows(&self.running));
+        section(&mut text, "stuck", &rows(&self.stuck));
+        let said = |a: &Assumption| Row {
             object: a.subject.to_string(),
             state: a.text.to_string(),
-            causes: Vec::new(),
+            below: Vec::new(),
         };
         section(&mut text, "assumed", &self.assumed.iter().map(said).collect::<Vec<_>>());
         section(&mut text, "not modelled", &self.unmodelled.iter().map(said).collect::<Vec<_>>());
-        let inert = |(kind, n): &(String, usize)| Entry {
+        let inert = |(kind, n): &(String, usize)| Row {
             object: kind.clone(),
             state: format!("{}, kept without behaviour", count(*n, "object")),
-            causes: Vec::new(),
+            below: Vec::new(),
         };
         section(&mut text, "inert", &self.inert.iter().map(inert).collect::<Vec<_>>());
         text
@@ -236,7 +320,17 @@ impl Summary {
     pub fn to_json(&self) -> Value {
         let entries = |all: &[Entry]| -> Vec<Value> {
             all.iter()
-                .map(|e| json!({"object": e.object, "state": e.state, "causes": e.causes}))
+                .map(|e| {
+                    let mut entry =
+                        json!({"object": e.object, "state": e.state, "causes": e.causes});
+                    if let Some(found) = self.found.get(&e.of) {
+                        let found = found.to_json();
+                        for field in ["rootCauses", "waitsFor", "fix"] {
+                            entry[field] = found[field].clone();
+                        }
+                    }
+                    entry
+                })
                 .collect()
         };
         let said = |all: &[Assumption]| -> Vec<Value> {
@@ -260,14 +354,29 @@ impl Summary {
 /// The width of the column of section names.
 const SECTION: usize = 12;
 
-fn section(text: &mut String, title: &str, entries: &[Entry]) {
+/// A line of a summary, with those below it.
+struct Row {
+    object: String,
+    state: String,
+    below: Vec<String>,
+}
+
+impl Entry {
+    fn row(&self, found: &BTreeMap<Ref, Found>) -> Row {
+        let mut below = self.causes.clone();
+        below.extend(found.get(&self.of).into_iter().flat_map(Found::lines));
+        Row { object: self.object.clone(), state: self.state.clone(), below }
+    }
+}
+
+fn section(text: &mut String, title: &str, entries: &[Row]) {
     let width = entries.iter().map(|e| e.object.chars().count()).max().unwrap_or(0).min(36);
     for (i, entry) in entries.iter().enumerate() {
         let title = if i == 0 { title } else { "" };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{title:>SECTION$}  {:<width$}  {}", entry.object, entry.state);
-        for cause in &entry.causes {
-            let _ = writeln!(text, "{:SECTION$}    {cause}", "");
+        for line in &entry.below {
+            let _ = writeln!(text, "{:SECTION$}    {line}", "");
         }
     }
 }
@@ -306,4 +415,26 @@ fn replicas(object: &Object) -> Option<(i32, i32)> {
         Object::DaemonSet(d) => (d.status.number_ready, d.status.desired_number_scheduled),
         _ => return None,
     })
+}
+
+/// How many pods of a workload are of the version that is rolled out; `None` where that is left to others.
+fn updated(object: &Object) -> Option<i32> {
+    let or = |n: Option<i32>| n.unwrap_or(0);
+    match object {
+        Object::Deployment(d) => Some(or(d.status.updated_replicas)),
+        Object::StatefulSet(s) => {
+            let strategy = s.spec.wire.update_strategy.as_ref();
+            let rolling = strategy.and_then(|s| s.rolling_update.as_ref());
+            let whole = rolling.and_then(|r| r.partition).unwrap_or(0) == 0;
+            let by_itself = strategy.is_none_or(|s| s.type_.as_deref() != Some("OnDelete"));
+            let under_way = s.status.current_revision != s.status.update_revision;
+            (whole && by_itself && under_way).then_some(or(s.status.updated_replicas))
+        }
+        Object::DaemonSet(d) => {
+            let strategy = d.spec.wire.update_strategy.as_ref();
+            let by_itself = strategy.is_none_or(|s| s.type_.as_deref() != Some("OnDelete"));
+            by_itself.then_some(or(d.status.updated_number_scheduled))
+        }
+        _ => None,
+    }
 }

@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod openb;
 pub mod parallel;
 pub mod recorded;
+pub mod remedy;
 pub mod replay;
 pub mod runner;
 pub mod seeds;

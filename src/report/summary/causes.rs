@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{ContainerState, Kind, Meta, Object, Phase, Pod, Ref, SimTime, Store, Uid, Waiting};
+use super::{
+    ContainerState, CronJob, Kind, Meta, Object, Phase, Pod, Ref, SimTime, Store, Uid, Waiting,
+};
 use crate::model::{ConditionStatus, ContainerStatus, conditions};
 use crate::report::timeline::{count, duration, name};
 
@@ -47,6 +49,28 @@ impl Look<'_> {
         }
         causes.extend(self.waiting_for(owner.uid));
         causes
+    }
+
+    /// Why a schedule does not do its work: it is suspended, or its latest run does not get on.
+    pub(super) fn of_schedule(&self, cron: &CronJob) -> Vec<String> {
+        if cron.spec.wire.suspend == Some(true) {
+            return vec!["suspended".to_owned()];
+        }
+        let mine = |o: &&Object| o.meta().controller().is_some_and(|c| c.uid == cron.meta.uid);
+        let latest = self
+            .store
+            .list(Kind::Job)
+            .filter(mine)
+            .max_by_key(|o| (o.meta().created, o.meta().name.clone()));
+        let Some(Object::Job(job)) = latest else { return Vec::new() };
+        let of = name(&Ref { kind: Kind::Job, key: job.meta.key() });
+        if let Some(failed) = job.status.conditions.iter().find(|c| c.kind == "Failed") {
+            return vec![format!("{of} failed: {}", failed.message)];
+        }
+        if job.status.is_true("Complete") {
+            return Vec::new();
+        }
+        self.of_workload(&job.meta)
     }
 
     /// What a component last said that an object waits for.

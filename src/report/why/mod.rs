@@ -13,7 +13,7 @@ mod ends;
 mod origin;
 mod past;
 mod pods;
-mod script;
+pub(super) mod script;
 mod workloads;
 
 use std::fmt::Write as _;

@@ -9,7 +9,7 @@ use crate::model::Container;
 const LONGEST: usize = 100;
 
 /// The script of a container: what its shell is given, if it is started with a shell.
-pub(super) fn of(container: &Container) -> Option<&str> {
+pub(in crate::report) fn of(container: &Container) -> Option<&str> {
     let words: Vec<&str> =
         container.command.iter().chain(&container.args).map(smol_str::SmolStr::as_str).collect();
     let flag = words.iter().position(|w| w.starts_with('-') && w.ends_with('c') && w.len() <= 4)?;
@@ -19,7 +19,7 @@ pub(super) fn of(container: &Container) -> Option<&str> {
 }
 
 /// The command of a container as it would be typed; empty where the image's own is run.
-pub(super) fn command(container: &Container) -> String {
+pub(in crate::report) fn command(container: &Container) -> String {
     let words: Vec<String> = container
         .command
         .iter()
@@ -30,7 +30,7 @@ pub(super) fn command(container: &Container) -> String {
 }
 
 /// The statement that ends the script with a code, else its last one: `line 2: "exit 1"`.
-pub(super) fn exits(script: &str, code: i32) -> String {
+pub(in crate::report) fn exits(script: &str, code: i32) -> String {
     let wanted = format!("exit {code}");
     let explicit = statements(script).filter(|(_, s)| words_contain(s, &wanted)).last();
     // A failing command ends a script that runs with `set -e`, or that it is the last of.
@@ -39,7 +39,7 @@ pub(super) fn exits(script: &str, code: i32) -> String {
 }
 
 /// The statement that takes a file away, else one that names it: `line 1: "rm -f /tmp/healthy"`.
-pub(super) fn about(script: &str, path: &str) -> Option<String> {
+pub(in crate::report) fn about(script: &str, path: &str) -> Option<String> {
     let naming = || statements(script).filter(|(_, s)| s.contains(path));
     let taking = |s: &str| ["rm ", "mv ", "unlink "].iter().any(|w| s.contains(w));
     naming().filter(|(_, s)| taking(s)).last().or_else(|| naming().last()).map(told)
