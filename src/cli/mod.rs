@@ -12,9 +12,12 @@ pub mod exit_code;
 mod explain;
 mod floats;
 mod get;
+mod graph;
 mod input;
 mod logs;
 mod look;
+mod manual;
+mod outputs;
 mod run;
 mod scheduler_config;
 mod shell;
@@ -56,7 +59,10 @@ enum Command {
     Logs(Box<logs::Args>),
     Events(Box<events::Args>),
     Top(Box<top::Args>),
+    Graph(Box<graph::Args>),
     Conform(conform::Args),
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 /// Runs the command line of this process.
@@ -85,7 +91,10 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Graph(args) => graph::run(&args),
         Command::Conform(args) => conform::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     };
     ExitCode::from(code)
 }

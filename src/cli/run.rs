@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::floats::{self, Floats, Prepared};
+use super::outputs::{Outputs, Writers};
 use super::stop::{self, Stop};
 use super::verdict;
 use super::wall::Wall;
@@ -14,6 +15,7 @@ use super::{exit_code, ui};
 use crate::api::{convert, yaml};
 use crate::model::{Kind, Object, Pod};
 use crate::report::Recorder;
+use crate::report::explain;
 use crate::report::html::{Chronicle, Heading};
 use crate::report::summary::{Gathered, Summary};
 use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
@@ -43,6 +45,8 @@ pub(super) struct Args {
     /// Play the run on the terminal: pause, speed, step, back
     #[arg(long, conflicts_with_all = ["output", "trace", "html", "verify"])]
     tui: bool,
+    #[command(flatten)]
+    outputs: Outputs,
     /// When to use colours
     #[arg(long, value_enum, default_value_t = Colour::Auto)]
     color: Colour,
@@ -143,6 +147,7 @@ struct Listeners {
     gathered: Gathered,
     recorder: Option<Recorder>,
     chronicle: Option<Chronicle>,
+    writers: Writers,
     style: Style,
     /// Whether lines are printed as they come; otherwise they are kept.
     print: bool,
@@ -164,6 +169,7 @@ impl Listeners {
             gathered: Gathered::default(),
             recorder: args.trace.as_ref().map(|_| Recorder::new(start, NAMESPACE, &header)),
             chronicle: args.html.as_ref().map(|_| Chronicle::new(start)),
+            writers: args.outputs.writers(start),
             style: Style { colour, start },
             print: args.output == Output::Timeline && !args.quiet,
             kept: Vec::new(),
@@ -178,6 +184,7 @@ impl Listeners {
         if let Some(chronicle) = &mut self.chronicle {
             chronicle.observe(fact);
         }
+        self.writers.hear(fact);
         self.timeline.observe(fact);
         let lines = self.timeline.take();
         self.tell(lines);
@@ -210,7 +217,10 @@ impl Came {
 
 fn float(args: &Args, prepared: Prepared) -> u8 {
     let wall = Wall::now();
-    let Prepared { plan, inert, nodes, expectations } = prepared;
+    let Prepared { mut plan, inert, nodes, expectations } = prepared;
+    if args.html.is_some() {
+        plan.options.explained_first = EXPLAINED;
+    }
     let (start, seed) = (plan.options.start.0, plan.options.seed);
     if args.output == Output::Timeline && !args.quiet {
         let nodes = crate::report::timeline::count(nodes, "node");
@@ -226,6 +236,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         if let Some(chronicle) = &mut listeners.chronicle {
             chronicle.observe(fact);
         }
+        listeners.writers.hear(fact);
     });
     let mut runner = match built {
         Ok(runner) => runner,
@@ -242,20 +253,11 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
     let now = runner.sim().now();
     let last = listeners.timeline.finish(now);
     listeners.tell(last);
-    let sim = runner.sim();
-    let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
-    let mut summary = Summary::of(sim.store(), now, &listeners.gathered, inert, &blocked);
-    let effort = match args.fixes {
-        Fixes::Try => Some(Effort::Try),
-        Fixes::Tell => Some(Effort::Tell),
-        Fixes::None => None,
-    };
-    if let (Some(plan), Some(effort)) = (&again, effort) {
-        remedy::find(plan, &runner, &listeners.gathered, &mut summary, effort);
-    }
+    // What was cut short is not run again.
+    let whole = again.as_ref().filter(|_| !matches!(ended, Ended::Stopped | Ended::Spent));
     let came = Came {
         ended,
-        summary,
+        summary: summary(args, whole, &runner, &listeners.gathered, inert),
         violations: monitors.finish(now),
         tried: again
             .filter(|_| !matches!(ended, Ended::Stopped | Ended::Spent))
@@ -267,6 +269,16 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         exit_code::OK if !came.is_good() => exit_code::FAILED,
         code => code,
     };
+    let code = match args.outputs.write(listeners.writers, runner.sim().store(), runner.sim().now())
+    {
+        exit_code::OK => code,
+        failed => failed,
+    };
+    if let Some(chronicle) = &mut listeners.chronicle {
+        for (pod, explanation) in runner.sim().explained() {
+            chronicle.explain(pod, explain::text(&explanation, start));
+        }
+    }
     let code = match cut_short(args, ended, &stop) {
         Some((why, cut)) => {
             ui::err(&format!(
@@ -281,6 +293,31 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         Some(Ok(())) | None => code,
     }
 }
+
+/// What the run came to, with what holds up what is stuck; `again` is what was run.
+fn summary(
+    args: &Args,
+    again: Option<&Plan>,
+    runner: &Runner,
+    gathered: &Gathered,
+    inert: Vec<(String, usize)>,
+) -> Summary {
+    let sim = runner.sim();
+    let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
+    let mut summary = Summary::of(sim.store(), sim.now(), gathered, inert, &blocked);
+    let effort = match args.fixes {
+        Fixes::Try => Some(Effort::Try),
+        Fixes::Tell => Some(Effort::Tell),
+        Fixes::None => None,
+    };
+    if let (Some(plan), Some(effort)) = (again, effort) {
+        remedy::find(plan, runner, gathered, &mut summary, effort);
+    }
+    summary
+}
+
+/// So many pods are explained on the page.
+const EXPLAINED: usize = 200;
 
 /// Prints what the run came to.
 fn print(

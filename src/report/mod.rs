@@ -6,7 +6,9 @@
 pub mod describe;
 pub mod explain;
 pub mod film;
+pub mod graph;
 pub mod html;
+pub mod machine;
 pub mod printers;
 mod record;
 pub mod stuck;

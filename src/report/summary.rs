@@ -210,18 +210,7 @@ impl Summary {
                     self.stuck.push(entry("not drained".to_owned(), vec![why]));
                 }
             }
-            Object::Pod(pod) => match pod.status.phase {
-                Phase::Succeeded => self.completed.push(entry("succeeded".to_owned(), Vec::new())),
-                Phase::Failed => {
-                    self.stuck.push(entry("failed".to_owned(), look.of_pod(pod)));
-                }
-                Phase::Running if pod.is_ready() => {
-                    self.running.push(entry(placed(pod), Vec::new()));
-                }
-                Phase::Pending | Phase::Running | Phase::Unknown => {
-                    self.stuck.push(entry("not ready".to_owned(), look.of_pod(pod)));
-                }
-            },
+            Object::Pod(pod) => self.add_pod(pod, object, look),
             Object::PersistentVolumeClaim(claim) => {
                 let phase = claim.body.status.as_ref().and_then(|s| s.phase.as_deref());
                 if phase != Some("Bound") {
@@ -255,6 +244,27 @@ impl Summary {
                 } else {
                     self.stuck.push(entry(state, look.of_workload(object.meta())));
                 }
+            }
+        }
+    }
+
+    fn add_pod(&mut self, pod: &Pod, object: &Object, look: &causes::Look<'_>) {
+        let entry = |state: String, causes: Vec<String>| Entry {
+            of: object.reference(),
+            object: name(&object.reference()),
+            state,
+            causes,
+        };
+        match pod.status.phase {
+            Phase::Succeeded => self.completed.push(entry("succeeded".to_owned(), Vec::new())),
+            Phase::Failed => {
+                self.stuck.push(entry("failed".to_owned(), look.of_pod(pod)));
+            }
+            Phase::Running if pod.is_ready() => {
+                self.running.push(entry(placed(pod), Vec::new()));
+            }
+            Phase::Pending | Phase::Running | Phase::Unknown => {
+                self.stuck.push(entry("not ready".to_owned(), look.of_pod(pod)));
             }
         }
     }

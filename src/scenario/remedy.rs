@@ -116,6 +116,7 @@ impl Trials<'_> {
 
     fn run(&mut self, fix: &Fix) -> Result<BTreeSet<Ref>, String> {
         let mut plan = self.plan.clone();
+        plan.options.explained_first = 0;
         for edit in &fix.edits {
             apply(edit, &mut plan, self.length)?;
         }

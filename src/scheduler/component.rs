@@ -12,6 +12,7 @@ mod prebind;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::format_smolstr;
@@ -35,6 +36,9 @@ use crate::model::{Key, Kind, Pod, Ref, Uid};
 use crate::store::{Reply, Request};
 use crate::trace::{EventRecord, EventType, FactId, FactKind, Regarding, Waiting};
 
+/// Decisions of many pods are kept in clusters that are not larger: each is a copy of the world.
+const KEEPING_NODES: usize = 50;
+
 /// kube-scheduler.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
@@ -55,7 +59,9 @@ pub struct Scheduler {
     next_token: u64,
     /// The pod whose last decision is kept, to be explained.
     watched: Option<Key>,
-    kept: Option<Box<Kept>>,
+    kept: BTreeMap<Uid, Box<Kept>>,
+    /// Of so many pods the last decision is kept, whichever are tried first.
+    keeps: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -110,7 +116,8 @@ impl Scheduler {
             waits: Waits::default(),
             next_token: 0,
             watched: None,
-            kept: None,
+            kept: BTreeMap::new(),
+            keeps: 0,
         }
     }
 
@@ -119,12 +126,30 @@ impl Scheduler {
         self.watched = Some(pod);
     }
 
+    /// Keeps what is known at the last decision about each of the first `pods` that are tried, in clusters
+    /// of at most [`KEEPING_NODES`]; it changes nothing else.
+    pub fn watch_first(&mut self, pods: usize) {
+        self.keeps = pods;
+    }
+
+    /// The decisions that are kept, by the pods' uids.
+    pub fn all_kept(&self) -> impl Iterator<Item = (Uid, &Kept)> {
+        self.kept.iter().map(|(uid, kept)| (*uid, &**kept))
+    }
+
+    fn keeps(&self, pod: &PodInfo) -> bool {
+        self.watched.as_ref().is_some_and(|w| *w == pod.pod.meta.key())
+            || self.keeps > 0
+                && (self.kept.len() < self.keeps || self.kept.contains_key(&pod.uid()))
+                && self.feed.cluster.snapshot.order().len() <= KEEPING_NODES
+    }
+
     /// The last decision about a pod, if it is the watched one and was tried; otherwise what is known
     /// now, with no attempt.
     pub fn kept(&self, pod: &Arc<Pod>, now: SimTime) -> Kept {
-        match self.kept.as_deref() {
-            Some(kept) if kept.pod.uid() == pod.meta.uid => kept.clone(),
-            _ => {
+        match self.kept.get(&pod.meta.uid) {
+            Some(kept) => Kept::clone(kept),
+            None => {
                 let template = Arc::new(Template::compile(&pod.spec));
                 self.keep(&Arc::new(PodInfo::new(pod.clone(), template)), 0, now)
             }
@@ -189,8 +214,9 @@ impl Scheduler {
             self.feed.queue.done(pod.uid());
             return;
         }
-        if self.watched.as_ref().is_some_and(|w| *w == pod.pod.meta.key()) {
-            self.kept = Some(Box::new(self.keep(&pod, queued.attempts, cx.now)));
+        if self.keeps(&pod) {
+            let kept = Box::new(self.keep(&pod, queued.attempts, cx.now));
+            self.kept.insert(pod.uid(), kept);
         }
         let Some(profile) = self.feed.config.profile(&pod.template.scheduler_name) else { return };
         let (cluster, scratch) = (&mut self.feed.cluster, &mut self.scratch);
@@ -208,7 +234,7 @@ impl Scheduler {
             }
             Outcome::Unfit(diagnosis) => {
                 let rng = cx.rng;
-                let kept = self.kept.as_mut().filter(|k| k.pod.uid() == pod.uid());
+                let kept = self.kept.get_mut(&pod.uid());
                 let offset = |nodes: usize| {
                     let drawn = draw(rng, &pod, queued.attempts, nodes);
                     if let Some(kept) = kept {

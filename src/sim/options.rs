@@ -16,6 +16,8 @@ pub struct Options {
     pub scheduler: crate::scheduler::Config,
     /// The pod whose scheduling is to be explained.
     pub explained: Option<crate::model::Key>,
+    /// Of so many pods the last scheduling decision is kept, to be explained; of the first that are tried.
+    pub explained_first: usize,
     /// Draws the order of simultaneous events from that seed instead of taking them in turn.
     pub shuffle_ties: Option<u64>,
     /// Whether the cluster stands in a cloud that gives addresses to Services of type LoadBalancer, and
@@ -49,6 +51,7 @@ impl Default for Options {
             latency: Latency::default(),
             scheduler: crate::scheduler::Config::default(),
             explained: None,
+            explained_first: 0,
             shuffle_ties: None,
             cloud: true,
             images: crate::kubelet::ImageModel::default(),

@@ -110,6 +110,7 @@ impl Sim {
         if let Some(pod) = options.explained {
             scheduler.watch(pod);
         }
+        scheduler.watch_first(options.explained_first);
         let mut kubelets = Kubelets::new(options.images);
         kubelets.set_behaviors(options.behaviors);
         Self {
@@ -147,6 +148,12 @@ impl Sim {
         pod: &std::sync::Arc<crate::model::Pod>,
     ) -> super::scheduling::Explanation {
         super::scheduling::explain(&self.scheduler.kept(pod, self.now))
+    }
+
+    /// The last decisions about the pods whose decisions were kept ([`Options::explained_first`]).
+    pub fn explained(&self) -> Vec<(crate::model::Uid, super::scheduling::Explanation)> {
+        let all = self.scheduler.all_kept();
+        all.map(|(uid, kept)| (uid, super::scheduling::explain(kept))).collect()
     }
 
     /// The store, to be looked at.

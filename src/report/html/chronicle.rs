@@ -53,6 +53,8 @@ struct Life {
     /// When, which container, how it ended before.
     restarts: Vec<(u64, Str, Str, i32)>,
     restart_counts: BTreeMap<Str, u32>,
+    /// Why it went to its node, or to none, as `wavetank explain` tells it; empty where that is not known.
+    explained: String,
 }
 
 /// A node over time.
@@ -184,6 +186,13 @@ impl Chronicle {
         }
     }
 
+    /// Keeps why a pod went to its node, or to none.
+    pub fn explain(&mut self, pod: Uid, why: String) {
+        if let Some(index) = self.pod_by_uid.get(&pod) {
+            self.pods[*index].explained = why;
+        }
+    }
+
     fn new_pod(&mut self, at: u64, pod: &Pod) -> usize {
         let index = self.pods.len();
         self.pods.push(Life {
@@ -199,6 +208,7 @@ impl Chronicle {
             states: Vec::new(),
             restarts: Vec::new(),
             restart_counts: BTreeMap::new(),
+            explained: String::new(),
         });
         self.pod_by_uid.insert(pod.meta.uid, index);
         index
@@ -288,7 +298,7 @@ impl Chronicle {
                     "ns": pod.namespace.as_str(), "name": pod.name.as_str(), "owner": pod.owner,
                     "node": number(&pod.node), "cpu": pod.cpu_milli, "memory": pod.memory,
                     "born": pod.born, "placed": pod.placed, "gone": pod.gone,
-                    "states": states, "restarts": restarts,
+                    "states": states, "restarts": restarts, "why": pod.explained,
                 })
             })
             .collect();

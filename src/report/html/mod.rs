@@ -9,6 +9,8 @@
 
 mod chronicle;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use chronicle::{Chronicle, Heading};
 pub use state::{State, of as state_of};

@@ -217,6 +217,15 @@ function drawDetail() {
     parts.push(el("h2", "", pod.restarts.length + (pod.restarts.length === 1 ? " restart" : " restarts")));
     parts.push(table(["at", "container", "ended"], pod.restarts.map(([at, c, reason, code]) => [span(at), c, (reason || "ended") + ", exit code " + code])));
   }
+  if (pod.why) {
+    const why = el("details"), told = el("pre", "mono", pod.why);
+    why.open = pod.node === null;
+    told.tabIndex = 0;
+    told.setAttribute("role", "region");
+    told.setAttribute("aria-label", "How the scheduler decided");
+    why.append(el("summary", "", pod.node === null ? "Why it goes to no node" : "Why this node"), told);
+    parts.push(why);
+  }
   const events = data.events.filter((event) => event[6] === chosen);
   if (events.length) {
     parts.push(el("h2", "", "Events"));
@@ -376,6 +385,8 @@ function drawSummary() {
   const section = (title, entries, bad) => entries.forEach((entry, i) => {
     parts.push(el("span", "kind", i === 0 ? title : ""), el("span", bad ? "bad" : "", entry.object || entry.subject), el("span", "", entry.state || entry.text));
     for (const cause of entry.causes || []) parts.push(el("span", "cause", cause));
+    for (const root of entry.rootCauses || []) parts.push(el("span", "cause root", "Root cause: " + root.text));
+    if (entry.fix) parts.push(el("span", "cause root", "What helps: " + entry.fix.text + (entry.fix.verified ? " (tried: it works)" : " (not verified: " + entry.fix.because + ")")));
   });
   const { completed, running, stuck, assumed, notModelled } = data.summary;
   section("stuck", stuck, true);

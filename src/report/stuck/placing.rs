@@ -252,36 +252,7 @@ impl Look<'_> {
                     ),
                 )
             }
-            "InterPodAffinity" => {
-                let anti = spec
-                    .pointer(
-                        "/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution",
-                    )
-                    .is_some();
-                let how = if anti { "anti-affinity" } else { "affinity" };
-                (
-                    Code::PodAffinity,
-                    format!(
-                        "its required pod {how} leaves no node: {} of the nodes cannot take it for that",
-                        nodes.len()
-                    ),
-                )
-            }
-            "PodTopologySpread" => {
-                let keys: Vec<&str> = spec["topologySpreadConstraints"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|c| c["topologyKey"].as_str())
-                    .collect();
-                (
-                    Code::TopologySpread,
-                    format!(
-                        "another pod would be spread too unevenly over {} (whenUnsatisfiable: DoNotSchedule)",
-                        keys.join(", ")
-                    ),
-                )
-            }
+            "InterPodAffinity" | "PodTopologySpread" => among_pods(&spec, plugin, nodes.len()),
             "VolumeBinding" | "VolumeZone" => (
                 Code::VolumeZone,
                 "its volumes cannot be used on the nodes that it could go to".to_owned(),
@@ -584,6 +555,25 @@ fn by_plugin(explained: &Explanation, pod: &Pod) -> Vec<(String, Vec<String>)> {
     }
     all.sort_by_key(|(_, nodes)| std::cmp::Reverse(nodes.len()));
     all
+}
+
+/// What the refusal of a plugin comes to that looks at other pods.
+fn among_pods(spec: &Value, plugin: &str, nodes: usize) -> (Code, String) {
+    if plugin == "PodTopologySpread" {
+        let all = spec["topologySpreadConstraints"].as_array().into_iter().flatten();
+        let keys: Vec<&str> = all.filter_map(|c| c["topologyKey"].as_str()).collect();
+        let text = format!(
+            "another pod would be spread too unevenly over {} (whenUnsatisfiable: DoNotSchedule)",
+            keys.join(", ")
+        );
+        return (Code::TopologySpread, text);
+    }
+    let path = "/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution";
+    let how = if spec.pointer(path).is_some() { "anti-affinity" } else { "affinity" };
+    let text = format!(
+        "its required pod {how} leaves no node: {nodes} of the nodes cannot take it for that"
+    );
+    (Code::PodAffinity, text)
 }
 
 /// Host ports with the place of each, in a pod's spec.
