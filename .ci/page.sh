@@ -29,6 +29,6 @@ shot desktop-light 1280 1400 page.html
 shot desktop-dark 1280 1400 page.html --blink-settings=preferredColorScheme=0
 shot phone-light 390 1600 page.html
 shot phone-dark 390 1600 page.html --blink-settings=preferredColorScheme=0
-shot waits 1200 400 waits.svg
+shot waits 1800 260 waits.svg
 shot ownership 1100 700 ownership.svg
 ls "$out"/*.png

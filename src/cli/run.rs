@@ -254,15 +254,12 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
     let last = listeners.timeline.finish(now);
     listeners.tell(last);
     // What was cut short is not run again.
-    let whole = again.as_ref().filter(|_| !matches!(ended, Ended::Stopped | Ended::Spent));
+    let whole = again.filter(|_| !matches!(ended, Ended::Stopped | Ended::Spent));
     let came = Came {
         ended,
-        summary: summary(args, whole, &runner, &listeners.gathered, inert),
+        summary: summary(args, whole.as_ref(), &runner, &listeners.gathered, inert),
         violations: monitors.finish(now),
-        tried: again
-            .filter(|_| !matches!(ended, Ended::Stopped | Ended::Spent))
-            .and_then(|plan| tried(args, &plan))
-            .unwrap_or_default(),
+        tried: whole.and_then(|plan| tried(args, &plan)).unwrap_or_default(),
     };
     print(args, &runner, seed, &expectations, &listeners.kept, &came);
     let code = match finish(args, &runner, listeners.recorder, wall, &came.summary) {
@@ -274,11 +271,6 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         exit_code::OK => code,
         failed => failed,
     };
-    if let Some(chronicle) = &mut listeners.chronicle {
-        for (pod, explanation) in runner.sim().explained() {
-            chronicle.explain(pod, explain::text(&explanation, start));
-        }
-    }
     let code = match cut_short(args, ended, &stop) {
         Some((why, cut)) => {
             ui::err(&format!(
@@ -288,7 +280,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         }
         None => code,
     };
-    match listeners.chronicle.map(|chronicle| page(args, &chronicle, &runner, seed, &came)) {
+    match listeners.chronicle.map(|chronicle| page(args, chronicle, &runner, seed, &came)) {
         Some(Err(code)) => code,
         Some(Ok(())) | None => code,
     }
@@ -358,12 +350,15 @@ fn print(
 /// Writes the report to look at.
 fn page(
     args: &Args,
-    chronicle: &Chronicle,
+    mut chronicle: Chronicle,
     runner: &Runner,
     seed: u64,
     came: &Came,
 ) -> Result<(), u8> {
     let Some(file) = &args.html else { return Ok(()) };
+    for (pod, explanation) in runner.sim().explained() {
+        chronicle.explain(pod, explain::text(&explanation, runner.start()));
+    }
     let (sim, input) = (runner.sim(), &args.floats.input);
     let paths = input.paths.iter().chain(&input.filename).chain(&args.floats.scenario);
     let names: Vec<String> = paths.map(|path| path.display().to_string()).collect();

@@ -268,14 +268,18 @@ impl Trace {
 /// Kinds that are told of: what a user makes or asks about.
 fn shown(object: &Ref) -> bool {
     use crate::model::Kind;
-    !matches!(
-        object.kind,
-        Kind::Node
-            | Kind::EndpointSlice
-            | Kind::ControllerRevision
-            | Kind::ServiceAccount
-            | Kind::Namespace
-    ) && object.key.namespace != "kube-system"
+    let quiet = [
+        Kind::Node,
+        Kind::EndpointSlice,
+        Kind::ControllerRevision,
+        Kind::ServiceAccount,
+        Kind::Namespace,
+        Kind::PriorityClass,
+        Kind::StorageClass,
+    ];
+    // What every cluster has is not told.
+    let own = object.key.name == "kube-root-ca.crt" || object.key.name == "kubernetes";
+    !quiet.contains(&object.kind) && !own && object.key.namespace != "kube-system"
 }
 
 /// The state of a pod in a word.

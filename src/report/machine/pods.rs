@@ -65,7 +65,7 @@ impl Lives {
         let order = &mut self.order;
         let life = self.lives.entry(pod.meta.uid).or_insert_with(|| {
             order.push(pod.meta.uid);
-            born(pod)
+            born(pod, fact.at)
         });
         let once = |place: &mut Option<SimTime>, is: bool| {
             if is && place.is_none() {
@@ -128,7 +128,7 @@ impl Lives {
     }
 }
 
-fn born(pod: &Pod) -> Life {
+fn born(pod: &Pod, at: SimTime) -> Life {
     let owner = pod
         .meta
         .controller()
@@ -137,7 +137,7 @@ fn born(pod: &Pod) -> Life {
         namespace: pod.meta.namespace.clone(),
         name: pod.meta.name.clone(),
         owner,
-        created: Some(pod.meta.created),
+        created: Some(at),
         phase: Phase::Pending.as_str(),
         ..Life::default()
     }
