@@ -2,10 +2,12 @@
 //!
 //! A reason is compared by what it is about, and put into words only when that changes.
 
-use super::runtime::{Nth, Run, container, each_init, each_main};
+use super::body::Body;
+use super::runtime::{Nth, Run, container, each, each_init, each_main};
 use super::text::go_duration;
 use super::worker::{Life, Worker};
 use crate::base::Str;
+use crate::container::Asked;
 use crate::model::{ConditionStatus, Kind, PodStatus, Ref};
 use crate::trace::Waiting;
 
@@ -34,6 +36,25 @@ pub(super) enum Reason {
 }
 
 impl Worker {
+    /// Where the program of a container stands, for people; `None` for one that does not run.
+    pub(super) fn blocked_on(&self, name: &str) -> Option<String> {
+        let (n, _) = each(&self.pod.spec).find(|(_, c)| c.name == name)?;
+        self.bodies.get(n.index())?.as_deref().map(Body::blocked_on)
+    }
+
+    /// What a container asked of the network, in this run or the last.
+    pub(super) fn asked(&self, name: &str) -> &[Asked] {
+        let Some((n, _)) = each(&self.pod.spec).find(|(_, c)| c.name == name) else { return &[] };
+        let running = self.bodies.get(n.index()).and_then(Option::as_deref).map(Body::asked);
+        let last = || self.asked.iter().find(|(of, _)| *of == n).map(|(_, asked)| asked.as_slice());
+        running.filter(|asked| !asked.is_empty()).or_else(last).unwrap_or_default()
+    }
+
+    /// The ports on which the pod's containers listen.
+    pub(super) fn listens_on(&self) -> Vec<u16> {
+        self.bodies.iter().flatten().flat_map(|body| body.listens_on()).collect()
+    }
+
     /// What the pod waits for now, if that is news.
     pub(super) fn news_of_waiting(&mut self) -> Option<Waiting> {
         let reason = self.reason();

@@ -20,7 +20,7 @@ use super::lifecycle::Kills;
 use super::probes::{Change, Outcome, ProbeKind, Probes};
 use super::reports::Reports;
 use super::restarts::Series;
-use super::runtime::{Nth, RunState, View, container, each, is_init};
+use super::runtime::{Nth, RunState, View, container, is_init};
 use super::status::{self, Scene, StartFailure};
 use super::volumes::{Changed, Mounts, Poll};
 use super::waiting::Reason;
@@ -144,25 +144,6 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Where the program of a container stands, for people; `None` for one that does not run.
-    pub(super) fn blocked_on(&self, name: &str) -> Option<String> {
-        let (n, _) = each(&self.pod.spec).find(|(_, c)| c.name == name)?;
-        self.bodies.get(n.index())?.as_deref().map(Body::blocked_on)
-    }
-
-    /// What a container asked of the network, in this run or the last.
-    pub(super) fn asked(&self, name: &str) -> &[Asked] {
-        let Some((n, _)) = each(&self.pod.spec).find(|(_, c)| c.name == name) else { return &[] };
-        let running = self.bodies.get(n.index()).and_then(Option::as_deref).map(Body::asked);
-        let last = || self.asked.iter().find(|(of, _)| *of == n).map(|(_, asked)| asked.as_slice());
-        running.filter(|asked| !asked.is_empty()).or_else(last).unwrap_or_default()
-    }
-
-    /// The ports on which the pod's containers listen.
-    pub(super) fn listens_on(&self) -> Vec<u16> {
-        self.bodies.iter().flatten().flat_map(|body| body.listens_on()).collect()
-    }
-
     /// The worker of a pod heard of for the first time.
     pub(super) fn new(pod: Arc<Pod>, cause: FactId) -> Self {
         Self {

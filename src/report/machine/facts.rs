@@ -33,7 +33,7 @@ enum What {
         /// What it is about.
         object: Of,
         /// A part of it, such as `spec.containers{web}`.
-        #[serde(skip_serializing_if = "String::is_empty")]
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         field_path: String,
         /// Normal or Warning.
         r#type: String,
@@ -132,7 +132,7 @@ struct Of {
     /// Its kind.
     kind: String,
     /// Its namespace; left out for cluster-wide kinds.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     namespace: String,
     /// Its name.
     name: String,
