@@ -132,6 +132,10 @@ fn made(args: &Args) -> Result<(Rows, u8), u8> {
 }
 
 /// Which shard it is.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the named edge: an Indexed Job tells its pods their number so"
+)]
 fn of_environment(args: &Args) -> Result<Shard, String> {
     let Some(of) = args.shards else { return Ok(args.shard.unwrap_or(Shard::WHOLE)) };
     let index = std::env::var("JOB_COMPLETION_INDEX").map_err(|_| {

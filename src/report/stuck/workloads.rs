@@ -132,7 +132,7 @@ impl Look<'_> {
             };
             return vec![Self::root(Code::Deadline, at.clone(), text, vec![longer(2), longer(10)])];
         }
-        let ended = pods.iter().filter(|p| p.status.phase == Phase::Failed).last();
+        let ended = pods.iter().rfind(|p| p.status.phase == Phase::Failed);
         if let Some(pod) = ended.filter(|_| failed.is_some()) {
             return self.failed_pod(pod);
         }
