@@ -268,6 +268,16 @@ impl<C: Controller + Default> Bench<C> {
                 }
                 Ok(Some(self.put(object)))
             }
+            Request::PodConditions { pod, conditions, .. } => {
+                let mut object = self.get(Kind::Pod, &pod.name);
+                if let Object::Pod(pod) = &mut object {
+                    let status = &mut Arc::make_mut(pod).status;
+                    for condition in conditions {
+                        status.conditions = status.with_condition(condition.clone());
+                    }
+                }
+                Ok(Some(self.put(object)))
+            }
             Request::Wire { target, body, .. } => {
                 let object = self.store.find(target).expect("it is there");
                 let old = convert::to_wire(object).to_value();
@@ -372,6 +382,10 @@ fn described(request: &Request) -> String {
         Request::Get(target) => format!("get {} {}", target.kind, target.key.name),
         Request::PodStatus { pod, status, .. } => {
             format!("pod status {}: {}", pod.name, status.phase.as_str())
+        }
+        Request::PodConditions { pod, conditions, .. } => {
+            let kinds: Vec<&str> = conditions.iter().map(|c| c.kind.as_str()).collect();
+            format!("conditions {}: {}", pod.name, kinds.join(" "))
         }
         Request::Wire { target, body, .. } => {
             format!("patch {} {}: {body}", target.kind, target.key.name)

@@ -17,7 +17,7 @@ use crate::model::{
     Deletion, Kind, Meta, Node, NodeCondition, Object, Pod, PodSpec, PodStatus, Resources, Slot,
     Terminated, Uid, Whole,
 };
-use crate::store::{ApiError, Request, Store};
+use crate::store::{ApiError, ErrorReason, Request, Store};
 use crate::trace::{FactId, FactKind};
 
 /// The virtual time at which every test cluster begins.
@@ -33,6 +33,8 @@ pub(super) struct Cluster {
     latency: Latency,
     armed: BTreeMap<ComponentId, SimTime>,
     uids: u128,
+    /// So many of the next requests are refused.
+    pub(super) refusals: u32,
     /// Events handled.
     pub(super) events: u64,
     /// What happened: `seconds text`.
@@ -56,6 +58,7 @@ impl Cluster {
             latency: Latency::default(),
             armed: BTreeMap::new(),
             uids: 0,
+            refusals: 0,
             events: 0,
             story: Vec::new(),
         };
@@ -271,6 +274,10 @@ impl Cluster {
     }
 
     fn serve(&mut self, request: Request) -> crate::store::Reply {
+        if self.refusals > 0 {
+            self.refusals -= 1;
+            return Err(ApiError::new(ErrorReason::InternalError, "refused"));
+        }
         match request {
             Request::PodStatus { pod, uid, status } => {
                 let Some(Object::Pod(old)) = self.store.get(Kind::Pod, &pod) else {

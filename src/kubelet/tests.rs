@@ -37,6 +37,32 @@ fn a_deleted_pod_is_stopped_told_of_and_removed() {
 }
 
 #[test]
+fn a_status_that_was_refused_is_told_again_with_the_next_round() {
+    let mut c = Cluster::new();
+    c.refusals = u32::MAX;
+    c.pod("web", json!({"containers": [{"name": "web", "image": "nginx:1.25"}]}));
+    c.run(secs(30));
+    assert!(c.get("web").unwrap().status.conditions.is_empty(), "{:#?}", c.story);
+    c.refusals = 0;
+    c.run(secs(11));
+    assert!(c.get("web").unwrap().is_ready(), "{:#?}", c.story);
+}
+
+#[test]
+fn a_removal_that_was_refused_is_asked_for_again_with_the_next_round() {
+    let mut c = Cluster::new();
+    c.pod("web", json!({"containers": [{"name": "web", "image": "nginx:1.25"}]}));
+    c.run(secs(10));
+    c.delete("web", 1);
+    c.refusals = 3;
+    c.run(secs(3));
+    assert!(c.get("web").is_some(), "{:#?}", c.story);
+    c.run(secs(40));
+    assert_eq!(c.refusals, 0);
+    assert!(c.get("web").is_none(), "{:#?}", c.story);
+}
+
+#[test]
 fn a_missing_image_is_tried_again_with_growing_pauses() {
     let mut c = Cluster::new();
     let image = "nonexistent.example.com/app:1";

@@ -1,4 +1,7 @@
 //! Pods that a `NoExecute` taint drives away.
+//!
+//! A pod is first told why it goes; one that cannot be told is not deleted. Either is tried a few times
+//! and then given up until the pod's or its node's next change (`deletePodHandler`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +19,18 @@ use crate::model::{
 use crate::store::{DeleteOptions, Delta, Reply, Request};
 use crate::trace::{Change, EventType, Regarding};
 
+/// How often a deletion is tried (`retries`).
+const TRIES: u32 = 5;
+/// How long it waits between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// The controller.
 #[derive(Clone, Debug, Default)]
 pub struct TaintEvictionController {
     /// Deletions that are due later (`TimedWorkerQueue`).
     scheduled: BTreeMap<Key, Scheduled>,
+    /// Deletions that were refused, and how often.
+    refused: BTreeMap<Key, (Arc<Pod>, u32)>,
 }
 
 /// A deletion that is due later.
@@ -33,10 +43,10 @@ struct Scheduled {
 /// What is asked first: the condition, then the deletion.
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// The pod was told why it goes.
-    Told(Arc<Pod>),
+    /// The pod was told why it goes, after so many tries that failed.
+    Told(Arc<Pod>, u32),
     /// It was deleted.
-    Deleted,
+    Deleted(Arc<Pod>, u32),
 }
 
 impl Controller for TaintEvictionController {
@@ -87,6 +97,9 @@ impl Controller for TaintEvictionController {
     }
 
     fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
+        if let Some((pod, tries)) = self.refused.remove(key) {
+            return tell(pod, tries, cx);
+        }
         let pod = cx.view.typed::<Pod>(Kind::Pod, key).map(Arc::clone);
         let due = self.scheduled.get(key).map(|s| (s.at, s.pod.uid));
         let Some(pod) = pod.filter(|p| due.is_none_or(|(_, uid)| uid == p.meta.uid)) else {
@@ -124,21 +137,27 @@ impl Controller for TaintEvictionController {
 
     fn resume(
         &mut self,
-        _key: &Key,
+        key: &Key,
         work: Work,
         replies: Vec<Reply>,
-        _cx: &mut SyncCx<'_, '_>,
+        cx: &mut SyncCx<'_, '_>,
     ) -> Step<Work> {
-        if replies.iter().any(|r| r.as_ref().is_err_and(|e| !e.is_not_found() && e.code != 409)) {
-            return Step::failed();
-        }
+        let refused = replies.iter().any(Result::is_err);
         match work {
-            Work::Told(pod) => {
+            Work::Told(pod, tries) | Work::Deleted(pod, tries) if refused => {
+                let is_there = cx.view.by_uid(pod.meta.uid).is_some();
+                if !is_there || tries + 1 == TRIES {
+                    return Step::done();
+                }
+                self.refused.insert(key.clone(), (pod, tries + 1));
+                Step::again_at(cx.now + PAUSE)
+            }
+            Work::Told(pod, tries) => {
                 let target = Object::Pod(Arc::clone(&pod)).reference();
                 let options = DeleteOptions::of(pod.meta.uid);
-                Step::ask(Request::Delete { target, options }, Work::Deleted)
+                Step::ask(Request::Delete { target, options }, Work::Deleted(pod, tries))
             }
-            Work::Deleted => Step::done(),
+            Work::Deleted(..) => Step::done(),
         }
     }
 }
@@ -186,6 +205,11 @@ fn evict(pod: Arc<Pod>, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
     let object = Object::Pod(Arc::clone(&pod));
     let text = format!("Marking for deletion Pod {}", pod.meta.key());
     cx.event(&object, EventType::Normal, "TaintManagerEviction", text);
+    tell(pod, 0, cx)
+}
+
+/// Begins a try (`addConditionAndDeletePod`).
+fn tell(pod: Arc<Pod>, tries: u32, cx: &SyncCx<'_, '_>) -> Step<Work> {
     let condition = PodCondition {
         kind: conditions::DISRUPTION_TARGET.into(),
         status: ConditionStatus::True,
@@ -200,7 +224,7 @@ fn evict(pod: Arc<Pod>, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
         conditions: vec![condition],
         nominated_node: None,
     };
-    Step::ask(request, Work::Told(pod))
+    Step::ask(request, Work::Told(pod, tries))
 }
 
 #[cfg(test)]

@@ -55,13 +55,19 @@ impl Default for PodGcController {
     }
 }
 
+/// A pod that is to go, and what its status says of it besides that it has failed.
+type Doomed = (Arc<Pod>, Option<PodCondition>);
+
 /// What was asked.
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// The pods were told that they have failed.
+    /// Those of the pods that have not ended were told that they have failed.
     Told(Vec<Arc<Pod>>),
-    /// They were deleted.
-    Deleted,
+    /// They were deleted, but for those that could not be told.
+    Deleted {
+        /// The nodes of those that could not.
+        untold: Vec<Option<Str>>,
+    },
 }
 
 impl Controller for PodGcController {
@@ -97,30 +103,20 @@ impl Controller for PodGcController {
     }
 
     fn sync(&mut self, (): &(), cx: &mut SyncCx<'_, '_>) -> Step<Work> {
-        let mut doomed = self.too_many(cx);
-        doomed.extend(self.on_nodes_out_of_service(cx));
-        let orphaned = self.orphaned(cx);
+        let mut doomed: Vec<Doomed> = Vec::new();
+        doomed.extend(self.too_many(cx).into_iter().map(|p| (p, None)));
+        doomed.extend(self.on_nodes_out_of_service(cx).into_iter().map(|p| (p, None)));
+        let orphaned = self.orphaned(cx).into_iter();
+        doomed.extend(orphaned.map(|p| {
+            let condition = gone_with_its_node(&p, cx.now);
+            (p, Some(condition))
+        }));
         let keys = self.unplaced.iter();
-        let unplaced = keys.filter_map(|key| cx.view.typed::<Pod>(Kind::Pod, key)).map(Arc::clone);
-        doomed.extend(unplaced);
-        let failed = |p: &&Arc<Pod>| !p.status.phase.is_terminal();
-        let requests = doomed.iter().filter(failed).map(|p| fail(p, None));
-        let gone = orphaned.iter().filter(failed).map(|p| {
-            fail(
-                p,
-                Some(PodCondition {
-                    kind: conditions::DISRUPTION_TARGET.into(),
-                    status: ConditionStatus::True,
-                    reason: "DeletionByPodGC".into(),
-                    message: Str::new_static("PodGC: node no longer exists"),
-                    since: cx.now,
-                    observed_generation: p.meta.generation,
-                }),
-            )
-        });
-        let requests = requests.chain(gone).collect();
-        doomed.extend(orphaned);
-        Step::Ask { requests, then: Work::Told(doomed) }
+        let unplaced = keys.filter_map(|key| cx.view.typed::<Pod>(Kind::Pod, key));
+        doomed.extend(unplaced.map(|p| (Arc::clone(p), None)));
+        let unended = doomed.iter().filter(|(p, _)| !p.is_terminal());
+        let requests = unended.map(|(p, condition)| fail(p, condition.clone())).collect();
+        Step::Ask { requests, then: Work::Told(doomed.into_iter().map(|(p, _)| p).collect()) }
     }
 
     fn resume(
@@ -130,25 +126,33 @@ impl Controller for PodGcController {
         replies: Vec<Reply>,
         cx: &mut SyncCx<'_, '_>,
     ) -> Step<Work> {
-        let refused = replies.iter().any(|r| r.as_ref().is_err_and(|e| !e.is_not_found()));
         match work {
             Work::Told(pods) => {
-                let requests = pods
-                    .iter()
-                    .map(|pod| Request::Delete {
-                        target: Object::Pod(Arc::clone(pod)).reference(),
-                        options: DeleteOptions {
-                            grace: Some(Duration::ZERO),
-                            ..DeleteOptions::of(pod.meta.uid)
-                        },
-                    })
-                    .collect();
-                Step::Ask { requests, then: Work::Deleted }
+                let (mut requests, mut untold) = (Vec::new(), Vec::new());
+                let mut replies = replies.iter();
+                for pod in pods {
+                    // What cannot be told that it has failed is not deleted
+                    // (`markFailedAndDeletePodWithCondition`).
+                    if !pod.is_terminal() && replies.next().is_some_and(Result::is_err) {
+                        untold.push(pod.node.clone());
+                    } else {
+                        requests.push(delete(&pod));
+                    }
+                }
+                Step::Ask { requests, then: Work::Deleted { untold } }
             }
-            Work::Deleted => {
+            Work::Deleted { untold } => {
+                let refused = replies.iter().any(|r| r.as_ref().is_err_and(|e| !e.is_not_found()));
+                let soon = next_round(cx.now + PERIOD / 2, PERIOD);
+                // A node that is gone is looked for again only after another quarantine.
+                for node in untold.iter().flatten() {
+                    if cx.view.get(Kind::Node, &Key::new("", node.clone())).is_none() {
+                        self.gone.entry(node.clone()).or_insert(soon + QUARANTINE);
+                    }
+                }
                 // A pod that a finalizer keeps is deleted again in the next round, as upstream does;
                 // that changes nothing, so the round is only held when something was refused.
-                let again = refused.then(|| next_round(cx.now + PERIOD / 2, PERIOD));
+                let again = (refused || !untold.is_empty()).then_some(soon);
                 let next = self.gone.values().copied().filter(|at| *at > cx.now).chain(again).min();
                 next.map_or_else(Step::done, Step::again_at)
             }
@@ -258,6 +262,25 @@ impl PodGcController {
             }
         }
         pods
+    }
+}
+
+/// What an orphan's status says (`gcOrphaned`).
+fn gone_with_its_node(pod: &Pod, now: SimTime) -> PodCondition {
+    PodCondition {
+        kind: conditions::DISRUPTION_TARGET.into(),
+        status: ConditionStatus::True,
+        reason: "DeletionByPodGC".into(),
+        message: Str::new_static("PodGC: node no longer exists"),
+        since: now,
+        observed_generation: pod.meta.generation,
+    }
+}
+
+fn delete(pod: &Arc<Pod>) -> Request {
+    Request::Delete {
+        target: Object::Pod(Arc::clone(pod)).reference(),
+        options: DeleteOptions { grace: Some(Duration::ZERO), ..DeleteOptions::of(pod.meta.uid) },
     }
 }
 

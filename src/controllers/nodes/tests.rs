@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::controllers::fixture::Bench;
 use crate::model::{ConditionStatus, Kind, Node, NodeCondition, Object, Pod};
+use crate::store::{ApiError, ErrorReason, Request};
 
 fn node(name: &str, zone: &str) -> Value {
     let conditions: Vec<Value> = ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"]
@@ -211,4 +212,74 @@ fn of_a_node_that_is_back_in_time_no_pod_goes() {
     pass(&mut bench, 30);
     bench.nodes(&["node-1"]);
     assert_eq!(pass(&mut bench, 100), Vec::<String>::new());
+}
+
+fn terminating_pod() -> Bench<PodGcController> {
+    let mut bench = Bench::<PodGcController>::new();
+    pod(&mut bench, "p");
+    let now = bench.now;
+    bench.change::<Pod>(Kind::Pod, "p", |p| {
+        p.meta.deletion = Some(crate::model::Deletion { at: now, grace: Duration::ZERO });
+    });
+    bench
+}
+
+/// The server has no room for writes of statuses.
+fn refuse_statuses(request: &Request) -> Option<Box<ApiError>> {
+    let told = matches!(request, Request::PodStatus { .. } | Request::PodConditions { .. });
+    told.then(|| ApiError::new(ErrorReason::InternalError, "full"))
+}
+
+#[test]
+fn a_pod_that_cannot_be_told_that_it_failed_is_not_deleted_but_tried_again() {
+    let mut bench = terminating_pod();
+    bench.refuse = refuse_statuses;
+    assert_eq!(pass(&mut bench, 10), ["pod status p: Failed: refused"]);
+    bench.refuse = |_| None;
+    assert_eq!(pass(&mut bench, 20), ["pod status p: Failed", "delete Pod p"]);
+}
+
+#[test]
+fn an_orphan_that_cannot_be_told_waits_for_another_quarantine() {
+    let mut bench = Bench::<PodGcController>::new();
+    bench.nodes(&["node-1"]);
+    pod(&mut bench, "p");
+    bench.make_ready("p");
+    bench.remove(Kind::Node, "node-1");
+    bench.refuse = refuse_statuses;
+    assert_eq!(pass(&mut bench, 60), ["pod status p: Failed: refused"]);
+    bench.refuse = |_| None;
+    assert_eq!(pass(&mut bench, 39), Vec::<String>::new());
+    assert_eq!(pass(&mut bench, 30), ["pod status p: Failed", "delete Pod p"]);
+}
+
+fn on_a_tainted_node() -> Bench<TaintEvictionController> {
+    let mut bench = Bench::<TaintEvictionController>::new();
+    bench.nodes(&["node-1"]);
+    bench.put_manifest(&json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "default"},
+        "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "i"}]}}));
+    pass(&mut bench, 1);
+    bench.change::<Node>(Kind::Node, "node-1", |node| {
+        node.taints = Arc::new([crate::model::Taint {
+            key: "broken".into(),
+            value: "".into(),
+            effect: crate::model::TaintEffect::NoExecute,
+            added: None,
+        }]);
+    });
+    bench
+}
+
+#[test]
+fn a_pod_that_cannot_be_told_why_it_goes_is_tried_five_times_and_stays() {
+    let mut bench = on_a_tainted_node();
+    bench.refuse = refuse_statuses;
+    let lines = pass(&mut bench, 60);
+    assert_eq!(lines[0], "TaintManagerEviction Marking for deletion Pod default/p");
+    assert_eq!(lines[1..], vec!["conditions p: DisruptionTarget: refused"; 5]);
+    bench.refuse = |_| None;
+    assert_eq!(pass(&mut bench, 60), Vec::<String>::new());
+    let mut bench = on_a_tainted_node();
+    assert_eq!(pass(&mut bench, 1)[1..], ["conditions p: DisruptionTarget", "delete Pod p"]);
 }

@@ -78,6 +78,12 @@ impl Jobs {
                 found.say(seen.at, seen.new, "a Job counts what happened", text);
             }
         }
+        let counted = status.succeeded + status.failed;
+        let ended = count(&tally.succeeded.union(&tally.failed).copied().collect());
+        if counted > ended && !job.spec.indexed {
+            let text = format!("{counted} of {ended}");
+            found.say(seen.at, seen.new, "a Job counts a pod once", text);
+        }
         if let Some(Object::Job(old)) = seen.old {
             // Indexes beyond the completions are forgotten (`calculateSucceededIndexes`).
             tally.shrunk |= job.spec.indexed && job.spec.completions < old.spec.completions;
@@ -121,6 +127,11 @@ impl Jobs {
         match pod.status.phase {
             Phase::Succeeded => {
                 tally.succeeded.insert(uid);
+                // A Job that ends in failure counts every pod as failed that it believes to run and
+                // takes away (`trackJobStatusAndRemoveFinalizers`), also one that has just succeeded.
+                if pod.meta.is_terminating() {
+                    tally.failed.insert(uid);
+                }
             }
             Phase::Failed => {
                 tally.failed.insert(uid);
