@@ -5,17 +5,32 @@
 //! `pkg/controller/daemon/update.go` (`getPatch`). The data is a patch that puts the template back:
 //! `{"spec":{"template":{"$patch":"replace", …}}}`, its keys sorted as Go sorts those of a map.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::api::{convert, schema};
 use crate::base::Str;
-use crate::model::{PodTemplate, Whole, wire};
+use crate::model::{PodTemplate, Whole, Workload, wire};
 
 /// The label of a revision with its hash (`ControllerRevisionHashLabel`).
 pub const HASH_LABEL: &str = "controller.kubernetes.io/hash";
 
 /// A stored revision.
 pub type Revision = Whole<wire::apps::ControllerRevision>;
+
+/// A revision's data for the template of a workload, as text and as JSON, made once for each version of
+/// its spec.
+pub fn data_of<S>(
+    spec: &Workload<S>,
+    template: impl FnOnce(&S) -> &wire::core::PodTemplateSpec,
+) -> Arc<(String, Value)> {
+    spec.revision.get_or_make(|| {
+        let text = data(template(&spec.wire));
+        let json = serde_json::from_str(&text).expect("the text is JSON that was just written");
+        (text, json)
+    })
+}
 
 /// The bytes of a revision's data: the patch that puts `template` back.
 ///

@@ -102,6 +102,10 @@ lanes! {
     horizontal: super::hpa::HorizontalController;
     /// The addresses behind Services.
     endpoints: super::endpoints::EndpointSliceController;
+    /// The same in one object.
+    legacy_endpoints: super::endpoints::EndpointsController;
+    /// Endpoints that a user writes, as slices.
+    mirrored_endpoints: super::endpoints::EndpointSliceMirroringController;
 }
 
 impl Controllers {

@@ -69,6 +69,8 @@ kinds! {
     Service = "services", "", "v1", true;
     /// The addresses behind a Service.
     EndpointSlice = "endpointslices", "discovery.k8s.io", "v1", true;
+    /// The addresses behind a Service, in one object.
+    Endpoints = "endpoints", "", "v1", true;
     /// Configuration data.
     ConfigMap = "configmaps", "", "v1", true;
     /// Confidential data.

@@ -14,6 +14,7 @@
 //! formed. Wire forms (JSON, defaulting, validation) are made in `api`.
 
 mod endpoint_slice;
+mod endpoints;
 mod ids;
 mod labels;
 mod meta;
@@ -26,6 +27,7 @@ mod selector;
 mod workload;
 
 pub use endpoint_slice::{Endpoint, EndpointHints, EndpointSlice, EndpointTarget};
+pub use endpoints::{EndpointAddress, EndpointSubset, Endpoints};
 pub use ids::{Key, Kind, Ref, Slot, Uid};
 pub use labels::Labels;
 pub use meta::{Deletion, Meta, OwnerRef, finalizers};
@@ -43,7 +45,7 @@ pub use resources::Resources;
 pub use selector::{Requirement, Selector, SelectorError};
 pub use workload::{
     CronJob, CronJobSpec, DaemonSet, Deployment, Job, JobCondition, JobSpec, JobStatus,
-    JobTemplate, ReplicaSet, ReplicationController, StatefulSet, Workload,
+    JobTemplate, ReplicaSet, ReplicationController, RevisionData, StatefulSet, Workload,
 };
 
 /// The typed API objects, under one short name.

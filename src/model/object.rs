@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    CronJob, DaemonSet, Deployment, EndpointSlice, Job, Key, Kind, Meta, Node, Pod, Ref,
+    CronJob, DaemonSet, Deployment, EndpointSlice, Endpoints, Job, Key, Kind, Meta, Node, Pod, Ref,
     ReplicaSet, ReplicationController, StatefulSet, wire,
 };
 use crate::base::Str;
@@ -89,6 +89,7 @@ objects! {
     ControllerRevision(Whole<wire::apps::ControllerRevision>),
     Service(Whole<wire::core::Service>),
     EndpointSlice(EndpointSlice),
+    Endpoints(Endpoints),
     ConfigMap(Whole<wire::core::ConfigMap>),
     Secret(Whole<wire::core::Secret>),
     PersistentVolume(Whole<wire::core::PersistentVolume>),

@@ -1,6 +1,6 @@
 //! The workload kinds.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::{ConditionStatus, Labels, Meta, PodTemplate, Selector, Uid, wire};
@@ -16,6 +16,37 @@ pub struct Workload<S> {
     pub template: PodTemplate,
     /// The selector, compiled.
     pub selector: Selector,
+    /// What revisions of the template hold.
+    pub revision: RevisionData,
+}
+
+/// What a stored revision of a template holds, as text and as JSON, once somebody has asked for it.
+///
+/// It is made of the template beside it, and so it takes no part in comparisons; a copy, which may be
+/// changed, has to make its own.
+#[derive(Debug, Default)]
+pub struct RevisionData(OnceLock<Arc<(String, serde_json::Value)>>);
+
+impl RevisionData {
+    /// The data, made by `make` when first asked for.
+    pub fn get_or_make(
+        &self,
+        make: impl FnOnce() -> (String, serde_json::Value),
+    ) -> Arc<(String, serde_json::Value)> {
+        Arc::clone(self.0.get_or_init(|| Arc::new(make())))
+    }
+}
+
+impl Clone for RevisionData {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for RevisionData {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
 }
 
 macro_rules! workloads {

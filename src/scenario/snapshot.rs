@@ -5,7 +5,8 @@
 //! up or let go, and each such choice is told: nodes that only pods name, namespaces that only objects
 //! name, owners that are missing.
 //!
-//! Left out of a dump: Events, Leases and legacy Endpoints, which the cluster makes anew.
+//! Left out of a dump: Events, Leases and the endpoints controller's Endpoints, which the cluster makes
+//! anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,7 @@ use crate::store::ApiError;
 use crate::trace::Fact;
 
 /// Kinds that the cluster makes anew.
-const NOT_KEPT: [&str; 3] = ["Event", "Lease", "Endpoints"];
+const NOT_KEPT: [&str; 2] = ["Event", "Lease"];
 
 /// Fields that hold the time of something that has happened.
 const TIMES: [&str; 13] = [
@@ -56,6 +57,13 @@ pub struct Snapshot {
     pub notes: Vec<Diagnostic>,
 }
 
+/// Whether a document of a dump is not one that the cluster makes anew.
+fn is_kept(manifest: &Manifest) -> bool {
+    let mine = &manifest.value["metadata"]["labels"]["endpoints.kubernetes.io/managed-by"];
+    let remade = manifest.kind == "Endpoints" && mine.as_str() == Some("endpoint-controller");
+    !remade && !NOT_KEPT.contains(&manifest.kind.as_str())
+}
+
 /// Makes a snapshot of the documents of a dump.
 ///
 /// # Errors
@@ -64,7 +72,7 @@ pub fn read(manifests: &[Manifest]) -> Result<Snapshot, Vec<Diagnostic>> {
     let mut snapshot = Snapshot::default();
     let mut problems = Vec::new();
     let mut taken = None;
-    for manifest in manifests.iter().filter(|m| !NOT_KEPT.contains(&m.kind.as_str())) {
+    for manifest in manifests.iter().filter(|m| is_kept(m)) {
         latest(&manifest.value, &mut taken);
         match object(manifest) {
             Ok(object) => snapshot.objects.push(object),

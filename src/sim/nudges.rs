@@ -22,6 +22,7 @@ pub(super) const fn watchers(kind: Kind) -> &'static [ComponentId] {
         | Kind::ReplicationController => &[Controllers, Scheduler],
         Kind::Job
         | Kind::CronJob
+        | Kind::Endpoints
         | Kind::DaemonSet
         | Kind::Deployment
         | Kind::ControllerRevision

@@ -5,6 +5,7 @@
 //! compact forms share is written out again (the node, a stable identity, the pinned node, the random
 //! name of the service-account volume).
 
+mod endpoints;
 mod job;
 mod meta;
 mod node;
@@ -52,6 +53,7 @@ pub fn from_wire(typed: Typed) -> Result<Object, ConvertError> {
         Typed::ControllerRevision(o) => whole::take(o, |o| &mut o.metadata).into(),
         Typed::Service(o) => whole::take(o, |o| &mut o.metadata).into(),
         Typed::EndpointSlice(o) => slice::slice_from_wire(o).into(),
+        Typed::Endpoints(o) => endpoints::endpoints_from_wire(o).into(),
         Typed::ConfigMap(o) => whole::take(o, |o| &mut o.metadata).into(),
         Typed::Secret(o) => whole::take(o, |o| &mut o.metadata).into(),
         Typed::PersistentVolume(o) => whole::take(o, |o| &mut o.metadata).into(),
@@ -66,7 +68,7 @@ pub fn from_wire(typed: Typed) -> Result<Object, ConvertError> {
         Typed::ServiceAccount(o) => whole::take(o, |o| &mut o.metadata).into(),
         Typed::Eviction(_) => return Err(ConvertError::NotStored("Eviction")),
         // Kept as documents: nothing in the simulation looks at them.
-        typed @ (Typed::Endpoints(_) | Typed::Lease(_)) => {
+        typed @ Typed::Lease(_) => {
             inert(Other { metadata: typed.meta().clone(), document: typed.to_value() })
         }
         Typed::Other(other) => inert(other),
@@ -92,6 +94,7 @@ pub fn to_wire(object: &Object) -> Typed {
         }
         Object::Service(o) => Typed::Service(whole::give(o, |o| &mut o.metadata)),
         Object::EndpointSlice(o) => Typed::EndpointSlice(slice::slice_to_wire(o)),
+        Object::Endpoints(o) => Typed::Endpoints(endpoints::endpoints_to_wire(o)),
         Object::ConfigMap(o) => Typed::ConfigMap(whole::give(o, |o| &mut o.metadata)),
         Object::Secret(o) => Typed::Secret(whole::give(o, |o| &mut o.metadata)),
         Object::PersistentVolume(o) => Typed::PersistentVolume(whole::give(o, |o| &mut o.metadata)),

@@ -75,7 +75,7 @@ fn to_wire(endpoint: &Endpoint) -> api::Endpoint {
     }
 }
 
-fn target_from_wire(reference: wire::core::ObjectReference) -> EndpointTarget {
+pub(super) fn target_from_wire(reference: wire::core::ObjectReference) -> EndpointTarget {
     let target = match (&reference.namespace, &reference.name, &reference.uid) {
         (Some(namespace), Some(name), Some(uid)) => {
             Uid::parse(uid).map(|uid| EndpointTarget::Pod {
@@ -93,7 +93,7 @@ fn target_from_wire(reference: wire::core::ObjectReference) -> EndpointTarget {
     }
 }
 
-fn target_to_wire(target: &EndpointTarget) -> wire::core::ObjectReference {
+pub(super) fn target_to_wire(target: &EndpointTarget) -> wire::core::ObjectReference {
     match target {
         EndpointTarget::Pod { namespace, name, uid } => wire::core::ObjectReference {
             kind: Some("Pod".to_owned()),

@@ -6,7 +6,8 @@ use super::ConvertError;
 use super::meta::{meta_from_wire, meta_to_wire};
 use super::pod::template_from_wire;
 use crate::model::{
-    DaemonSet, Deployment, ReplicaSet, ReplicationController, Selector, StatefulSet, Workload, wire,
+    DaemonSet, Deployment, ReplicaSet, ReplicationController, RevisionData, Selector, StatefulSet,
+    Workload, wire,
 };
 
 /// Both directions for a kind whose spec has a template that must be there and a label selector.
@@ -18,6 +19,7 @@ macro_rules! conversions {
                 template: template_from_wire($template(&spec)),
                 selector: Selector::compile(Some(&spec.selector))?,
                 wire: spec,
+                revision: RevisionData::default(),
             };
             let (meta, status) = (meta_from_wire(o.metadata), o.status.unwrap_or_default());
             Ok($model { meta, spec: Arc::new(spec), status })
@@ -48,6 +50,7 @@ pub(super) fn replication_controller(
         template: template_from_wire(spec.template.clone().unwrap_or_default()),
         selector: Selector::from_labels(spec.selector.iter().flatten()),
         wire: spec,
+        revision: RevisionData::default(),
     };
     let (meta, status) = (meta_from_wire(o.metadata), o.status.unwrap_or_default());
     ReplicationController { meta, spec: Arc::new(spec), status }

@@ -24,18 +24,16 @@ pub(super) fn construct(
     pods: &[Arc<Pod>],
     script: &mut Script<'_>,
 ) -> Result<(Stored, Vec<Stored>), Halt> {
-    let data = history::data(&set.spec.wire.template);
-    let json: serde_json::Value =
-        serde_json::from_str(&data).map_err(|e| Halt::failed(e.to_string()))?;
+    let data = history::data_of(&set.spec, |s| &s.template);
     let (mut current, mut old) = (Vec::new(), Vec::new());
     for revision in claim(set, candidates, script)? {
         let revision = label(revision, script)?;
-        let is_current = revision.body.data.as_ref().is_some_and(|d| d.0 == json);
+        let is_current = revision.body.data.as_ref().is_some_and(|d| d.0 == data.1);
         if is_current { current.push(revision) } else { old.push(revision) }
     }
     let next = old.iter().map(|r| r.body.revision).max().unwrap_or(0).max(0) + 1;
     let Some(mut kept) = without_doubles(current, pods, script)? else {
-        return Ok((snapshot(set, json, next, script)?, old));
+        return Ok((snapshot(set, data.1.clone(), next, script)?, old));
     };
     if kept.body.revision < next {
         let mut newer = Revision::clone(&kept);

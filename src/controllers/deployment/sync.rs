@@ -16,8 +16,8 @@ use crate::controllers::hash;
 use crate::controllers::pod_control::{self, Claim};
 use crate::controllers::script::{Halt, Script};
 use crate::model::{
-    Deployment, Kind, Labels, Meta, Object, OwnerRef, PodTemplate, Ref, ReplicaSet, Selector, Uid,
-    Workload, wire,
+    Deployment, Kind, Labels, Meta, Object, OwnerRef, PodTemplate, Ref, ReplicaSet, RevisionData,
+    Selector, Uid, Workload, wire,
 };
 use crate::store::{ApiError, DeleteOptions, ErrorReason, Request};
 use crate::trace::{EventType, Waiting};
@@ -461,6 +461,7 @@ fn new_set(d: &Deployment, hash: &Str) -> Result<ReplicaSet, Halt> {
                 selector,
                 template: Some(template),
             },
+            revision: RevisionData::default(),
         }),
         status: wire::apps::ReplicaSetStatus::default(),
     })

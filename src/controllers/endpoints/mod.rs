@@ -7,16 +7,23 @@
 //! its own Services and not all of them; what the slices should be is planned in [`plan`].
 //!
 //! A Service whose traffic is to stay close has hints by zone and node. Left out: the older
-//! `topology-mode` annotation, dual-stack addresses, and the legacy Endpoints objects.
+//! `topology-mode` annotation and dual-stack addresses. The older Endpoints are kept by [`legacy`], and
+//! those that a user writes become slices by [`mirror`].
 
 mod index;
+mod legacy;
+mod mirror;
 mod plan;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::index::Members;
+pub use self::legacy::EndpointsController;
+pub use self::mirror::EndpointSliceMirroringController;
 use super::controller::{Controller, Step, SyncCx};
 use super::view::View;
+use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
 use crate::engine::WorkQueue;
@@ -69,39 +76,23 @@ impl Controller for EndpointSliceController {
 
     const NAME: &'static str = "endpoint-slice-controller";
     const WORKERS: usize = 5;
+    /// `defaultSyncBackOff`, `maxSyncBackOff`.
+    const BACKOFF: Backoff =
+        Backoff { first: Duration::from_secs(1), limit: Duration::from_secs(1000) };
 
     fn observe(
         &mut self,
-        kind: Kind,
+        _kind: Kind,
         delta: &Delta<'_>,
         view: &View,
         _now: SimTime,
         queue: &mut WorkQueue<Key>,
     ) {
-        match (kind, delta.new) {
-            (Kind::Service, Object::Service(service)) => {
-                if delta.change == Change::Deleted {
-                    self.members.remove_service(service);
-                    self.known.remove(&service.meta.key());
-                } else {
-                    self.members.set_service(service, view);
-                }
-                queue.add(service.meta.key(), delta.fact);
+        match delta.new {
+            Object::Service(service) if delta.change == Change::Deleted => {
+                self.known.remove(&service.meta.key());
             }
-            (Kind::Pod, Object::Pod(pod)) => {
-                let old = match delta.old {
-                    Some(Object::Pod(old)) => Some(old),
-                    _ => None,
-                };
-                let gone = delta.change == Change::Deleted;
-                if !gone && old.is_some_and(|old| !matters(old, pod)) {
-                    return;
-                }
-                for key in self.members.move_pod(delta.slot, old, (!gone).then_some(pod)) {
-                    queue.add(key, delta.fact);
-                }
-            }
-            (Kind::Node, Object::Node(node)) => {
+            Object::Node(node) => {
                 let before = match delta.old {
                     Some(Object::Node(old)) => zone_of(old),
                     _ => None,
@@ -109,15 +100,14 @@ impl Controller for EndpointSliceController {
                 let now = zone_of(node).filter(|_| delta.change != Change::Deleted);
                 self.zones += u64::from(before != now);
             }
-            (Kind::EndpointSlice, Object::EndpointSlice(slice))
-                if delta.change == Change::Deleted =>
-            {
+            Object::EndpointSlice(slice) if delta.change == Change::Deleted => {
                 if let Some(service) = service_of(slice) {
                     queue.add(service, delta.fact);
                 }
             }
             _ => {}
         }
+        note(&mut self.members, delta, view, queue);
     }
 
     fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<()> {
@@ -189,6 +179,41 @@ impl EndpointSliceController {
 
 fn zone_of(node: &Node) -> Option<&Str> {
     node.meta.labels.get("topology.kubernetes.io/zone")
+}
+
+/// Notes news of Services and pods, and the keys of the Services that they concern.
+fn note(members: &mut Members, delta: &Delta<'_>, view: &View, queue: &mut WorkQueue<Key>) {
+    let gone = delta.change == Change::Deleted;
+    match delta.new {
+        Object::Service(service) => {
+            if gone {
+                members.remove_service(service);
+            } else {
+                members.set_service(service, view);
+            }
+            queue.add(service.meta.key(), delta.fact);
+        }
+        Object::Pod(pod) => {
+            let old = match delta.old {
+                Some(Object::Pod(old)) => Some(old),
+                _ => None,
+            };
+            if !gone && old.is_some_and(|old| !matters(old, pod)) {
+                return;
+            }
+            for key in members.move_pod(delta.slot, old, (!gone).then_some(pod)) {
+                queue.add(key, delta.fact);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The pods of a Service, in the order of their slots.
+fn pods_of<'a>(members: &'a Members, service: &Key, view: &'a View) -> Vec<&'a Arc<Pod>> {
+    let pods = view.kind(Kind::Pod);
+    let objects = members.of(service).filter_map(|slot| pods.get(slot));
+    objects.filter_map(|o| o.try_into().ok()).collect()
 }
 
 /// Whether a change of a pod may change endpoints (`podEndpointsChanged`).

@@ -249,7 +249,7 @@ impl Pool {
 
 /// The ports of a pod under a Service's names (`getEndpointPorts`): those that the pod does not have
 /// are left out.
-fn ports_of(service: &Service, pod: &Pod) -> Vec<Port> {
+pub(super) fn ports_of(service: &Service, pod: &Pod) -> Vec<Port> {
     let spec = service.body.spec.as_ref();
     let mut out = Vec::new();
     for port in spec.and_then(|s| s.ports.as_ref()).into_iter().flatten() {
@@ -276,7 +276,7 @@ fn ports_of(service: &Service, pod: &Pod) -> Vec<Port> {
 }
 
 /// Equal for equal lists of ports.
-fn group_of(ports: &[Port]) -> String {
+pub(super) fn group_of(ports: &[Port]) -> String {
     let mut parts: Vec<String> = ports
         .iter()
         .map(|p| {
@@ -289,6 +289,13 @@ fn group_of(ports: &[Port]) -> String {
     parts.join(",")
 }
 
+/// The name that a pod has below its Service's (`ShouldSetHostname`).
+pub(super) fn explicit_hostname(service: &Service, pod: &Pod) -> Option<Str> {
+    let own = pod.identity.as_ref().map(|i| i.hostname.clone()).filter(|h| !h.is_empty());
+    let hostname = own.or_else(|| pod.spec.hostname.clone());
+    hostname.filter(|_| pod.subdomain() == service.meta.name)
+}
+
 /// The endpoint of a pod (`podToEndpoint`).
 pub(super) fn endpoint(
     service: &Service,
@@ -299,14 +306,12 @@ pub(super) fn endpoint(
     let serving = pod.is_ready();
     let terminating = pod.meta.is_terminating();
     let address = pod.status.pod_ip.map(|ip| Str::from(ip.to_string()));
-    let explicit = pod.identity.as_ref().map(|i| i.hostname.clone()).filter(|h| !h.is_empty());
-    let hostname = explicit.or_else(|| pod.spec.hostname.clone());
     Endpoint {
         addresses: address.into_iter().collect(),
         ready: Some(publish == Some(true) || serving && !terminating),
         serving: Some(serving),
         terminating: Some(terminating),
-        hostname: hostname.filter(|_| pod.subdomain() == service.meta.name),
+        hostname: explicit_hostname(service, pod),
         node_name: pod.node.clone(),
         zone: pod.node.as_deref().and_then(zone),
         target: Some(EndpointTarget::Pod {

@@ -3,7 +3,8 @@
 //! Upstream monitors every node each 5 s and looks each 100 ms whether a node may get its `NoExecute`
 //! taint. Here the rounds come when something has changed, or when a lease grows too old.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct NodeLifecycleController {
     monitor: Option<SimTime>,
     /// A node whose taint was refused: it needs no second token.
     refused: Option<Str>,
+    /// Nodes whose pods could not all be told that they are not ready (`nodesToRetry`).
+    untold: BTreeSet<Str>,
 }
 
 /// What is synced.
@@ -66,8 +69,13 @@ pub enum Item {
 pub enum Work {
     /// Taints and labels of a node.
     Node,
-    /// Statuses of nodes and pods; these nodes then change one taint for its opposite.
-    Monitored(Vec<Str>),
+    /// Statuses of nodes and pods.
+    Monitored {
+        /// Nodes that then change one taint for its opposite.
+        swap: Vec<Str>,
+        /// Which of the requests tell the pods of which node.
+        told: Vec<(Range<usize>, Str)>,
+    },
     /// Taints after that.
     Swapped,
     /// The `NoExecute` taint of a node.
@@ -137,7 +145,13 @@ impl Controller for NodeLifecycleController {
         match work {
             Work::Node if refused => Step::failed(),
             Work::Node => Step::done(),
-            Work::Monitored(swap) => {
+            Work::Monitored { swap, told } => {
+                let lacks = |range: &Range<usize>| {
+                    let mut replies = replies.get(range.clone()).unwrap_or_default().iter();
+                    replies.any(|r| r.as_ref().is_err_and(|e| !e.is_not_found()))
+                };
+                let untold = told.into_iter().filter(|(range, _)| lacks(range));
+                self.untold = untold.map(|(_, node)| node).collect();
                 if refused {
                     self.monitor = Some(next_round(cx.now + TAINTING, PERIOD));
                 }
@@ -197,15 +211,22 @@ impl NodeLifecycleController {
             .filter_map(|(_, o)| <&Arc<Node>>::try_from(o).ok().map(Arc::clone))
             .collect();
         self.tell_of(&nodes, cx);
-        let (mut requests, mut swap) = (Vec::new(), Vec::new());
+        let (mut requests, mut swap, mut told) = (Vec::new(), Vec::new(), Vec::new());
         let mut counts: BTreeMap<Str, (usize, usize)> = BTreeMap::new();
         for node in &nodes {
             let zone = Zones::of(node);
             let mut ready = node.condition("Ready").map(|c| c.status);
             let is_lost = self.lost_at(node).is_some_and(|at| at <= cx.now);
+            let was_ready = ready == Some(ConditionStatus::True);
             if is_lost {
-                lost(node, ready == Some(ConditionStatus::True), cx, &mut requests);
+                lost(node, was_ready, cx, &mut requests);
                 ready = Some(ConditionStatus::Unknown);
+            }
+            let again = !was_ready && self.untold.contains(&node.meta.name);
+            if again || is_lost && was_ready {
+                let from = requests.len();
+                tell_pods(&node.meta.name, cx, &mut requests);
+                told.push((from..requests.len(), node.meta.name.clone()));
             }
             if node.meta.labels.get(EXCLUDED).is_none() {
                 let (well, ill) = counts.entry(zone.clone()).or_default();
@@ -234,7 +255,7 @@ impl NodeLifecycleController {
             }
         }
         self.handle_disruption(&nodes, &counts, cx.now, &mut requests);
-        Step::Ask { requests, then: Work::Monitored(swap) }
+        Step::Ask { requests, then: Work::Monitored { swap, told } }
     }
 
     /// Says which nodes have come and gone.
@@ -339,8 +360,7 @@ fn sync_node(name: &Str, cx: &SyncCx<'_, '_>) -> Step<Work> {
     Step::Ask { requests, then: Work::Node }
 }
 
-/// The node is no longer heard of: its conditions are unknown, its pods not ready
-/// (`tryUpdateNodeHealth`, `MarkPodsNotReady`).
+/// The node is no longer heard of: its conditions are unknown (`tryUpdateNodeHealth`).
 fn lost(node: &Arc<Node>, was_ready: bool, cx: &mut SyncCx<'_, '_>, requests: &mut Vec<Request>) {
     let mut all: Vec<NodeCondition> = node.conditions.to_vec();
     for kind in ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"] {
@@ -367,8 +387,12 @@ fn lost(node: &Arc<Node>, was_ready: bool, cx: &mut SyncCx<'_, '_>, requests: &m
     let name = node.meta.name.clone();
     let text = format!("Node {name} status is now: NodeNotReady");
     cx.event(&Object::Node(Arc::clone(node)), EventType::Normal, "NodeNotReady", text);
+}
+
+/// The pods of a node that is no longer heard of are not ready (`MarkPodsNotReady`).
+fn tell_pods(node: &str, cx: &mut SyncCx<'_, '_>, requests: &mut Vec<Request>) {
     let ready: Vec<Arc<Pod>> =
-        cx.view.pods_on(&name).filter(|p| p.is_ready()).map(Arc::clone).collect();
+        cx.view.pods_on(node).filter(|p| p.is_ready()).map(Arc::clone).collect();
     for pod in ready {
         let object = Object::Pod(Arc::clone(&pod));
         cx.event(&object, EventType::Warning, "NodeNotReady", "Node is not ready");

@@ -101,6 +101,22 @@ fn a_node_that_is_not_heard_of_is_unknown_after_fifty_seconds() {
 }
 
 #[test]
+fn pods_that_could_not_be_told_that_they_are_not_ready_are_told_in_the_next_round() {
+    let mut bench = cluster(&[("node-1", "a"), ("node-2", "b")]);
+    bench.put_manifest(&json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "default"},
+        "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "i"}]}}));
+    bench.make_ready("p");
+    stop(&mut bench, "node-1");
+    bench.refuse = refuse_statuses;
+    let told = |lines: Vec<String>, line: &str| lines.iter().any(|l| l == line);
+    assert!(told(pass(&mut bench, 52), "conditions p: Ready: refused"));
+    bench.refuse = |_| None;
+    assert!(told(pass(&mut bench, 10), "conditions p: Ready"));
+    assert!(!told(pass(&mut bench, 60), "conditions p: Ready"));
+}
+
+#[test]
 fn nodes_of_one_zone_are_emptied_one_after_the_other() {
     let mut bench = cluster(&[("n1", "a"), ("n2", "a"), ("n3", "a"), ("n4", "b")]);
     for node in ["n1", "n2"] {

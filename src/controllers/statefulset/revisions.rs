@@ -57,10 +57,8 @@ pub(super) fn get(
 ) -> Result<Revisions, Halt> {
     let mut collisions = set.status.collision_count.unwrap_or(0);
     let next = revisions.last().map_or(1, |r| r.body.revision.saturating_add(1));
-    let data = history::data(&set.spec.wire.template);
-    let json: serde_json::Value =
-        serde_json::from_str(&data).map_err(|e| Halt::failed(e.to_string()))?;
-    let same = |r: &&Stored| r.body.data.as_ref().is_some_and(|d| d.0 == json);
+    let data = history::data_of(&set.spec, |s| &s.template);
+    let same = |r: &&Stored| r.body.data.as_ref().is_some_and(|d| d.0 == data.1);
     let equal = revisions.iter().rev().find(same);
     let update = match (equal, revisions.last()) {
         (Some(equal), Some(last)) if same(&last) => {
@@ -69,7 +67,7 @@ pub(super) fn get(
         }
         // The set goes back to an earlier template: its revision becomes the latest.
         (Some(equal), _) => renumber(equal, next, script)?,
-        (None, _) => create(set, (&data, json), next, &mut collisions, script)?,
+        (None, _) => create(set, (&data.0, data.1.clone()), next, &mut collisions, script)?,
     };
     let shown = set.status.current_revision.as_deref().unwrap_or_default();
     let current = revisions.iter().find(|r| r.meta.name == shown);

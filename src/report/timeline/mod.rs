@@ -137,7 +137,10 @@ impl Timeline {
     }
 
     fn object(&mut self, at: SimTime, change: Change, object: &Object, old: Option<&Object>) {
-        let inner = matches!(object.kind(), Kind::EndpointSlice | Kind::ControllerRevision);
+        let inner = matches!(
+            object.kind(),
+            Kind::EndpointSlice | Kind::Endpoints | Kind::ControllerRevision
+        );
         if inner && self.detail < Detail::Everything {
             return;
         }

@@ -1,0 +1,451 @@
+//! The endpoints controller: the addresses behind each Service as one object.
+//!
+//! Follows `pkg/controller/endpoint/endpoints_controller.go`: a Service with a selector has Endpoints of
+//! its name, whose subsets hold the pods that have the same ports; of more than a thousand addresses the
+//! first are kept and an annotation says so. Where upstream orders subsets by a hash of all that is in
+//! them, here they are ordered by their ports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::index::Members;
+use super::plan::{explicit_hostname, ports_of};
+use super::{HEADLESS, Service, TRIGGER_TIME, note, pods_of};
+use crate::base::Str;
+use crate::base::time::SimTime;
+use crate::controllers::consistency::Wrote;
+use crate::controllers::controller::{Controller, Step, SyncCx};
+use crate::controllers::view::View;
+use crate::engine::WorkQueue;
+use crate::model::{
+    EndpointAddress, EndpointSubset, EndpointTarget, Endpoints, Key, Kind, Labels, Meta, Object,
+    Pod, PodSpec, Ref, Uid, wire,
+};
+use crate::store::{DeleteOptions, Delta, Reply, Request};
+use crate::trace::{Change, EventType};
+
+/// Addresses of one object (`maxCapacity`).
+const MAX_ADDRESSES: usize = 1000;
+/// Says that there are more.
+const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
+/// Marks the Endpoints of this controller.
+const MANAGED_BY: (&str, &str) = ("endpoints.kubernetes.io/managed-by", "endpoint-controller");
+/// How often a Service is tried again (`maxRetries`).
+const MAX_RETRIES: u32 = 15;
+
+type Port = wire::core::EndpointPort;
+
+/// The controller.
+#[derive(Debug, Default)]
+pub struct EndpointsController {
+    members: Members,
+    wrote: Wrote<Key>,
+}
+
+/// What was asked.
+#[derive(Debug)]
+pub enum Work {
+    /// The Endpoints were made or changed.
+    Write(Object),
+    /// Those of a Service that is gone were deleted.
+    Delete,
+}
+
+impl Controller for EndpointsController {
+    type Key = Key;
+    type Work = Work;
+
+    const NAME: &'static str = "endpoint-controller";
+    const WORKERS: usize = 5;
+
+    fn observe(
+        &mut self,
+        kind: Kind,
+        delta: &Delta<'_>,
+        view: &View,
+        _now: SimTime,
+        queue: &mut WorkQueue<Key>,
+    ) {
+        if kind == Kind::Endpoints && delta.change == Change::Deleted {
+            queue.add(delta.new.key(), delta.fact);
+        }
+        note(&mut self.members, delta, view, queue);
+    }
+
+    fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
+        let Some(service) = cx.view.typed::<Service>(Kind::Service, key) else {
+            let target = Ref { kind: Kind::Endpoints, key: key.clone() };
+            let options = DeleteOptions::default();
+            return Step::ask(Request::Delete { target, options }, Work::Delete);
+        };
+        let spec = service.body.spec.as_ref().filter(|s| s.selector.is_some());
+        if spec.is_none_or(|s| s.type_.as_deref() == Some("ExternalName")) {
+            return Step::done();
+        }
+        if !self.wrote.heard(key, cx.view) {
+            return Step::failed();
+        }
+        let pods = pods_of(&self.members, key, cx.view);
+        let current = cx.view.typed::<Endpoints>(Kind::Endpoints, key);
+        let Some(wanted) = plan(service, &pods, current.map(|c| &**c), cx.now) else {
+            return Step::done();
+        };
+        let object = Object::from(wanted);
+        let request = match current {
+            None => Request::Create(object.clone()),
+            Some(_) => Request::Update(object.clone()),
+        };
+        Step::ask(request, Work::Write(object))
+    }
+
+    fn resume(
+        &mut self,
+        key: &Key,
+        work: Work,
+        replies: Vec<Reply>,
+        cx: &mut SyncCx<'_, '_>,
+    ) -> Step<Work> {
+        let failed = match (work, replies.into_iter().next()) {
+            (Work::Write(object), Some(Err(error))) => {
+                let is_new = object.meta().resource_version == 0;
+                if is_new && error.is_namespace_terminating() {
+                    return Step::done();
+                }
+                let (reason, text) = match is_new {
+                    true => ("FailedToCreateEndpoint", "create endpoint for service"),
+                    false => ("FailedToUpdateEndpoint", "update endpoint"),
+                };
+                let text = format!("Failed to {text} {key}: {error}");
+                cx.event(&object, EventType::Warning, reason, text);
+                true
+            }
+            (Work::Write(_), Some(reply)) => {
+                self.wrote.note(key, &reply);
+                false
+            }
+            (Work::Delete, Some(Err(error))) => !error.is_not_found(),
+            (Work::Delete, _) | (_, None) => {
+                self.wrote.forget(key);
+                false
+            }
+        };
+        if failed && cx.failures < MAX_RETRIES { Step::failed() } else { Step::done() }
+    }
+}
+
+/// The Endpoints of a Service as they should be; `None` when they are (`syncService`).
+fn plan(
+    service: &Service,
+    pods: &[&Arc<Pod>],
+    current: Option<&Endpoints>,
+    now: SimTime,
+) -> Option<Endpoints> {
+    let mut subsets = subsets(service, pods);
+    if let Some(current) = current
+        && current.subsets == subsets
+        && labels_fit(&current.meta.labels, &service.meta.labels)
+        && !current.meta.annotations.get(OVER_CAPACITY).is_some()
+        && count(&subsets) <= MAX_ADDRESSES
+    {
+        return None;
+    }
+    let mut meta = current.map_or_else(
+        || Meta::named(service.meta.namespace.clone(), service.meta.name.clone()),
+        |c| c.meta.clone(),
+    );
+    meta.labels = service.meta.labels.without(HEADLESS).with(MANAGED_BY.0, MANAGED_BY.1);
+    if is_headless(service) {
+        meta.labels = meta.labels.with(HEADLESS, "");
+    }
+    meta.annotations = meta.annotations.with(TRIGGER_TIME, now.to_rfc3339());
+    meta.annotations = if truncate(&mut subsets) {
+        meta.annotations.with(OVER_CAPACITY, "truncated")
+    } else {
+        meta.annotations.without(OVER_CAPACITY)
+    };
+    Some(Endpoints { meta, subsets })
+}
+
+/// Whether a Service has no address of its own (`IsServiceIPSet`).
+fn is_headless(service: &Service) -> bool {
+    let ip = service.body.spec.as_ref().and_then(|s| s.cluster_ip.as_deref());
+    matches!(ip, None | Some("" | "None"))
+}
+
+/// Whether the labels are those of the Service, but for the controller's own
+/// (`labelsCorrectForEndpoints`).
+fn labels_fit(labels: &Labels, wanted: &Labels) -> bool {
+    let own = |key: &Str| *key == HEADLESS || *key == MANAGED_BY.0;
+    labels.get(MANAGED_BY.0).is_some_and(|v| v == MANAGED_BY.1)
+        && labels.into_iter().filter(|(k, _)| !own(k)).eq(wanted)
+}
+
+/// Pods that have the same ports, before they are sorted.
+struct Group {
+    ports: Vec<Port>,
+    addresses: Vec<(EndpointAddress, bool)>,
+}
+
+/// The subsets of a Service: each port goes with all its addresses, ports of the same addresses go
+/// together (`RepackSubsets`).
+fn subsets(service: &Service, pods: &[&Arc<Pod>]) -> Vec<EndpointSubset> {
+    let spec = service.body.spec.as_ref();
+    let publish = spec.is_some_and(|s| s.publish_not_ready_addresses == Some(true));
+    let any_port = spec.and_then(|s| s.ports.as_ref()).is_some_and(|p| !p.is_empty());
+    if !any_port && !is_headless(service) {
+        return Vec::new();
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    // Pods of one spec have the same ports.
+    let mut last: Option<(&Arc<PodSpec>, usize)> = None;
+    for pod in pods {
+        let Some(address) = address(service, pod, publish) else { continue };
+        let place = match last.filter(|(spec, _)| Arc::ptr_eq(spec, &pod.spec)) {
+            Some((_, place)) => place,
+            None => {
+                let ports: Vec<Port> = ports_of(service, pod).into_iter().map(port).collect();
+                groups.iter().position(|g| g.ports == ports).unwrap_or_else(|| {
+                    groups.push(Group { ports, addresses: Vec::new() });
+                    groups.len() - 1
+                })
+            }
+        };
+        groups[place].addresses.push((address, publish || pod.is_ready()));
+        last = Some((&pod.spec, place));
+    }
+    repack(&groups, any_port)
+}
+
+/// Divides the groups by ports. Of a headless Service without ports the addresses stay together.
+fn repack(groups: &[Group], any_port: bool) -> Vec<EndpointSubset> {
+    let mut of_port: BTreeMap<String, (&Port, BTreeSet<usize>)> = BTreeMap::new();
+    for (place, group) in groups.iter().enumerate() {
+        for port in &group.ports {
+            let name = port.name.as_deref().unwrap_or_default();
+            let protocol = port.protocol.as_deref().unwrap_or_default();
+            let key = format!("{name}:{}:{protocol}", port.port);
+            of_port.entry(key).or_insert_with(|| (port, BTreeSet::new())).1.insert(place);
+        }
+    }
+    let mut by_groups: Vec<(BTreeSet<usize>, Vec<Port>)> = Vec::new();
+    if !any_port && !groups.is_empty() {
+        by_groups.push(((0..groups.len()).collect(), Vec::new()));
+    }
+    for (port, places) in of_port.into_values() {
+        match by_groups.iter_mut().find(|(p, _)| *p == places) {
+            Some((_, ports)) => ports.push(port.clone()),
+            None => by_groups.push((places, vec![port.clone()])),
+        }
+    }
+    by_groups
+        .into_iter()
+        .map(|(places, mut ports)| {
+            ports.sort_by_cached_key(hash);
+            let mut subset = EndpointSubset { ports: ports.into(), ..EndpointSubset::default() };
+            for (address, ready) in places.iter().flat_map(|p| &groups[*p].addresses) {
+                let list = if *ready { &mut subset.addresses } else { &mut subset.not_ready };
+                list.push(address.clone());
+            }
+            for list in [&mut subset.addresses, &mut subset.not_ready] {
+                list.sort_by(|a, b| (&a.ip, a.pod()).cmp(&(&b.ip, b.pod())));
+            }
+            subset
+        })
+        .collect()
+}
+
+/// The address of a pod, if it belongs to its Service's (`ShouldPodBeInEndpoints`,
+/// `podToEndpointAddressForService`).
+fn address(service: &Service, pod: &Pod, publish: bool) -> Option<EndpointAddress> {
+    let ip = pod.status.pod_ip.filter(|_| !pod.status.phase.is_terminal())?;
+    if pod.meta.is_terminating() && !publish {
+        return None;
+    }
+    Some(EndpointAddress {
+        ip: Str::from(ip.to_string()),
+        hostname: explicit_hostname(service, pod),
+        node_name: pod.node.clone(),
+        target: Some(EndpointTarget::Pod {
+            namespace: pod.meta.namespace.clone(),
+            name: pod.meta.name.clone(),
+            uid: pod.meta.uid,
+        }),
+    })
+}
+
+/// The port in the form of Endpoints (`endpointPortFromServicePort`).
+fn port(port: wire::discovery::EndpointPort) -> Port {
+    Port {
+        name: port.name.filter(|n| !n.is_empty()),
+        port: port.port.unwrap_or(0),
+        protocol: port.protocol,
+        app_protocol: port.app_protocol,
+    }
+}
+
+/// By what ports are sorted: FNV-128a of the Go structure's dump (`portsByHash`).
+fn hash(port: &Port) -> u128 {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let app = match &port.app_protocol {
+        None => "(*string)<nil>".to_owned(),
+        Some(app) => format!("(*string){app}"),
+    };
+    let text = format!(
+        "(v1.EndpointPort){{Name:(string){} Port:(int32){} Protocol:(v1.Protocol){} AppProtocol:{app}}}",
+        port.name.as_deref().unwrap_or_default(),
+        port.port,
+        port.protocol.as_deref().unwrap_or_default(),
+    );
+    text.bytes().fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
+}
+
+fn count(subsets: &[EndpointSubset]) -> usize {
+    subsets.iter().map(|s| s.addresses.len() + s.not_ready.len()).sum()
+}
+
+/// Keeps as many addresses as there is room for, ready ones first, from each subset by its share
+/// (`truncateEndpoints`); answers whether there were too many.
+fn truncate(subsets: &mut [EndpointSubset]) -> bool {
+    let ready: usize = subsets.iter().map(|s| s.addresses.len()).sum();
+    let not_ready = count(subsets) - ready;
+    if ready + not_ready <= MAX_ADDRESSES {
+        return false;
+    }
+    let too_many_ready = ready > MAX_ADDRESSES;
+    let (room, of) = match too_many_ready {
+        true => (MAX_ADDRESSES, ready),
+        false => (MAX_ADDRESSES - ready, not_ready),
+    };
+    let mut left = room;
+    for subset in subsets {
+        let list = match too_many_ready {
+            true => {
+                subset.not_ready.clear();
+                &mut subset.addresses
+            }
+            false => &mut subset.not_ready,
+        };
+        list.truncate((list.len() * room).div_ceil(of).min(left));
+        left -= list.len();
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::controllers::fixture::Bench;
+
+    fn service(bench: &mut Bench<EndpointsController>, spec: Value) {
+        bench.apply(Kind::Service, "web", &spec);
+    }
+
+    fn pod(bench: &mut Bench<EndpointsController>, n: u8, ready: bool, port: u16) {
+        let name = format!("p{n}");
+        bench.put_manifest(&json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}},
+            "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "i",
+                "ports": [{"name": "http", "containerPort": port}]}]}}));
+        if ready {
+            bench.make_ready(&name);
+        }
+        bench.change::<Pod>(Kind::Pod, &name, |p| p.status.pod_ip = Some([10, 0, 0, n].into()));
+    }
+
+    /// The subsets as text: `ready|not ready|ports`.
+    fn shown(bench: &Bench<EndpointsController>) -> Vec<String> {
+        let Object::Endpoints(endpoints) = bench.get(Kind::Endpoints, "web") else { panic!() };
+        let ips = |list: &[EndpointAddress]| {
+            list.iter()
+                .map(|a| a.ip.rsplit('.').next().unwrap().to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let ports = |s: &EndpointSubset| {
+            s.ports.iter().map(|p| p.port.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        let line = |s: &EndpointSubset| {
+            format!("{}|{}|{}", ips(&s.addresses), ips(&s.not_ready), ports(s))
+        };
+        endpoints.subsets.iter().map(line).collect()
+    }
+
+    #[test]
+    fn pods_with_the_same_ports_are_one_subset_and_leave_when_they_terminate() {
+        let mut bench = Bench::<EndpointsController>::new();
+        service(
+            &mut bench,
+            json!({"selector": {"app": "web"}, "clusterIP": "10.96.0.9",
+            "ports": [{"name": "a", "port": 80, "targetPort": "http"}]}),
+        );
+        assert_eq!(bench.run(), ["create Endpoints -> web"], "without pods it is there, and empty");
+        assert_eq!(shown(&bench), Vec::<String>::new());
+        for (n, ready) in [(2, true), (1, true), (3, false)] {
+            pod(&mut bench, n, ready, 8080);
+        }
+        pod(&mut bench, 4, true, 9090);
+        assert_eq!(bench.run(), ["update Endpoints web"]);
+        assert_eq!(shown(&bench), ["1 2|3|8080", "4||9090"]);
+        assert_eq!(bench.run(), Vec::<String>::new());
+        let now = bench.now;
+        bench.change::<Pod>(Kind::Pod, "p1", |p| {
+            let grace = std::time::Duration::from_secs(30);
+            p.meta.deletion = Some(crate::model::Deletion { at: now, grace });
+        });
+        bench.run();
+        assert_eq!(shown(&bench), ["2|3|8080", "4||9090"]);
+        bench.remove(Kind::Service, "web");
+        assert_eq!(bench.run(), ["delete Endpoints web"]);
+    }
+
+    #[test]
+    fn a_service_without_a_selector_is_left_to_whoever_writes_its_endpoints() {
+        let mut bench = Bench::<EndpointsController>::new();
+        service(&mut bench, json!({"ports": [{"port": 80}]}));
+        assert_eq!(bench.run(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_headless_service_has_addresses_without_ports_too() {
+        let mut bench = Bench::<EndpointsController>::new();
+        service(
+            &mut bench,
+            json!({"selector": {"app": "web"}, "clusterIP": "None",
+            "publishNotReadyAddresses": true}),
+        );
+        pod(&mut bench, 1, false, 80);
+        bench.run();
+        assert_eq!(shown(&bench), ["1||"], "what is not ready is published");
+        let labels = bench.get(Kind::Endpoints, "web").meta().labels.clone();
+        assert!(labels.get(HEADLESS).is_some() && labels.get(MANAGED_BY.0).is_some());
+    }
+
+    #[test]
+    fn of_more_than_a_thousand_addresses_ready_ones_are_kept_by_the_share_of_their_subset() {
+        let address = |_| EndpointAddress {
+            ip: "10.0.0.1".into(),
+            hostname: None,
+            node_name: None,
+            target: None,
+        };
+        let subset = |ready: usize, not_ready: usize| EndpointSubset {
+            addresses: (0..ready).map(address).collect(),
+            not_ready: (0..not_ready).map(address).collect(),
+            ports: Arc::default(),
+        };
+        let left = |mut subsets: Vec<EndpointSubset>| {
+            let cut = truncate(&mut subsets);
+            let sizes = subsets.iter().map(|s| (s.addresses.len(), s.not_ready.len())).collect();
+            (cut, sizes)
+        };
+        assert_eq!(left(vec![subset(500, 500)]), (false, vec![(500, 500)]));
+        assert_eq!(
+            left(vec![subset(900, 300), subset(50, 100)]),
+            (true, vec![(900, 38), (50, 12)])
+        );
+        assert_eq!(left(vec![subset(1000, 9), subset(500, 0)]), (true, vec![(667, 0), (333, 0)]));
+    }
+}
