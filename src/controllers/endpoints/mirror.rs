@@ -38,7 +38,7 @@ const MAX_ENDPOINTS: usize = 1000;
 const MAX_RETRIES: u32 = 15;
 
 /// The controller.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EndpointSliceMirroringController {
     wrote: Wrote<Key>,
 }
