@@ -83,33 +83,48 @@ impl Pattern {
 
     /// The byte length of the shortest or longest beginning of `text` that matches.
     pub(crate) fn prefix(&self, text: &str, longest: bool) -> Option<usize> {
-        let ends = boundaries(text);
-        let fits = |&&end: &&usize| self.matches(&text[..end]);
-        if longest {
-            ends.iter().rev().find(fits).copied()
-        } else {
-            ends.iter().find(fits).copied()
-        }
+        let (chars, ends) = (characters(text), boundaries(text));
+        let mut left = SEARCH_STEPS;
+        let mut fits = |&end: &usize| self.fits(&chars[..end], &mut left);
+        let mut places = 0..ends.len();
+        let found = if longest { places.rev().find(fits) } else { places.find(&mut fits) };
+        found.map(|end| ends[end])
     }
 
     /// The byte position of the shortest or longest end of `text` that matches.
     pub(crate) fn suffix(&self, text: &str, longest: bool) -> Option<usize> {
-        let starts = boundaries(text);
-        let fits = |&&start: &&usize| self.matches(&text[start..]);
-        if longest {
-            starts.iter().find(fits).copied()
-        } else {
-            starts.iter().rev().find(fits).copied()
-        }
+        let (chars, starts) = (characters(text), boundaries(text));
+        let mut left = SEARCH_STEPS;
+        let mut fits = |&start: &usize| self.fits(&chars[start..], &mut left);
+        let mut places = 0..starts.len();
+        let found = if longest { places.find(&mut fits) } else { places.rev().find(fits) };
+        found.map(|start| starts[start])
     }
 
     /// The first longest match at or after a byte position.
     pub(crate) fn find(&self, text: &str, from: usize) -> Option<(usize, usize)> {
-        boundaries(&text[from..])
-            .into_iter()
-            .map(|b| from + b)
-            .find_map(|start| self.prefix(&text[start..], true).map(|len| (start, start + len)))
+        let (chars, places) = (characters(&text[from..]), boundaries(&text[from..]));
+        let mut left = SEARCH_STEPS;
+        (0..places.len()).find_map(|start| {
+            let end = (start..places.len())
+                .rev()
+                .find(|&end| self.fits(&chars[start..end], &mut left))?;
+            Some((from + places[start], from + places[end]))
+        })
     }
+
+    /// Whether the whole of some characters matches, at the cost of steps that are `left`.
+    fn fits(&self, chars: &[char], left: &mut usize) -> bool {
+        let given = STEPS.min(*left);
+        let mut steps = given;
+        let fits = given > 0 && run(&self.items, chars, &mut steps);
+        *left = left.saturating_sub(given - steps + 1);
+        fits
+    }
+}
+
+fn characters(text: &str) -> Vec<char> {
+    text.chars().collect()
 }
 
 fn boundaries(text: &str) -> Vec<usize> {
@@ -118,6 +133,8 @@ fn boundaries(text: &str) -> Vec<usize> {
 
 /// Steps of one match before it counts as failed: patterns with many stars can take forever.
 const STEPS: usize = 1_000_000;
+/// Steps of all the matches of one search, which tries every beginning or end of a text.
+const SEARCH_STEPS: usize = 20_000_000;
 
 fn items(chars: &[char], at: &mut usize, extended: bool, in_group: bool) -> Vec<Item> {
     let mut out = Vec::new();
