@@ -9,6 +9,7 @@ pub mod film;
 pub mod graph;
 pub mod html;
 pub mod machine;
+pub mod markup;
 pub mod printers;
 mod record;
 pub mod stuck;

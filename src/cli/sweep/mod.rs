@@ -97,7 +97,7 @@ fn made(args: &Args) -> Result<(Rows, u8), u8> {
     };
     if !args.merge.is_empty() {
         let rows = Rows::merged(&args.merge).map_err(|text| refuse(exit_code::BAD_INPUT, &text))?;
-        for gap in rows.gaps() {
+        if let Some(gap) = rows.gaps() {
             ui::err(&format!("warning: {gap}"));
         }
         return Ok((rows, exit_code::OK));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::rows::Rows;
 use super::summary::{points, quantile};
+use crate::report::markup::escaped;
 use crate::report::timeline::duration;
 use crate::scenario::sweep::{Row, Verdict};
 
@@ -224,10 +225,6 @@ fn draw(
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("memory takes everything");
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

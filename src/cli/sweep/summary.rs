@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::rows::Rows;
+use crate::report::tabs::align;
 use crate::report::timeline::duration;
 use crate::scenario::sweep::{Row, Verdict};
 
@@ -62,17 +63,8 @@ pub(super) fn render(rows: &Rows) -> String {
         ]);
         table.push(line);
     }
-    let widths: Vec<usize> = (0..table[0].len())
-        .map(|i| table.iter().map(|line| line[i].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut out = String::new();
-    for line in &table {
-        let cells: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        out.push_str(cells.join("   ").trim_end());
-        out.push('\n');
-    }
-    out
+    let lines: Vec<String> = table.iter().map(|line| line.join("\t")).collect();
+    align(&lines.join("\n"), 0, 3) + "\n"
 }
 
 #[cfg(test)]

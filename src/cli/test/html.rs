@@ -13,6 +13,7 @@ use super::golden::Kept;
 use super::print::seeds;
 use crate::api::yaml;
 use crate::base::time::SimTime;
+use crate::report::markup::escaped;
 use crate::report::timeline::{clock, count, duration};
 use crate::scenario::monitor::Violation;
 use crate::scenario::simulation::Simulation;
@@ -276,9 +277,4 @@ fn timeline(text: &mut String, i: usize, trial: &Trial, open: bool) {
         let _ = writeln!(text, "<div>… {} more lines</div>", total - LINES);
     }
     text.push_str("</div></details>\n");
-}
-
-/// Text for a place between tags, or in an attribute.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

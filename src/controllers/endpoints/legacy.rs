@@ -19,7 +19,7 @@ use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{
     EndpointAddress, EndpointSubset, EndpointTarget, Endpoints, Key, Kind, Labels, Meta, Object,
-    Pod, PodSpec, Ref, Uid, wire,
+    Pod, PodSpec, Ref, wire,
 };
 use crate::store::{DeleteOptions, Delta, Reply, Request};
 use crate::trace::{Change, EventType};

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{SERVICE_NAME, Service, TRIGGER_TIME};
+use super::{SERVICE_NAME, Service, TRIGGER_TIME, service_of};
 use crate::base::Str;
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
@@ -77,9 +77,8 @@ impl Controller for EndpointSliceMirroringController {
                 }
             }
             Object::EndpointSlice(slice) if delta.change == Change::Deleted && is_mirror(slice) => {
-                if let Some(name) = slice.meta.labels.get(SERVICE_NAME) {
-                    let namespace = slice.meta.namespace.clone();
-                    queue.add(Key { namespace, name: name.clone() }, delta.fact);
+                if let Some(service) = service_of(slice) {
+                    queue.add(service, delta.fact);
                 }
             }
             _ => {}

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Graph;
 use super::layout::{self, LABEL, Placed};
+use crate::report::markup::escaped;
 
 const STYLE: &str = "
   text { font: 13px ui-monospace, Menlo, Consolas, monospace; fill: #1c2128 }
@@ -106,9 +107,4 @@ fn arrow(from: &Placed, to: &Placed, arrow: &super::Arrow, out: &mut String) {
         "<text class=\"label\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{}</text>",
         escaped(&label)
     );
-}
-
-/// A text inside XML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -9,6 +9,7 @@ use super::state::{self, State};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::{ContainerState, Meta, Node, Object, Pod, Uid};
+use crate::report::markup::escaped;
 use crate::report::summary::Summary;
 use crate::report::timeline::name;
 use crate::trace::{Change, Fact, FactKind, Output, OutputStream};
@@ -321,9 +322,4 @@ impl Chronicle {
             "lines": self.lines, "linesLeftOut": self.lines_left_out, "steps": self.steps,
         })
     }
-}
-
-/// Text for a place between tags.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
