@@ -76,6 +76,35 @@ pub enum NslookupStyle {
     FirstMatch,
 }
 
+/// The environment of a container. Most programs look at one variable or none, and of what tells of Services there
+/// may be hundreds: all of them are only written out where they are needed.
+pub trait Variables: std::fmt::Debug {
+    /// The value of a variable.
+    fn get(&self, name: &str) -> Option<Str>;
+    /// All of them, each once.
+    fn all(&self) -> Vec<(Str, Str)>;
+}
+
+impl Variables for Vec<(Str, Str)> {
+    fn get(&self, name: &str) -> Option<Str> {
+        self.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    fn all(&self) -> Vec<(Str, Str)> {
+        self.clone()
+    }
+}
+
+impl<const N: usize> Variables for [(Str, Str); N] {
+    fn get(&self, name: &str) -> Option<Str> {
+        self.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    fn all(&self) -> Vec<(Str, Str)> {
+        self.to_vec()
+    }
+}
+
 /// What a container is started with. The same is needed to run further commands in it.
 #[derive(Clone, Debug)]
 pub struct StartSpec<'a> {
@@ -84,7 +113,7 @@ pub struct StartSpec<'a> {
     /// Command and arguments; `None` for the image's own.
     pub argv: Option<&'a [Str]>,
     /// The whole environment.
-    pub env: &'a [(Str, Str)],
+    pub env: &'a dyn Variables,
     /// The working directory; `/` where nothing is said.
     pub cwd: &'a str,
     /// The user.
@@ -124,7 +153,7 @@ impl Default for StartSpec<'_> {
         Self {
             image: "",
             argv: None,
-            env: &[],
+            env: &[] as &[(Str, Str); 0],
             cwd: "/",
             uid: 0,
             gid: 0,
@@ -307,7 +336,9 @@ impl Container {
         }
         match launch(&mut os, spec, &argv, spec.stdin, world) {
             // What stands behind an init is not known, and so neither is the whole.
-            Ok(pid) if wrapped.is_some_and(|name| !os.finds(&name, spec.env, pid, world)) => {
+            Ok(pid)
+                if wrapped.is_some_and(|name| !os.finds(&name, &spec.env.all(), pid, world)) =>
+            {
                 Self::assume(spec, world.now)
             }
             Ok(_) => {
@@ -574,7 +605,8 @@ fn launch(
     world: &mut World<'_>,
 ) -> Result<Pid, ExecError> {
     let cwd = if spec.cwd.is_empty() { "/" } else { spec.cwd };
-    os.launch(&Launch { argv, env: spec.env, cwd, uid: spec.uid, gid: spec.gid, stdin }, world)
+    let (env, uid, gid) = (&spec.env.all(), spec.uid, spec.gid);
+    os.launch(&Launch { argv, env, cwd, uid, gid, stdin }, world)
 }
 
 fn start_error(argv: &[Str], error: &ExecError) -> StartError {

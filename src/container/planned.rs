@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::Variables;
 use super::behavior::Program;
 use super::catalogue::{Protocol, Service};
 use super::net::{HttpReply, HttpRule, Listener, TcpServer};
@@ -99,11 +100,9 @@ pub(crate) struct Planned {
 
 impl Planned {
     /// A service of the catalogue, which ends at once when it lacks a variable that it needs.
-    pub(crate) fn service(service: &'static Service, env: &[(Str, Str)], now: SimTime) -> Self {
-        let lacks = !service.needs_one_of.is_empty()
-            && !env
-                .iter()
-                .any(|(k, v)| service.needs_one_of.contains(&k.as_str()) && !v.is_empty());
+    pub(crate) fn service(service: &'static Service, env: &dyn Variables, now: SimTime) -> Self {
+        let has = |name: &&str| env.get(name).is_some_and(|value| !value.is_empty());
+        let lacks = !service.needs_one_of.is_empty() && !service.needs_one_of.iter().any(has);
         let ends = lacks.then_some((now, Ended::Exit(1)));
         Self { plan: Plan::Service(service), started: now, ends }
     }

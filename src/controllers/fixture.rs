@@ -9,14 +9,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::controller::Controller;
-use super::lane::Lane;
+use super::lane::{Lane, Tokens};
 use super::view::View;
 use crate::api::convert;
 use crate::api::patch as patches;
 use crate::api::typed::Typed;
 use crate::base::rng::Rng;
 use crate::base::time::SimTime;
-use crate::engine::{ComponentId, Cx, Latency, Out};
+use crate::engine::{Answer, ComponentId, Cx, Latency, Out};
 use crate::model::{
     ConditionStatus, Deletion, JobStatus, Kind, Node, Object, Phase, Pod, PodCondition, Ref, Uid,
     conditions,
@@ -181,7 +181,7 @@ impl<C: Controller + Default> Bench<C> {
     /// Runs until nothing is asked any more; answers what was asked and said.
     pub(super) fn run(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
-        self.with_lane(|lane, view, cx, tokens| lane.run(view, cx, tokens));
+        self.with_lane(|lane, view, cx, sent| lane.run(view, cx, &mut Tokens { lane: 0, sent }));
         for _ in 0..1000 {
             let calls: Vec<_> = self.out.calls.drain(..).collect();
             self.collect(&mut lines);
@@ -191,10 +191,11 @@ impl<C: Controller + Default> Bench<C> {
             for (_, call) in calls {
                 let reply = self.answer(&call.request, &mut lines);
                 self.hear();
-                let token = call.token;
-                self.with_lane(|lane, view, cx, tokens| {
-                    lane.reply(token, reply, view, cx, tokens).expect("the lane has asked");
-                    lane.run(view, cx, tokens);
+                let answer = Answer { token: call.token, reply };
+                self.with_lane(|lane, view, cx, sent| {
+                    let mut tokens = Tokens { lane: 0, sent };
+                    lane.reply(answer, view, cx, &mut tokens);
+                    lane.run(view, cx, &mut tokens);
                 });
             }
         }

@@ -7,7 +7,7 @@ use super::controller::{Controller, Done, Retry, Step, SyncCx};
 use super::view::View;
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
-use crate::engine::{Cx, Token, WorkQueue};
+use crate::engine::{Answer, Cx, Token, WorkQueue};
 use crate::model::Kind;
 use crate::store::{Delta, Reply};
 use crate::trace::{FactId, FactKind, Waiting};
@@ -24,6 +24,30 @@ pub struct Lane<C: Controller> {
     tokens: Map<Token, (C::Key, usize)>,
     /// What each key said last of what it waits for.
     waiting: BTreeMap<C::Key, Waiting>,
+}
+
+/// The tokens of a lane's requests: they tell whose they are, so that a reply finds its lane.
+#[derive(Debug)]
+pub struct Tokens<'a> {
+    /// The lane's number.
+    pub lane: u8,
+    /// How many requests all lanes have sent.
+    pub sent: &'a mut u64,
+}
+
+impl Tokens<'_> {
+    /// Where in a token the lane's number stands.
+    const LANE_AT: u32 = 56;
+
+    /// The lane whose request has the token.
+    pub const fn lane(token: Token) -> u8 {
+        token.0.to_be_bytes()[0]
+    }
+
+    fn next(&mut self) -> Token {
+        *self.sent += 1;
+        Token(*self.sent | u64::from(self.lane) << Self::LANE_AT)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -59,7 +83,7 @@ impl<C: Controller> Lane<C> {
     }
 
     /// Syncs what is due, as far as there are workers.
-    pub fn run(&mut self, view: &View, cx: &mut Cx<'_>, next_token: &mut u64) {
+    pub fn run(&mut self, view: &View, cx: &mut Cx<'_>, tokens: &mut Tokens<'_>) {
         self.queue.promote(cx.now);
         while self.queue.working() < C::WORKERS
             && let Some((key, cause)) = self.queue.take()
@@ -67,21 +91,15 @@ impl<C: Controller> Lane<C> {
             let failures = self.queue.failures(&key);
             let mut sync = SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME };
             let step = self.controller.sync(&key, &mut sync);
-            self.take_step(key, cause, step, view, cx, next_token);
+            self.take_step(key, cause, step, view, cx, tokens);
         }
     }
 
-    /// Passes a reply to the sync that waits for it; `false` when it is none of this lane's.
-    pub fn reply(
-        &mut self,
-        token: Token,
-        reply: Reply,
-        view: &View,
-        cx: &mut Cx<'_>,
-        next_token: &mut u64,
-    ) -> Result<(), Reply> {
-        let Some((key, index)) = self.tokens.remove(&token) else { return Err(reply) };
-        let Some(waiting) = self.in_flight.get_mut(&key) else { return Ok(()) };
+    /// Passes a reply to the sync that waits for it.
+    pub fn reply(&mut self, answer: Answer, view: &View, cx: &mut Cx<'_>, tokens: &mut Tokens<'_>) {
+        let Answer { token, reply } = answer;
+        let Some((key, index)) = self.tokens.remove(&token) else { return };
+        let Some(waiting) = self.in_flight.get_mut(&key) else { return };
         waiting.replies[index] = Some(reply);
         waiting.missing -= 1;
         if waiting.missing == 0
@@ -91,9 +109,8 @@ impl<C: Controller> Lane<C> {
             let failures = self.queue.failures(&key);
             let mut sync = SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME };
             let step = self.controller.resume(&key, then, replies, &mut sync);
-            self.take_step(key, cause, step, view, cx, next_token);
+            self.take_step(key, cause, step, view, cx, tokens);
         }
-        Ok(())
     }
 
     /// When something is due without news.
@@ -116,7 +133,7 @@ impl<C: Controller> Lane<C> {
         mut step: Step<C::Work>,
         view: &View,
         cx: &mut Cx<'_>,
-        next_token: &mut u64,
+        tokens: &mut Tokens<'_>,
     ) {
         loop {
             match step {
@@ -129,8 +146,7 @@ impl<C: Controller> Lane<C> {
                 Step::Ask { requests, then } => {
                     let missing = requests.len();
                     for (index, request) in requests.into_iter().enumerate() {
-                        *next_token += 1;
-                        let token = Token(*next_token);
+                        let token = tokens.next();
                         self.tokens.insert(token, (key.clone(), index));
                         let wait = self.limit.wait(cx.now);
                         cx.send_after(wait, token, cause, request);

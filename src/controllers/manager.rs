@@ -1,5 +1,6 @@
 //! kube-controller-manager as one component: shared informers, one lane per controller.
 
+use super::lane::Tokens;
 use super::view::View;
 use crate::base::time::SimTime;
 use crate::engine::{Answer, Component, Cx, WakeReason};
@@ -10,7 +11,8 @@ use crate::model::Kind;
 pub struct Controllers {
     view: View,
     lanes: Lanes,
-    next_token: u64,
+    /// How many requests were sent.
+    sent: u64,
     now: SimTime,
 }
 
@@ -22,20 +24,24 @@ macro_rules! lanes {
             $($(#[$doc])* $field: super::lane::Lane<$controller>,)*
         }
 
+        /// The places of the lanes: each token tells whose it is.
+        #[expect(non_camel_case_types, reason = "they are called as the lanes are")]
+        enum Place { $($field,)* }
+
         impl Lanes {
             fn observe(&mut self, kind: Kind, delta: &crate::store::Delta<'_>, view: &View, now: SimTime) {
                 $(self.$field.observe(kind, delta, view, now);)*
             }
 
-            fn run(&mut self, view: &View, cx: &mut Cx<'_>, next_token: &mut u64) {
-                $(self.$field.run(view, cx, next_token);)*
+            fn run(&mut self, view: &View, cx: &mut Cx<'_>, sent: &mut u64) {
+                $(self.$field.run(view, cx, &mut Tokens { lane: Place::$field as u8, sent });)*
             }
 
-            fn reply(&mut self, answer: Answer, view: &View, cx: &mut Cx<'_>, next_token: &mut u64) {
-                let Answer { token, reply } = answer;
-                $(let Err(reply) = self.$field.reply(token, reply, view, cx, next_token) else { return };)*
-                // nobody waits for it any more
-                drop(reply);
+            fn reply(&mut self, answer: Answer, view: &View, cx: &mut Cx<'_>, sent: &mut u64) {
+                let lane = Tokens::lane(answer.token);
+                $(if lane == Place::$field as u8 {
+                    return self.$field.reply(answer, view, cx, &mut Tokens { lane, sent });
+                })*
             }
 
             fn next_wake(&self, now: SimTime) -> Option<(SimTime, WakeReason)> {
@@ -129,18 +135,18 @@ impl Component for Controllers {
         self.view.advance(cx.logs, cx.heard_until(), |view, kind, delta| {
             lanes.observe(kind, delta, view, cx.now);
         });
-        self.lanes.run(&self.view, cx, &mut self.next_token);
+        self.lanes.run(&self.view, cx, &mut self.sent);
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {
         self.now = cx.now;
-        self.lanes.run(&self.view, cx, &mut self.next_token);
+        self.lanes.run(&self.view, cx, &mut self.sent);
     }
 
     fn reply(&mut self, answer: Answer, cx: &mut Cx<'_>) {
         self.now = cx.now;
-        self.lanes.reply(answer, &self.view, cx, &mut self.next_token);
-        self.lanes.run(&self.view, cx, &mut self.next_token);
+        self.lanes.reply(answer, &self.view, cx, &mut self.sent);
+        self.lanes.run(&self.view, cx, &mut self.sent);
     }
 
     fn next_wake(&self) -> Option<(SimTime, WakeReason)> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::endpoints::Members;
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
 use crate::model::{Key, Kind, Object, Pod, Slot, Uid};
@@ -22,6 +23,10 @@ pub struct View {
     pods_on: Map<Str, BTreeSet<Slot>>,
     /// Objects by uid.
     by_uid: Map<Uid, (Kind, Slot)>,
+    /// Pods by Service.
+    services: Members,
+    /// The Services that the change being passed concerns.
+    concerned: Vec<Key>,
 }
 
 /// The kinds that controllers adopt.
@@ -36,6 +41,8 @@ impl Default for View {
             by_namespace: Map::default(),
             pods_on: Map::default(),
             by_uid: Map::default(),
+            services: Members::default(),
+            concerned: Vec::new(),
         }
     }
 }
@@ -140,9 +147,31 @@ impl View {
                     new: &entry.object,
                     fact: entry.fact,
                 };
+                self.note_services(kind, &delta);
                 f(self, kind, &delta);
             }
         }
+    }
+
+    /// Notes which Services a change concerns.
+    fn note_services(&mut self, kind: Kind, delta: &Delta<'_>) {
+        self.concerned.clear();
+        if matches!(kind, Kind::Pod | Kind::Service) {
+            let mut concerned = std::mem::take(&mut self.concerned);
+            let mut services = std::mem::take(&mut self.services);
+            services.note(delta, self, &mut concerned);
+            (self.services, self.concerned) = (services, concerned);
+        }
+    }
+
+    /// The pods of each Service.
+    pub(super) fn services(&self) -> &Members {
+        &self.services
+    }
+
+    /// The Services that the change being passed concerns, if it may change their endpoints.
+    pub(super) fn concerned(&self) -> &[Key] {
+        &self.concerned
     }
 
     /// The revision of the latest change of a kind that was heard of; 0 before the first.

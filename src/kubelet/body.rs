@@ -535,17 +535,13 @@ fn with_spec<T>(
     let pod = &w.pod;
     let wire = env::wire_container(&pod.spec, n);
     let argv = argv(&pod.spec, n, env, image);
-    let mut vars = env.all();
     let (uid, gid) = super::security::ids(&pod.spec, n, image);
     let mounts: Vec<Mount> = w.mounts.of_container(&pod.spec, n);
     let names = super::hostname::of(pod, &d.node.name, &d.shared.network.cluster_domain);
     let hosts = super::hostname::hosts_file(pod, &names, ip);
     let network = &d.shared.network;
     let resolv = super::resolver::resolv_conf(pod, network.dns_server, &network.cluster_domain);
-    // The runtime sets it for every container.
-    if !vars.iter().any(|(k, _)| k == "HOSTNAME") {
-        vars.insert(0, ("HOSTNAME".into(), names.inside.as_str().into()));
-    }
+    let vars = env::Whole { given: env, hostname: &names.inside };
     let c = container(&pod.spec, n);
     let policy = c.and_then(|c| c.restart_policy).unwrap_or(pod.spec.restart_policy);
     let sidecar = c.is_some_and(Container::is_sidecar);

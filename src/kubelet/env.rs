@@ -15,6 +15,7 @@ use super::runtime::{Nth, ephemeral};
 use super::shared::Shared;
 use crate::base::Str;
 use crate::base::quantity::Quantity;
+use crate::container::Variables;
 use crate::model::{Container, Pod, PodSpec, Resources, wire};
 
 /// Variables by name.
@@ -38,9 +39,9 @@ impl Environment {
         self.own.get(name).cloned().or_else(shared)
     }
 
-    /// All variables, by name.
-    pub(super) fn all(&self) -> Vec<(Str, Str)> {
-        let mut all = Vec::with_capacity(self.own.len() + self.services.len() + 1);
+    /// Adds all variables, by name.
+    fn add_to(&self, all: &mut Vec<(Str, Str)>) {
+        all.reserve(self.own.len() + self.services.len());
         let mut own = self.own.iter().map(|(k, v)| (Str::from(k), Str::from(v))).peekable();
         for (name, value) in &*self.services {
             while let Some(before) = own.next_if(|(k, _)| k < name) {
@@ -51,6 +52,41 @@ impl Environment {
             }
         }
         all.extend(own);
+    }
+}
+
+/// All that the program of a container finds: the runtime sets its host's name, where its spec does not.
+#[derive(Debug)]
+pub(super) struct Whole<'a> {
+    /// What the node agent gives.
+    pub(super) given: &'a Environment,
+    /// The name of the host inside.
+    pub(super) hostname: &'a str,
+}
+
+impl Whole<'_> {
+    const HOSTNAME: &'static str = "HOSTNAME";
+
+    fn names_host(&self) -> bool {
+        let Environment { own, services } = self.given;
+        own.contains_key(Self::HOSTNAME) || services.contains_key(Self::HOSTNAME)
+    }
+}
+
+impl Variables for Whole<'_> {
+    fn get(&self, name: &str) -> Option<Str> {
+        match name {
+            Self::HOSTNAME if !self.names_host() => Some(self.hostname.into()),
+            _ => self.given.get(name).map(Str::from),
+        }
+    }
+
+    fn all(&self) -> Vec<(Str, Str)> {
+        let mut all = Vec::new();
+        if !self.names_host() {
+            all.push((Str::new_static(Self::HOSTNAME), self.hostname.into()));
+        }
+        self.given.add_to(&mut all);
         all
     }
 }

@@ -1,4 +1,6 @@
 //! Endpoints: the addresses behind a Service in the form that EndpointSlices have replaced.
+//!
+//! As in slices, a new version shares with the old one all addresses that stayed as they were.
 
 use std::sync::Arc;
 
@@ -18,9 +20,9 @@ pub struct Endpoints {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EndpointSubset {
     /// Those that take traffic.
-    pub addresses: Vec<EndpointAddress>,
+    pub addresses: Vec<Arc<EndpointAddress>>,
     /// Those that do not yet or no longer.
-    pub not_ready: Vec<EndpointAddress>,
+    pub not_ready: Vec<Arc<EndpointAddress>>,
     /// The ports of each.
     pub ports: Arc<[wire::core::EndpointPort]>,
 }
@@ -37,6 +39,9 @@ pub struct EndpointAddress {
     /// What it is an address of.
     pub target: Option<EndpointTarget>,
 }
+
+// Nothing in it is unequal to itself, and so addresses in the same place of memory are equal ones.
+impl Eq for EndpointAddress {}
 
 impl EndpointAddress {
     /// The uid of its pod.

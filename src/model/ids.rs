@@ -40,6 +40,14 @@ macro_rules! kinds {
             pub const fn namespaced(self) -> bool {
                 match self { $(Self::$name => $namespaced,)* }
             }
+
+            /// `apps/v1`, or `v1` for the core group.
+            pub const fn api_version(self) -> &'static str {
+                match (self, self.group().is_empty()) {
+                    $((Self::$name, true) => $version,)*
+                    $((Self::$name, false) => concat!($group, "/", $version),)*
+                }
+            }
         }
     };
 }
@@ -108,14 +116,6 @@ impl Kind {
         self as usize
     }
 
-    /// `apps/v1`, or `v1` for the core group.
-    pub fn api_version(self) -> String {
-        match self.group() {
-            "" => self.version().to_owned(),
-            group => format!("{group}/{}", self.version()),
-        }
-    }
-
     /// The kind named so in manifests, whatever its group; `None` for kinds without behaviour.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|k| *k != Self::Inert && k.as_str() == name)
@@ -137,6 +137,11 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Characters of a UUID's text.
+const UID_LENGTH: usize = 36;
+/// Where in it the dashes are.
+const UID_DASHES: [usize; 4] = [8, 13, 18, 23];
+
 /// An object's unique id: a version 4 UUID in 128 bits. Ordered as its text is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Uid(u128);
@@ -150,12 +155,19 @@ impl Uid {
 
     /// The UUID that a text names (8-4-4-4-12 hexadecimal digits).
     pub fn parse(text: &str) -> Option<Self> {
-        let groups: Vec<&str> = text.split('-').collect();
-        let sizes: Vec<usize> = groups.iter().map(|g| g.len()).collect();
-        if sizes != [8, 4, 4, 4, 12] {
-            return None;
+        let bytes: &[u8; UID_LENGTH] = text.as_bytes().try_into().ok()?;
+        let mut bits = 0_u128;
+        for (i, byte) in bytes.iter().enumerate() {
+            match (UID_DASHES.contains(&i), *byte) {
+                (true, b'-') => {}
+                (true, _) => return None,
+                (false, digit) => {
+                    let digit = char::from(digit).to_digit(16)?;
+                    bits = bits << 4 | u128::from(digit);
+                }
+            }
         }
-        u128::from_str_radix(&groups.concat(), 16).ok().map(Self)
+        Some(Self(bits))
     }
 
     /// The 128 bits.
@@ -166,8 +178,13 @@ impl Uid {
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let h = format!("{:032x}", self.0);
-        write!(f, "{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
+        let mut text = [b'-'; UID_LENGTH];
+        let places = (0..UID_LENGTH).filter(|i| !UID_DASHES.contains(i));
+        for (i, place) in places.enumerate() {
+            let digit = self.0 >> (124 - 4 * i) & 0xf;
+            text[place] = b"0123456789abcdef"[digit as usize];
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -248,6 +265,8 @@ mod tests {
         let b = Uid::from_random(0xf << 124);
         assert_eq!(a < b, a.to_string() < b.to_string());
         assert_eq!(Uid::parse("web"), None);
+        assert_eq!(Uid::parse("01234567-89ab-4def-8123456-789abcdef"), None);
+        assert_eq!(Uid::parse("+1234567-89ab-4def-8123-456789abcdef"), None);
     }
 
     #[test]

@@ -44,10 +44,20 @@ impl Labels {
     #[must_use]
     pub fn with(&self, key: impl Into<Str>, value: impl Into<Str>) -> Self {
         let (key, value) = (key.into(), value.into());
-        if self.get(&key) == Some(&value) {
-            return self.clone();
+        let all = self.as_slice();
+        let place = all.partition_point(|(k, _)| *k < key);
+        let (before, mut after) = all.split_at(place);
+        if let Some((old, rest)) = after.split_first().filter(|((k, _), _)| *k == key) {
+            if old.1 == value {
+                return self.clone();
+            }
+            after = rest;
         }
-        self.iter().filter(|(k, _)| *k != key).cloned().chain([(key.clone(), value)]).collect()
+        let mut entries = Vec::with_capacity(all.len() + 1);
+        entries.extend_from_slice(before);
+        entries.push((key, value));
+        entries.extend_from_slice(after);
+        Self(Some(entries.into()))
     }
 
     /// The same entries without `key`.
@@ -63,8 +73,14 @@ impl Labels {
 impl FromIterator<(Str, Str)> for Labels {
     /// Of two entries with one key the later stays.
     fn from_iter<I: IntoIterator<Item = (Str, Str)>>(entries: I) -> Self {
-        let sorted: std::collections::BTreeMap<Str, Str> = entries.into_iter().collect();
-        if sorted.is_empty() { Self(None) } else { Self(Some(sorted.into_iter().collect())) }
+        let mut all: Vec<(Str, Str)> = entries.into_iter().collect();
+        let in_order = all.is_sorted_by(|(a, _), (b, _)| a < b);
+        if !in_order {
+            all.reverse();
+            all.sort_by(|(a, _), (b, _)| a.cmp(b));
+            all.dedup_by(|(a, _), (b, _)| a == b);
+        }
+        if all.is_empty() { Self(None) } else { Self(Some(all.into())) }
     }
 }
 
@@ -99,6 +115,8 @@ mod tests {
         assert_eq!(a, Labels::from([("a", "1"), ("b", "2")]));
         assert_eq!(b, Labels::from([("a", "0"), ("c", "3")]));
         assert_eq!(b.get("c").map(Str::as_str), Some("3"));
+        let twice = Labels::from([("b", "1"), ("a", "1"), ("b", "2"), ("b", "3")]);
+        assert_eq!(twice, Labels::from([("a", "1"), ("b", "3")]), "the last one stays");
         assert!(b.without("a").without("c").is_empty());
     }
 }

@@ -81,7 +81,7 @@ impl OwnerRef {
     /// The reference by which a controller owns what it creates (`metav1.NewControllerRef`).
     pub fn controller_of(kind: Kind, owner: &Meta) -> Self {
         Self {
-            api_version: kind.api_version().into(),
+            api_version: Str::new_static(kind.api_version()),
             kind: Str::new_static(kind.as_str()),
             name: owner.name.clone(),
             uid: owner.uid,

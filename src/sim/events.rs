@@ -6,14 +6,19 @@
 //! `k8s.io/client-go/tools/events/event_recorder.go` for the scheduler, whose repeated events become a
 //! series that is written once at its second event.
 
-use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::Str;
+use lru::LruCache;
+use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
+
+use crate::base::digest::Digest;
 use crate::base::time::SimTime;
+use crate::base::{Map, Str};
 use crate::model::Uid;
-use crate::trace::{EventRecord, EventType, FactId, FactKind, Facts};
+use crate::trace::{EventRecord, FactId, FactKind, Facts};
 
 /// Similar events before they are combined (`defaultAggregateMaxEvents`).
 const AGGREGATE_MAX: usize = 10;
@@ -26,25 +31,88 @@ const SPAM_INTERVAL: Duration = Duration::from_secs(300);
 /// A series of the scheduler's ends after this time (`finishTime`).
 const SERIES_END: Duration = Duration::from_secs(360);
 /// Entries kept of each cache (`maxLruCacheEntries`).
-const CACHE: usize = 4096;
+const CACHE: NonZero<usize> = NonZero::new(4096).expect("it is not zero");
+
 /// The event recorders of all components.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recorder {
     /// Who signs events by the newer API: the scheduler's profiles.
     schedulers: Vec<Str>,
-    counts: BTreeMap<Arc<EventRecord>, (u32, SimTime)>,
-    similar: BTreeMap<SimilarKey, Similar>,
-    spam: BTreeMap<(Str, Str, Uid, EventType), (u32, SimTime)>,
-    series: BTreeMap<(Uid, Str), (u32, SimTime, SimTime)>,
+    /// What each source knows of its events, by component and host; shared with forks until one writes.
+    sources: Map<Str, Map<Str, Arc<Correlator>>>,
+    series: Series,
 }
 
-/// What similar events share: everything but the message and the part of the object.
-type SimilarKey = (Uid, EventType, Str, Str, Str);
+/// What a source knows of the events that it recorded (`EventCorrelator`). What is known of an event lies
+/// under a digest of what tells it from others: thousands of node agents have such caches, and texts would
+/// be most of their memory.
+#[derive(Clone, Debug)]
+struct Correlator {
+    counts: Cache<u64, (u32, SimTime)>,
+    similar: Cache<u64, Similar>,
+    spam: Cache<u64, (u32, SimTime)>,
+}
 
+/// A cache that forgets what was used least recently.
+type Cache<K, V> = LruCache<K, V, FxBuildHasher>;
+
+/// The scheduler's series that have not ended: how often, since when, when last.
+#[derive(Clone, Debug)]
+struct Series(Cache<(Uid, Str), (u32, SimTime, SimTime)>);
+
+/// Similar events: all but the message and the part of the object is the same.
 #[derive(Clone, Debug, Default)]
 struct Similar {
-    messages: Vec<Str>,
+    /// Digests of the messages.
+    messages: SmallVec<[u64; 2]>,
     last: SimTime,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self(Cache::unbounded_with_hasher(FxBuildHasher))
+    }
+}
+
+impl Series {
+    /// Counts an event in; how often it was there since when.
+    fn count(&mut self, now: SimTime, key: (Uid, Str)) -> (u32, SimTime) {
+        let over = |last: SimTime| now.since(last) > SERIES_END;
+        while self.0.peek_lru().is_some_and(|(_, (.., last))| over(*last)) {
+            self.0.pop_lru();
+        }
+        let (count, first, last) = self.0.get_or_insert_mut(key, || (0, now, now));
+        *count += 1;
+        *last = now;
+        (*count, *first)
+    }
+}
+
+impl Default for Correlator {
+    fn default() -> Self {
+        Self { counts: cache(), similar: cache(), spam: cache() }
+    }
+}
+
+fn cache<V>() -> Cache<u64, V> {
+    let mut cache = Cache::unbounded_with_hasher(FxBuildHasher);
+    // A cache with a bound from the start would take room for all of it.
+    cache.resize(CACHE);
+    cache
+}
+
+/// A digest of an object and some texts.
+fn digest(record: &EventRecord, texts: &[&str]) -> u64 {
+    let of = &record.regarding;
+    let bits = of.uid.bits();
+    let mut digest = Digest::new(record.event_type as u64);
+    digest.word((bits >> 64) as u64);
+    digest.word(bits as u64);
+    digest.word(of.object.kind as u64);
+    for text in [of.object.key.namespace.as_str(), &of.object.key.name].iter().chain(texts) {
+        digest.bytes(text.as_bytes());
+    }
+    digest.value()
 }
 
 impl Recorder {
@@ -62,62 +130,58 @@ impl Recorder {
         record: Arc<EventRecord>,
         facts: &mut Facts,
     ) {
-        self.bound();
         if self.schedulers.contains(&record.component) {
-            return self.record_series(now, cause, record, facts);
+            let (count, first) =
+                self.series.count(now, (record.regarding.uid, record.reason.clone()));
+            if count <= 2 {
+                facts.push(now, cause, FactKind::Event { record, count, first });
+            }
+            return;
         }
-        let record = self.aggregate(now, record);
+        let correlator = Arc::make_mut(self.source(&record));
+        let record = correlator.aggregate(now, record);
         // What the spam filter holds back is counted (`EventCorrelate`).
-        let (count, first) = self.counts.entry(record.identity()).or_insert((0, now));
-        *count += 1;
-        let (count, first) = (*count, *first);
-        if self.admit(now, &record) {
+        let (count, first) = correlator.count(now, &record);
+        if correlator.admit(now, &record) {
             facts.push(now, cause, FactKind::Event { record, count, first });
         }
     }
 
-    fn record_series(
-        &mut self,
-        now: SimTime,
-        cause: FactId,
-        record: Arc<EventRecord>,
-        facts: &mut Facts,
-    ) {
-        let key = (record.regarding.uid, record.reason.clone());
-        let fresh = |last: SimTime| now.since(last) <= SERIES_END;
-        let (count, first) = match self.series.get_mut(&key) {
-            Some((count, first, last)) if fresh(*last) => {
-                *count += 1;
-                *last = now;
-                (*count, *first)
-            }
-            _ => {
-                self.series.insert(key, (1, now, now));
-                (1, now)
-            }
+    fn source(&mut self, record: &EventRecord) -> &mut Arc<Correlator> {
+        let EventRecord { component, host, .. } = record;
+        let is_known = self.sources.get(component).is_some_and(|of| of.contains_key(host));
+        let of = match is_known {
+            true => self.sources.get_mut(component).expect("it is known"),
+            false => self.sources.entry(component.clone()).or_default(),
         };
-        if count <= 2 {
-            facts.push(now, cause, FactKind::Event { record, count, first });
+        match is_known {
+            true => of.get_mut(host).expect("it is known"),
+            false => of.entry(host.clone()).or_default(),
         }
+    }
+}
+
+impl Correlator {
+    /// How often the event was recorded, this time included, and when first.
+    fn count(&mut self, now: SimTime, record: &Arc<EventRecord>) -> (u32, SimTime) {
+        let is = record.identity();
+        let key = digest(&is, &[&is.reason, &is.message, &is.regarding.field_path]);
+        let (count, first) = self.counts.get_or_insert_mut(key, || (0, now));
+        *count += 1;
+        (*count, *first)
     }
 
     /// Combines the eleventh and later similar event of ten minutes.
     fn aggregate(&mut self, now: SimTime, record: Arc<EventRecord>) -> Arc<EventRecord> {
-        let r = &record.regarding;
-        let key = (
-            r.uid,
-            record.event_type,
-            record.reason.clone(),
-            record.component.clone(),
-            record.host.clone(),
-        );
-        let similar = self.similar.entry(key).or_default();
+        let key = digest(&record, &[&record.reason]);
+        let similar = self.similar.get_or_insert_mut(key, Similar::default);
         if now.since(similar.last) > AGGREGATE_INTERVAL {
             similar.messages.clear();
         }
         similar.last = now;
-        if !similar.messages.contains(&record.message) {
-            similar.messages.push(record.message.clone());
+        let message = crate::base::digest::digest_of(0, record.message.as_bytes());
+        if !similar.messages.contains(&message) {
+            similar.messages.push(message);
         }
         if similar.messages.len() < AGGREGATE_MAX {
             return record;
@@ -127,11 +191,10 @@ impl Recorder {
         Arc::new(EventRecord { message, ..EventRecord::clone(&record) })
     }
 
-    /// The spam filter: a token bucket per source, object and type.
+    /// The spam filter: a token bucket per object and type.
     fn admit(&mut self, now: SimTime, record: &EventRecord) -> bool {
-        let source = (record.component.clone(), record.host.clone());
-        let key = (source.0, source.1, record.regarding.uid, record.event_type);
-        let (tokens, filled) = self.spam.entry(key).or_insert((SPAM_BURST, now));
+        let (tokens, filled) =
+            self.spam.get_or_insert_mut(digest(record, &[]), || (SPAM_BURST, now));
         let refills = now.since(*filled).as_secs() / SPAM_INTERVAL.as_secs();
         if refills > 0 {
             let refills = u32::try_from(refills).unwrap_or(u32::MAX);
@@ -144,30 +207,13 @@ impl Recorder {
         *tokens -= 1;
         true
     }
-
-    /// The real caches hold a bounded number of entries; what is forgotten here is the least by key,
-    /// there the least recently used. It shows only in counts, and only past 4,096 live series.
-    fn bound(&mut self) {
-        while self.counts.len() > CACHE {
-            self.counts.pop_first();
-        }
-        while self.similar.len() > CACHE {
-            self.similar.pop_first();
-        }
-        while self.spam.len() > CACHE {
-            self.spam.pop_first();
-        }
-        while self.series.len() > CACHE {
-            self.series.pop_first();
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{Kind, Ref};
-    use crate::trace::Regarding;
+    use crate::trace::{EventType, Fact, Regarding};
 
     fn event(component: &str, message: &str) -> Arc<EventRecord> {
         Arc::new(EventRecord {
@@ -213,6 +259,27 @@ mod tests {
         let is_counted =
             |f: &crate::trace::Fact| matches!(f.kind, FactKind::Event { count: 101, .. });
         assert!(last.as_ref().is_some_and(is_counted), "{last:?}");
+    }
+
+    #[test]
+    fn what_was_recorded_least_recently_is_forgotten_by_its_source_alone() {
+        let (mut recorder, mut facts) =
+            (Recorder::new(&crate::scheduler::Config::default()), Facts::default());
+        let mut count = |n: u64, host: &str| {
+            let mut record = EventRecord::clone(&event("kubelet", "again"));
+            record.regarding.uid = Uid::from_random(u128::from(n) << 80);
+            record.host = host.into();
+            recorder.record(SimTime::from_secs(1000), FactId::NONE, record.into(), &mut facts);
+            let Some(Fact { kind: FactKind::Event { count, .. }, .. }) = facts.take().next_back()
+            else {
+                panic!("it is recorded")
+            };
+            count
+        };
+        assert_eq!((0..4096).map(|n| count(n, "a")).max(), Some(1));
+        assert_eq!((count(0, "b"), count(0, "a")), (1, 2), "each source has a cache of its own");
+        assert_eq!(count(4096, "a"), 1);
+        assert_eq!((count(0, "a"), count(1, "a")), (3, 1), "the second was used least recently");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Endpoints.
 
+use std::sync::Arc;
+
 use super::meta::{meta_from_wire, meta_to_wire};
 use super::slice::{target_from_wire, target_to_wire};
 use crate::base::Str;
@@ -8,21 +10,16 @@ use crate::model::{EndpointAddress, EndpointSubset, Endpoints};
 
 pub(super) fn endpoints_from_wire(endpoints: api::Endpoints) -> Endpoints {
     let subsets = endpoints.subsets.into_iter().flatten().map(|subset| EndpointSubset {
-        addresses: subset.addresses.into_iter().flatten().map(address_from_wire).collect(),
-        not_ready: subset
-            .not_ready_addresses
-            .into_iter()
-            .flatten()
-            .map(address_from_wire)
-            .collect(),
+        addresses: shared(subset.addresses),
+        not_ready: shared(subset.not_ready_addresses),
         ports: subset.ports.unwrap_or_default().into(),
     });
     Endpoints { subsets: subsets.collect(), meta: meta_from_wire(endpoints.metadata) }
 }
 
 pub(super) fn endpoints_to_wire(endpoints: &Endpoints) -> api::Endpoints {
-    let addresses = |all: &[EndpointAddress]| {
-        (!all.is_empty()).then(|| all.iter().map(address_to_wire).collect())
+    let addresses = |all: &[Arc<EndpointAddress>]| {
+        (!all.is_empty()).then(|| all.iter().map(|a| address_to_wire(a)).collect())
     };
     let subsets: Vec<_> = endpoints
         .subsets
@@ -37,6 +34,10 @@ pub(super) fn endpoints_to_wire(endpoints: &Endpoints) -> api::Endpoints {
         metadata: meta_to_wire(&endpoints.meta),
         subsets: (!subsets.is_empty()).then_some(subsets),
     }
+}
+
+fn shared(addresses: Option<Vec<api::EndpointAddress>>) -> Vec<Arc<EndpointAddress>> {
+    addresses.into_iter().flatten().map(|a| Arc::new(address_from_wire(a))).collect()
 }
 
 fn address_from_wire(address: api::EndpointAddress) -> EndpointAddress {

@@ -46,7 +46,7 @@ pub(super) fn remove(cron_job: &mut CronJob, uid: Uid) {
 pub(super) fn add(cron_job: &mut CronJob, job: &Job) {
     let meta = &job.meta;
     cron_job.status.active.get_or_insert_default().push(ObjectReference {
-        api_version: Some(Kind::Job.api_version()),
+        api_version: Some(Kind::Job.api_version().to_owned()),
         kind: Some(Kind::Job.as_str().to_owned()),
         name: Some(meta.name.to_string()),
         namespace: Some(meta.namespace.to_string()),

@@ -1,4 +1,6 @@
 //! Which pods each Service selects, kept as news comes.
+//!
+//! It belongs to what the controllers have heard: both controllers of endpoints look into it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,11 +8,13 @@ use std::sync::Arc;
 use super::Service;
 use crate::base::{Map, Str};
 use crate::controllers::view::View;
-use crate::model::{Key, Kind, Labels, Pod, Requirement, Selector, Slot};
+use crate::model::{Key, Kind, Labels, Object, Pod, Requirement, Selector, Slot};
+use crate::store::Delta;
+use crate::trace::Change;
 
 /// The pods of each Service, and the Services that each label may lead to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Members {
+pub(in crate::controllers) struct Members {
     pods: Map<Key, BTreeSet<Slot>>,
     selectors: Map<Key, Selector>,
     /// Services by namespace and one label of their selector: a pod without it is none of theirs.
@@ -18,8 +22,50 @@ pub(super) struct Members {
 }
 
 impl Members {
+    /// Notes news of a Service or a pod, and puts the Services that it concerns, before or now, into
+    /// `concerned`, in order.
+    pub(in crate::controllers) fn note(
+        &mut self,
+        delta: &Delta<'_>,
+        view: &View,
+        concerned: &mut Vec<Key>,
+    ) {
+        let gone = delta.change == Change::Deleted;
+        match delta.new {
+            Object::Service(service) => {
+                if gone {
+                    self.remove_service(service);
+                } else {
+                    self.set_service(service, view);
+                }
+                concerned.push(service.meta.key());
+            }
+            Object::Pod(pod) => {
+                let old = match delta.old {
+                    Some(Object::Pod(old)) => Some(old),
+                    _ => None,
+                };
+                if !gone && old.is_some_and(|old| !matters(old, pod)) {
+                    return;
+                }
+                self.move_pod(delta.slot, old, (!gone).then_some(pod), concerned);
+            }
+            _ => {}
+        }
+    }
+
+    /// The pods of a Service, in the order of their slots.
+    pub(super) fn of(&self, key: &Key) -> impl Iterator<Item = Slot> {
+        self.pods.get(key).into_iter().flatten().copied()
+    }
+
+    /// Whether a Service selects the pod in a slot.
+    pub(super) fn selects(&self, key: &Key, slot: Slot) -> bool {
+        self.pods.get(key).is_some_and(|pods| pods.contains(&slot))
+    }
+
     /// A Service is new, or may have another selector.
-    pub(super) fn set_service(&mut self, service: &Service, view: &View) {
+    fn set_service(&mut self, service: &Service, view: &View) {
         let key = service.meta.key();
         let wanted = service.body.spec.as_ref().and_then(|s| s.selector.as_ref());
         let selector = Selector::from_labels(wanted.into_iter().flatten());
@@ -41,7 +87,7 @@ impl Members {
     }
 
     /// A Service is gone.
-    pub(super) fn remove_service(&mut self, service: &Service) {
+    fn remove_service(&mut self, service: &Service) {
         let key = service.meta.key();
         self.pods.remove(&key);
         let Some(Selector::All(all)) = self.selectors.remove(&key) else { return };
@@ -55,44 +101,59 @@ impl Members {
         }
     }
 
-    /// A pod has come, changed or gone: the Services that it concerns, before or now.
-    pub(super) fn move_pod(
+    /// A pod has come, changed or gone.
+    fn move_pod(
         &mut self,
         slot: Slot,
         old: Option<&Arc<Pod>>,
         new: Option<&Arc<Pod>>,
-    ) -> BTreeSet<Key> {
-        let mut concerned = BTreeSet::new();
-        if let Some(old) = old {
-            for key in self.selecting(&old.meta.namespace, &old.meta.labels) {
-                if let Some(pods) = self.pods.get_mut(&key) {
-                    pods.remove(&slot);
+        concerned: &mut Vec<Key>,
+    ) {
+        let in_place = |a: &Pod, b: &Pod| {
+            a.meta.labels == b.meta.labels && a.meta.namespace == b.meta.namespace
+        };
+        if let (Some(old), Some(new)) = (old, new)
+            && in_place(old, new)
+        {
+            self.selecting(&new.meta.namespace, &new.meta.labels, concerned);
+        } else {
+            if let Some(old) = old {
+                self.selecting(&old.meta.namespace, &old.meta.labels, concerned);
+                for key in &*concerned {
+                    if let Some(pods) = self.pods.get_mut(key) {
+                        pods.remove(&slot);
+                    }
                 }
-                concerned.insert(key);
+            }
+            let before = concerned.len();
+            if let Some(new) = new {
+                self.selecting(&new.meta.namespace, &new.meta.labels, concerned);
+                for key in &concerned[before..] {
+                    self.pods.entry(key.clone()).or_default().insert(slot);
+                }
             }
         }
-        if let Some(new) = new {
-            for key in self.selecting(&new.meta.namespace, &new.meta.labels) {
-                self.pods.entry(key.clone()).or_default().insert(slot);
-                concerned.insert(key);
-            }
-        }
-        concerned
+        concerned.sort_unstable();
+        concerned.dedup();
     }
 
-    /// The pods of a Service, in the order of their slots.
-    pub(super) fn of(&self, key: &Key) -> impl Iterator<Item = Slot> {
-        self.pods.get(key).into_iter().flatten().copied()
-    }
-
-    fn selecting(&self, namespace: &Str, labels: &Labels) -> Vec<Key> {
-        let mut found = Vec::new();
+    fn selecting(&self, namespace: &Str, labels: &Labels, found: &mut Vec<Key>) {
         for (label, value) in labels {
             let lead = (namespace.clone(), label.clone(), value.clone());
             let Some(services) = self.by_label.get(&lead) else { continue };
             let selects = |k: &&Key| self.selectors.get(*k).is_some_and(|s| s.matches(labels));
             found.extend(services.iter().filter(selects).cloned());
         }
-        found
     }
+}
+
+/// Whether a change of a pod may change endpoints (`podEndpointsChanged`).
+fn matters(old: &Pod, new: &Pod) -> bool {
+    old.status.pod_ip != new.status.pod_ip
+        || old.is_ready() != new.is_ready()
+        || old.meta.is_terminating() != new.meta.is_terminating()
+        || old.status.phase.is_terminal() != new.status.phase.is_terminal()
+        || old.node != new.node
+        || old.meta.labels != new.meta.labels
+        || old.meta.uid != new.meta.uid
 }

@@ -8,18 +8,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::index::Members;
-use super::plan::{explicit_hostname, ports_of};
-use super::{HEADLESS, Service, TRIGGER_TIME, note, pods_of};
-use crate::base::Str;
+use super::groups::Groups;
+use super::plan::explicit_hostname;
+use super::{HEADLESS, Service, TRIGGER_TIME};
 use crate::base::time::SimTime;
+use crate::base::{Map, Str};
 use crate::controllers::consistency::Wrote;
 use crate::controllers::controller::{Controller, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{
     EndpointAddress, EndpointSubset, EndpointTarget, Endpoints, Key, Kind, Labels, Meta, Object,
-    Pod, PodSpec, Ref, wire,
+    Pod, Ref, Slot, wire,
 };
 use crate::store::{DeleteOptions, Delta, Reply, Request};
 use crate::trace::{Change, EventType};
@@ -38,8 +38,28 @@ type Port = wire::core::EndpointPort;
 /// The controller.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointsController {
-    members: Members,
+    known: Map<Key, Known>,
     wrote: Wrote<Key>,
+}
+
+/// The addresses of a Service's pods as they were last made.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    service: Option<Arc<Service>>,
+    /// Pods that have changed since.
+    changed: Vec<Slot>,
+    groups: Groups,
+    /// In the order in which they are written.
+    addresses: Vec<Made>,
+}
+
+/// The address of a pod.
+#[derive(Clone, Debug)]
+struct Made {
+    slot: Slot,
+    group: usize,
+    ready: bool,
+    address: Arc<EndpointAddress>,
 }
 
 /// What was asked.
@@ -69,25 +89,33 @@ impl Controller for EndpointsController {
         if kind == Kind::Endpoints && delta.change == Change::Deleted {
             queue.add(delta.new.key(), delta.fact);
         }
-        note(&mut self.members, delta, view, queue);
+        for key in view.concerned() {
+            if let Some(known) = self.known.get_mut(key).filter(|_| kind == Kind::Pod) {
+                known.changed.push(delta.slot);
+            }
+            queue.add(key.clone(), delta.fact);
+        }
     }
 
     fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
         let Some(service) = cx.view.typed::<Service>(Kind::Service, key) else {
+            self.known.remove(key);
             let target = Ref { kind: Kind::Endpoints, key: key.clone() };
             let options = DeleteOptions::default();
             return Step::ask(Request::Delete { target, options }, Work::Delete);
         };
         let spec = service.body.spec.as_ref().filter(|s| s.selector.is_some());
         if spec.is_none_or(|s| s.type_.as_deref() == Some("ExternalName")) {
+            self.known.remove(key);
             return Step::done();
         }
         if !self.wrote.heard(key, cx.view) {
             return Step::failed();
         }
-        let pods = pods_of(&self.members, key, cx.view);
+        let known = self.known.entry(key.clone()).or_default();
+        known.refresh(key, service, cx.view);
         let current = cx.view.typed::<Endpoints>(Kind::Endpoints, key);
-        let Some(wanted) = plan(service, &pods, current.map(|c| &**c), cx.now) else {
+        let Some(wanted) = plan(service, known, current.map(|c| &**c), cx.now) else {
             return Step::done();
         };
         let object = Object::from(wanted);
@@ -136,11 +164,11 @@ impl Controller for EndpointsController {
 /// The Endpoints of a Service as they should be; `None` when they are (`syncService`).
 fn plan(
     service: &Service,
-    pods: &[&Arc<Pod>],
+    known: &Known,
     current: Option<&Endpoints>,
     now: SimTime,
 ) -> Option<Endpoints> {
-    let mut subsets = subsets(service, pods);
+    let mut subsets = known.subsets(service);
     if let Some(current) = current
         && current.subsets == subsets
         && labels_fit(&current.meta.labels, &service.meta.labels)
@@ -180,78 +208,81 @@ fn labels_fit(labels: &Labels, wanted: &Labels) -> bool {
         && labels.into_iter().filter(|(k, _)| !own(k)).eq(wanted)
 }
 
-/// Pods that have the same ports, before they are sorted.
-struct Group {
-    ports: Vec<Port>,
-    addresses: Vec<(EndpointAddress, bool)>,
-}
-
-/// The subsets of a Service: each port goes with all its addresses, ports of the same addresses go
-/// together (`RepackSubsets`).
-fn subsets(service: &Service, pods: &[&Arc<Pod>]) -> Vec<EndpointSubset> {
-    let spec = service.body.spec.as_ref();
-    let publish = spec.is_some_and(|s| s.publish_not_ready_addresses == Some(true));
-    let any_port = spec.and_then(|s| s.ports.as_ref()).is_some_and(|p| !p.is_empty());
-    if !any_port && !is_headless(service) {
-        return Vec::new();
-    }
-    let mut groups: Vec<Group> = Vec::new();
-    // Pods of one spec have the same ports.
-    let mut last: Option<(&Arc<PodSpec>, usize)> = None;
-    for pod in pods {
-        let Some(address) = address(service, pod, publish) else { continue };
-        let place = match last.filter(|(spec, _)| Arc::ptr_eq(spec, &pod.spec)) {
-            Some((_, place)) => place,
-            None => {
-                let ports: Vec<Port> = ports_of(service, pod).into_iter().map(port).collect();
-                groups.iter().position(|g| g.ports == ports).unwrap_or_else(|| {
-                    groups.push(Group { ports, addresses: Vec::new() });
-                    groups.len() - 1
-                })
+impl Known {
+    /// Brings the addresses up to date.
+    fn refresh(&mut self, key: &Key, service: &Arc<Service>, view: &View) {
+        let is_known =
+            self.service.as_ref().is_some_and(|s| Arc::ptr_eq(s, service) || s == service);
+        let mut changed = std::mem::take(&mut self.changed);
+        if !is_known {
+            *self = Self { service: Some(Arc::clone(service)), ..Self::default() };
+            changed = view.services().of(key).collect();
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        let spec = service.body.spec.as_ref();
+        let publish = spec.is_some_and(|s| s.publish_not_ready_addresses == Some(true));
+        for slot in changed {
+            if let Some(place) = self.addresses.iter().position(|made| made.slot == slot) {
+                self.groups.leave(self.addresses.remove(place).group);
             }
-        };
-        groups[place].addresses.push((address, publish || pod.is_ready()));
-        last = Some((&pod.spec, place));
+            let Some(Object::Pod(pod)) = view.kind(Kind::Pod).get(slot) else { continue };
+            let address = address(service, pod, publish);
+            let Some(address) = address.filter(|_| view.services().selects(key, slot)) else {
+                continue;
+            };
+            let group = self.groups.enter(service, pod);
+            let (ready, address) = (publish || pod.is_ready(), Arc::new(address));
+            let order = |a: &EndpointAddress| (a.ip.clone(), a.pod());
+            let place = self.addresses.partition_point(|m| order(&m.address) < order(&address));
+            self.addresses.insert(place, Made { slot, group, ready, address });
+        }
     }
-    repack(&groups, any_port)
-}
 
-/// Divides the groups by ports. Of a headless Service without ports the addresses stay together.
-fn repack(groups: &[Group], any_port: bool) -> Vec<EndpointSubset> {
-    let mut of_port: BTreeMap<String, (&Port, BTreeSet<usize>)> = BTreeMap::new();
-    for (place, group) in groups.iter().enumerate() {
-        for port in &group.ports {
-            let name = port.name.as_deref().unwrap_or_default();
-            let protocol = port.protocol.as_deref().unwrap_or_default();
-            let key = format!("{name}:{}:{protocol}", port.port);
-            of_port.entry(key).or_insert_with(|| (port, BTreeSet::new())).1.insert(place);
+    /// The subsets of a Service: each port goes with all its addresses, ports of the same addresses go
+    /// together (`RepackSubsets`). Of a headless Service without ports the addresses stay together.
+    fn subsets(&self, service: &Service) -> Vec<EndpointSubset> {
+        let spec = service.body.spec.as_ref();
+        let any_port = spec.and_then(|s| s.ports.as_ref()).is_some_and(|p| !p.is_empty());
+        if (!any_port && !is_headless(service)) || self.addresses.is_empty() {
+            return Vec::new();
         }
-    }
-    let mut by_groups: Vec<(BTreeSet<usize>, Vec<Port>)> = Vec::new();
-    if !any_port && !groups.is_empty() {
-        by_groups.push(((0..groups.len()).collect(), Vec::new()));
-    }
-    for (port, places) in of_port.into_values() {
-        match by_groups.iter_mut().find(|(p, _)| *p == places) {
-            Some((_, ports)) => ports.push(port.clone()),
-            None => by_groups.push((places, vec![port.clone()])),
+        let mut of_port: BTreeMap<String, (Port, BTreeSet<usize>)> = BTreeMap::new();
+        for (place, group) in self.groups.iter() {
+            for port in group.ports.iter().cloned().map(port) {
+                let name = port.name.as_deref().unwrap_or_default();
+                let protocol = port.protocol.as_deref().unwrap_or_default();
+                let key = format!("{name}:{}:{protocol}", port.port);
+                of_port.entry(key).or_insert_with(|| (port, BTreeSet::new())).1.insert(place);
+            }
         }
+        let mut by_groups: Vec<(BTreeSet<usize>, Vec<Port>)> = Vec::new();
+        if !any_port {
+            by_groups.push((self.groups.iter().map(|(place, _)| place).collect(), Vec::new()));
+        }
+        for (port, places) in of_port.into_values() {
+            match by_groups.iter_mut().find(|(p, _)| *p == places) {
+                Some((_, ports)) => ports.push(port),
+                None => by_groups.push((places, vec![port])),
+            }
+        }
+        by_groups.into_iter().map(|(places, ports)| self.subset(&places, ports)).collect()
     }
-    by_groups
-        .into_iter()
-        .map(|(places, mut ports)| {
+
+    /// The addresses of some groups with the ports that these have.
+    fn subset(&self, groups: &BTreeSet<usize>, mut ports: Vec<Port>) -> EndpointSubset {
+        if ports.len() > 1 {
             ports.sort_by_cached_key(hash);
-            let mut subset = EndpointSubset { ports: ports.into(), ..EndpointSubset::default() };
-            for (address, ready) in places.iter().flat_map(|p| &groups[*p].addresses) {
+        }
+        let mut subset = EndpointSubset { ports: ports.into(), ..EndpointSubset::default() };
+        for Made { group, ready, address, .. } in &self.addresses {
+            if groups.contains(group) {
                 let list = if *ready { &mut subset.addresses } else { &mut subset.not_ready };
-                list.push(address.clone());
+                list.push(Arc::clone(address));
             }
-            for list in [&mut subset.addresses, &mut subset.not_ready] {
-                list.sort_by(|a, b| (&a.ip, a.pod()).cmp(&(&b.ip, b.pod())));
-            }
-            subset
-        })
-        .collect()
+        }
+        subset
+    }
 }
 
 /// The address of a pod, if it belongs to its Service's (`ShouldPodBeInEndpoints`,
@@ -358,7 +389,7 @@ mod tests {
     /// The subsets as text: `ready|not ready|ports`.
     fn shown(bench: &Bench<EndpointsController>) -> Vec<String> {
         let Object::Endpoints(endpoints) = bench.get(Kind::Endpoints, "web") else { panic!() };
-        let ips = |list: &[EndpointAddress]| {
+        let ips = |list: &[Arc<EndpointAddress>]| {
             list.iter()
                 .map(|a| a.ip.rsplit('.').next().unwrap().to_owned())
                 .collect::<Vec<_>>()
@@ -425,11 +456,13 @@ mod tests {
 
     #[test]
     fn of_more_than_a_thousand_addresses_ready_ones_are_kept_by_the_share_of_their_subset() {
-        let address = |_| EndpointAddress {
-            ip: "10.0.0.1".into(),
-            hostname: None,
-            node_name: None,
-            target: None,
+        let address = |_| {
+            Arc::new(EndpointAddress {
+                ip: "10.0.0.1".into(),
+                hostname: None,
+                node_name: None,
+                target: None,
+            })
         };
         let subset = |ready: usize, not_ready: usize| EndpointSubset {
             addresses: (0..ready).map(address).collect(),

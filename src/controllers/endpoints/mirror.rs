@@ -175,7 +175,7 @@ fn wanted(endpoints: &Endpoints) -> Wanted {
     let mut wanted = Wanted::default();
     for subset in &endpoints.subsets {
         let ports: Vec<_> = subset.ports.iter().map(port).collect();
-        let group = super::plan::group_of(&ports);
+        let group = super::groups::group_of(&ports);
         let ready = subset.addresses.iter().map(|a| (a, true));
         let mut taken = 0;
         for (address, ready) in ready.chain(subset.not_ready.iter().map(|a| (a, false))) {
@@ -234,7 +234,7 @@ fn plan(
     for ((is_v6, group), (ports, endpoints)) in wanted {
         let family = if is_v6 { "IPv6" } else { "IPv4" };
         let fits = |s: &&Arc<EndpointSlice>| {
-            s.address_type == family && super::plan::group_of(&s.ports) == group
+            s.address_type == family && super::groups::group_of(&s.ports) == group
         };
         let place = left.iter().position(fits);
         let slice = EndpointSlice {

@@ -1,22 +1,19 @@
 //! What the slices of a Service should be, and what is to be asked for to get there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{HEADLESS, MANAGED_BY, Made, SERVICE_NAME, Service, Slice, TRIGGER_TIME};
-use crate::base::Map;
+use super::groups::{Port, group_of};
+use super::known::Known;
+use super::{HEADLESS, MANAGED_BY, SERVICE_NAME, Service, Slice, TRIGGER_TIME};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::{
-    Endpoint, EndpointHints, EndpointTarget, Kind, Labels, Meta, Object, OwnerRef, Pod, PodSpec,
-    PortRef, Uid, wire,
+    Endpoint, EndpointHints, EndpointTarget, Kind, Labels, Meta, Object, OwnerRef, Pod,
 };
 use crate::store::{DeleteOptions, Request};
 
 /// Endpoints of one slice (`--max-endpoints-per-slice`).
 const MAX_ENDPOINTS: usize = 100;
-
-type Port = wire::discovery::EndpointPort;
 
 /// What is to be done to the slices of one way of mapping ports.
 #[derive(Debug, Default)]
@@ -31,40 +28,24 @@ struct Changes {
 /// (`reconcileByAddressType`, `finalize`).
 pub(super) fn plan(
     service: &Service,
-    made: &[Made],
+    known: &mut Known,
     slices: &[&Arc<Slice>],
     now: SimTime,
 ) -> Vec<Request> {
-    let mut wanted: BTreeMap<String, (Vec<Port>, Vec<Arc<Endpoint>>)> = BTreeMap::new();
-    // Pods of one spec map the ports alike.
-    let mut last: Option<(&Arc<PodSpec>, String)> = None;
-    for Made { pod, endpoint, .. } in made {
-        let group = match last.take().filter(|(spec, _)| Arc::ptr_eq(spec, &pod.spec)) {
-            Some((_, group)) => group,
-            None => {
-                let ports = ports_of(service, pod);
-                let group = group_of(&ports);
-                wanted.entry(group.clone()).or_insert_with(|| (ports, Vec::new()));
-                group
-            }
-        };
-        let of_group = wanted.get_mut(&group).expect("it was made for the first of its pods");
-        of_group.1.push(Arc::clone(endpoint));
-        last = Some((&pod.spec, group));
-    }
-    let meta = slice_meta(service, now);
+    let frame = Frame { service, labels: known.labels().clone(), now };
     let mut changes = Changes::default();
     let mut left: Vec<&Arc<Slice>> = slices.to_vec();
-    for (group, (ports, endpoints)) in wanted {
-        let (mine, others): (Vec<_>, Vec<_>) =
-            left.into_iter().partition(|s| group_of(&s.ports) == group);
+    for (group, text, ports) in known.begin() {
+        let is_of_group =
+            |s: &&Arc<Slice>| Arc::ptr_eq(&s.ports, &ports) || group_of(&s.ports) == text;
+        let (mine, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_of_group);
         left = others;
-        reconcile(&mine, endpoints, &ports, &meta, &mut changes);
+        reconcile(&mine, known, (group, &ports), &frame, &mut changes);
     }
     changes.delete.extend(left.into_iter().cloned());
     // The last slice stays, empty, as a placeholder.
     if changes.delete.len() == slices.len() && changes.create.is_empty() {
-        let placeholder = new_slice(&meta, &[]);
+        let placeholder = frame.new_slice(&Arc::default());
         let stands = |s: &Arc<Slice>| {
             same_content(s, &placeholder) && s.meta.labels == placeholder.meta.labels
         };
@@ -75,32 +56,33 @@ pub(super) fn plan(
         }
     }
     hint(service, &mut changes);
-    finish(service, changes, &meta)
+    finish(changes, &frame)
 }
 
 /// Divides endpoints over slices (`reconcileByPortMapping`): those that stand somewhere stay there, new
 /// ones go where something changes anyway, then where they all fit, then into new slices.
 fn reconcile(
     mine: &[&Arc<Slice>],
-    endpoints: Vec<Arc<Endpoint>>,
-    ports: &[Port],
-    meta: &Meta,
+    known: &mut Known,
+    (group, ports): (usize, &Arc<[Port]>),
+    frame: &Frame<'_>,
     changes: &mut Changes,
 ) {
     let (mut update, mut unchanged) = (Vec::new(), Vec::new());
-    let mut pool = Pool::new(endpoints);
+    let mut taken = 0;
     for slice in mine {
-        let kept = pool.take_kept(slice);
+        let kept = take_kept(slice, group, known);
+        taken += kept.len();
         let before = &slice.endpoints;
-        if kept == *before && slice.meta.labels == meta.labels {
+        if kept == *before && slice.meta.labels == frame.labels {
             unchanged.push(Arc::clone(slice));
         } else if kept.is_empty() && !before.is_empty() {
             changes.delete.push(Arc::clone(slice));
         } else {
-            update.push(changed(slice, meta, kept, ports));
+            update.push(frame.changed(slice, kept, ports));
         }
     }
-    let mut endpoints: Vec<Arc<Endpoint>> = pool.rest();
+    let mut endpoints = known.rest(group, taken);
     // The fullest come first (`endpointSliceEndpointLen`).
     update.sort_by_key(|s: &Slice| std::cmp::Reverse(s.endpoints.len()));
     for slice in &mut update {
@@ -113,11 +95,11 @@ fn reconcile(
         if let Some(i) = fits {
             let slice = unchanged.remove(i);
             let kept = slice.endpoints.clone();
-            let mut slice = changed(&slice, meta, kept, ports);
+            let mut slice = frame.changed(&slice, kept, ports);
             fill(&mut slice, &mut endpoints);
             update.push(slice);
         } else {
-            let mut slice = new_slice(meta, ports);
+            let mut slice = frame.new_slice(ports);
             fill(&mut slice, &mut endpoints);
             changes.create.push(slice);
         }
@@ -180,7 +162,7 @@ fn hints_of(endpoint: &Endpoint, close: Option<bool>) -> Option<Arc<EndpointHint
 }
 
 /// The requests: a slice that would go takes the place of one that would be made (`finalize`).
-fn finish(service: &Service, mut changes: Changes, meta: &Meta) -> Vec<Request> {
+fn finish(mut changes: Changes, frame: &Frame<'_>) -> Vec<Request> {
     let mut requests = Vec::new();
     while !changes.delete.is_empty()
         && let Some(new) = changes.create.pop()
@@ -188,12 +170,12 @@ fn finish(service: &Service, mut changes: Changes, meta: &Meta) -> Vec<Request> 
         let old = changes.delete.remove(0);
         changes.update.push(Slice { meta: old.meta.clone(), ..new });
     }
-    if !service.meta.is_terminating() {
+    if !frame.service.meta.is_terminating() {
         requests.extend(changes.create.into_iter().map(|s| Request::Create(s.into())));
     }
     for mut slice in changes.update {
-        slice.meta.labels = meta.labels.clone();
-        slice.meta.annotations = slice.meta.annotations.with(TRIGGER_TIME, trigger(meta));
+        slice.meta.labels = frame.labels.clone();
+        slice.meta.annotations = slice.meta.annotations.with(TRIGGER_TIME, frame.trigger());
         requests.push(Request::Update(slice.into()));
     }
     requests.extend(changes.delete.iter().map(|slice| Request::Delete {
@@ -208,85 +190,19 @@ pub(super) fn belongs(pod: &Pod) -> bool {
     pod.status.pod_ip.is_some() && !pod.status.phase.is_terminal()
 }
 
-/// The endpoints that are wanted, by their pods.
-struct Pool {
-    endpoints: Vec<Option<Arc<Endpoint>>>,
-    of_pod: Map<Uid, usize>,
-}
-
-impl Pool {
-    fn new(endpoints: Vec<Arc<Endpoint>>) -> Self {
-        let pods = endpoints.iter().enumerate();
-        let of_pod = pods.filter_map(|(i, e)| Some((e.pod()?, i))).collect();
-        Self { endpoints: endpoints.into_iter().map(Some).collect(), of_pod }
-    }
-
-    /// The endpoints of the slice that are still wanted, in their order and as they are now.
-    fn take_kept(&mut self, slice: &Slice) -> Vec<Arc<Endpoint>> {
-        let mut kept = Vec::with_capacity(slice.endpoints.len());
-        for old in &slice.endpoints {
-            let place = old.pod().and_then(|uid| self.of_pod.get(&uid));
-            let found = place.and_then(|i| self.endpoints.get_mut(*i));
-            let Some(new) = found.and_then(|e| e.take_if(|e| e.addresses == old.addresses)) else {
-                continue;
-            };
-            // Hints are given afterwards, to all.
-            let hints = &old.hints;
-            let new = match hints {
-                Some(_) => Arc::new(Endpoint { hints: hints.clone(), ..Endpoint::clone(&new) }),
-                None => new,
-            };
-            kept.push(if new == *old { Arc::clone(old) } else { new });
-        }
-        kept
-    }
-
-    /// What nobody took.
-    fn rest(self) -> Vec<Arc<Endpoint>> {
-        self.endpoints.into_iter().flatten().collect()
-    }
-}
-
-/// The ports of a pod under a Service's names (`getEndpointPorts`): those that the pod does not have
-/// are left out.
-pub(super) fn ports_of(service: &Service, pod: &Pod) -> Vec<Port> {
-    let spec = service.body.spec.as_ref();
-    let mut out = Vec::new();
-    for port in spec.and_then(|s| s.ports.as_ref()).into_iter().flatten() {
-        let target = port
-            .target_port
-            .as_ref()
-            .map_or_else(|| PortRef::Number(u16::try_from(port.port).unwrap_or(0)), PortRef::of);
-        let number = match &target {
-            PortRef::Number(n) => Some(*n),
-            PortRef::Name(_) => {
-                let sidecars = pod.spec.init_containers.iter().filter(|c| c.is_sidecar());
-                pod.spec.containers.iter().chain(sidecars).find_map(|c| c.port(&target))
-            }
+/// The endpoints of the slice that are still wanted, in their order and as they are now.
+fn take_kept(slice: &Slice, group: usize, known: &mut Known) -> Vec<Arc<Endpoint>> {
+    let mut kept = Vec::with_capacity(slice.endpoints.len());
+    for old in &slice.endpoints {
+        let Some(new) = known.take(group, old) else { continue };
+        // Hints are given afterwards, to all.
+        let new = match &old.hints {
+            Some(_) => Arc::new(Endpoint { hints: old.hints.clone(), ..Endpoint::clone(new) }),
+            None => Arc::clone(new),
         };
-        let Some(number) = number else { continue };
-        out.push(Port {
-            name: Some(port.name.clone().unwrap_or_default()),
-            port: Some(i32::from(number)),
-            protocol: Some(port.protocol.clone().unwrap_or_else(|| "TCP".to_owned())),
-            app_protocol: port.app_protocol.clone(),
-        });
+        kept.push(if new == *old { Arc::clone(old) } else { new });
     }
-    out
-}
-
-/// Equal for equal lists of ports.
-pub(super) fn group_of(ports: &[Port]) -> String {
-    let mut parts: Vec<String> = ports
-        .iter()
-        .map(|p| {
-            let name = p.name.as_deref().unwrap_or_default();
-            let protocol = p.protocol.as_deref().unwrap_or_default();
-            format!("{name}:{}:{protocol}", p.port.unwrap_or(0))
-        })
-        .collect();
-    parts.sort();
-    parts.join(",")
+    kept
 }
 
 /// The name that a pod has below its Service's (`ShouldSetHostname`).
@@ -326,8 +242,8 @@ pub(super) fn endpoint(
 /// The labels of its Service that a slice does not take over (`isReservedLabelKey`).
 const RESERVED: [&str; 3] = [SERVICE_NAME, MANAGED_BY.0, HEADLESS];
 
-/// The metadata of a new slice of the Service.
-fn slice_meta(service: &Service, now: SimTime) -> Meta {
+/// The labels of the slices of a Service.
+pub(super) fn slice_labels(service: &Service) -> Labels {
     let mut labels: Labels = service.meta.labels.clone();
     for reserved in RESERVED {
         labels = labels.without(reserved);
@@ -336,31 +252,43 @@ fn slice_meta(service: &Service, now: SimTime) -> Meta {
     if service.body.spec.as_ref().is_some_and(|s| s.cluster_ip.as_deref() == Some("None")) {
         labels = labels.with(HEADLESS, "");
     }
-    Meta {
-        namespace: service.meta.namespace.clone(),
-        generate_name: format!("{}-", service.meta.name).into(),
-        labels,
-        annotations: Labels::default().with(TRIGGER_TIME, now.to_rfc3339()),
-        owners: [OwnerRef::controller_of(Kind::Service, &service.meta)].into_iter().collect(),
-        ..Meta::default()
+    labels
+}
+
+/// What all slices of a Service have in common.
+struct Frame<'a> {
+    service: &'a Service,
+    labels: Labels,
+    now: SimTime,
+}
+
+impl Frame<'_> {
+    fn trigger(&self) -> Str {
+        self.now.to_rfc3339().into()
     }
-}
 
-/// A slice without endpoints.
-fn new_slice(meta: &Meta, ports: &[Port]) -> Slice {
-    let (address_type, ports) = (Str::from("IPv4"), ports.into());
-    Slice { meta: meta.clone(), address_type, ports, endpoints: Vec::new() }
-}
+    /// A slice without endpoints.
+    fn new_slice(&self, ports: &Arc<[Port]>) -> Slice {
+        let service = &self.service.meta;
+        let meta = Meta {
+            namespace: service.namespace.clone(),
+            generate_name: format!("{}-", service.name).into(),
+            labels: self.labels.clone(),
+            annotations: Labels::default().with(TRIGGER_TIME, self.trigger()),
+            owners: [OwnerRef::controller_of(Kind::Service, service)].into_iter().collect(),
+            ..Meta::default()
+        };
+        let address_type = Str::new_static("IPv4");
+        Slice { meta, address_type, ports: Arc::clone(ports), endpoints: Vec::new() }
+    }
 
-/// The slice with those endpoints.
-fn changed(slice: &Slice, meta: &Meta, endpoints: Vec<Arc<Endpoint>>, ports: &[Port]) -> Slice {
-    let meta = Meta { labels: meta.labels.clone(), ..slice.meta.clone() };
-    let ports = if *slice.ports == *ports { Arc::clone(&slice.ports) } else { ports.into() };
-    Slice { meta, address_type: slice.address_type.clone(), ports, endpoints }
-}
-
-fn trigger(meta: &Meta) -> crate::base::Str {
-    meta.annotations.get(TRIGGER_TIME).cloned().unwrap_or_default()
+    /// The slice with those endpoints.
+    fn changed(&self, slice: &Slice, endpoints: Vec<Arc<Endpoint>>, ports: &Arc<[Port]>) -> Slice {
+        let meta = Meta { labels: self.labels.clone(), ..slice.meta.clone() };
+        let ports = if *slice.ports == **ports { &slice.ports } else { ports };
+        let (address_type, ports) = (slice.address_type.clone(), Arc::clone(ports));
+        Slice { meta, address_type, ports, endpoints }
+    }
 }
 
 #[cfg(test)]
@@ -370,7 +298,7 @@ mod tests {
     use super::*;
     use crate::api::convert;
     use crate::api::typed::Typed;
-    use crate::model::{ConditionStatus, PodCondition, conditions};
+    use crate::model::{ConditionStatus, PodCondition, Uid, conditions};
 
     fn object(manifest: &Value) -> Object {
         convert::from_wire(Typed::decode(manifest).unwrap()).unwrap()
@@ -437,12 +365,11 @@ mod tests {
         let known = slices.clone();
         let known: Vec<&Arc<Slice>> = known.iter().collect();
         let zone = |_: &str| Some("zone-a".into());
-        let made = (0..).zip(pods).filter(|(_, p)| belongs(p)).map(|(slot, pod)| {
-            let endpoint = Arc::new(endpoint(service, pod, &zone));
-            Made { slot: crate::model::Slot(slot), pod: Arc::clone(pod), endpoint }
-        });
-        let made: Vec<Made> = made.collect();
-        apply(slices, plan(service, &made, &known, SimTime::ZERO))
+        let mut of_pods = Known::of(&Arc::new(service.clone()));
+        for (slot, pod) in (0..).zip(pods) {
+            of_pods.set(crate::model::Slot(slot), Some(pod).filter(|p| belongs(p)), &zone);
+        }
+        apply(slices, plan(service, &mut of_pods, &known, SimTime::ZERO))
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn named(about: &Ref) -> (String, &str, &str) {
             let known = kinds::in_group(group, kind).map(kinds::KindInfo::api_version);
             (known.unwrap_or_else(|| kinds::join(group, "v1")), kind, name)
         }
-        None => (about.kind.api_version(), about.kind.as_str(), name),
+        None => (about.kind.api_version().to_owned(), about.kind.as_str(), name),
     }
 }
 

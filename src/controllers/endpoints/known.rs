@@ -1,0 +1,140 @@
+//! The endpoints of a Service's pods as they were last made.
+//!
+//! A Service is synced whenever one of its pods becomes ready or goes: what is kept here makes that cost the
+//! pods that have changed and not all of them.
+
+use std::sync::Arc;
+
+use super::groups::{Groups, Port};
+use super::plan;
+use super::{Service, zone_of};
+use crate::base::{Map, Str};
+use crate::controllers::view::View;
+use crate::model::{Endpoint, Key, Kind, Labels, Node, Object, Pod, Slot, Uid};
+
+/// What is kept of a Service.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    service: Option<Arc<Service>>,
+    /// How often a node's zone may have changed when the endpoints were made.
+    zones: u64,
+    /// Pods that have changed since.
+    changed: Vec<Slot>,
+    /// The labels of its slices.
+    labels: Labels,
+    groups: Groups,
+    /// In the order of the pods' slots.
+    pods: Vec<(Slot, Uid)>,
+    of_pod: Map<Uid, Made>,
+    /// How often it was planned.
+    round: u64,
+}
+
+/// The endpoint of a pod.
+#[derive(Clone, Debug)]
+struct Made {
+    group: usize,
+    endpoint: Arc<Endpoint>,
+    /// The round in which it was last found in a slice.
+    taken: u64,
+}
+
+impl Known {
+    /// A pod that the Service selects, or did, has changed.
+    pub(super) fn pod_changed(&mut self, slot: Slot) {
+        self.changed.push(slot);
+    }
+
+    /// Brings the endpoints up to date.
+    pub(super) fn refresh(&mut self, key: &Key, service: &Arc<Service>, zones: u64, view: &View) {
+        let known = self.service.as_ref().is_some_and(|s| Arc::ptr_eq(s, service) || s == service);
+        let mut changed = std::mem::take(&mut self.changed);
+        if !known || self.zones != zones {
+            *self = Self::of(service);
+            self.zones = zones;
+            changed = view.services().of(key).collect();
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        let zone = |node: &str| {
+            let node: &Arc<Node> = view.typed(Kind::Node, &Key::new("", node))?;
+            zone_of(node).cloned()
+        };
+        for slot in changed {
+            let pod = match view.kind(Kind::Pod).get(slot) {
+                Some(Object::Pod(pod)) if view.services().selects(key, slot) => Some(pod),
+                _ => None,
+            };
+            self.set(slot, pod.filter(|p| plan::belongs(p)), &zone);
+        }
+    }
+
+    /// Of a Service, without endpoints.
+    pub(super) fn of(service: &Arc<Service>) -> Self {
+        let labels = plan::slice_labels(service);
+        Self { service: Some(Arc::clone(service)), labels, ..Self::default() }
+    }
+
+    /// The pod in a slot is this one, or none that has an endpoint.
+    pub(super) fn set(
+        &mut self,
+        slot: Slot,
+        pod: Option<&Arc<Pod>>,
+        zone: &dyn Fn(&str) -> Option<Str>,
+    ) {
+        let place = self.pods.binary_search_by_key(&slot, |(slot, _)| *slot);
+        if let Ok(place) = place
+            && let Some(made) = self.of_pod.remove(&self.pods[place].1)
+        {
+            self.groups.leave(made.group);
+        }
+        match (pod, place) {
+            (Some(pod), Ok(place)) => self.pods[place].1 = pod.meta.uid,
+            (Some(pod), Err(place)) => self.pods.insert(place, (slot, pod.meta.uid)),
+            (None, Ok(place)) => drop(self.pods.remove(place)),
+            (None, Err(_)) => {}
+        }
+        if let (Some(pod), Some(service)) = (pod, &self.service) {
+            let group = self.groups.enter(service, pod);
+            let endpoint = Arc::new(plan::endpoint(service, pod, zone));
+            self.of_pod.insert(pod.meta.uid, Made { group, endpoint, taken: 0 });
+        }
+    }
+
+    /// The labels of the Service's slices.
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Begins to hand out endpoints; answers the groups in order, as their places, texts and ports.
+    pub(super) fn begin(&mut self) -> Vec<(usize, String, Arc<[Port]>)> {
+        self.round += 1;
+        let groups = self.groups.iter().map(|(place, g)| (place, g.text.clone(), g.ports.clone()));
+        let mut groups: Vec<_> = groups.collect();
+        groups.sort_by(|(_, a, _), (_, b, _)| a.cmp(b));
+        groups
+    }
+
+    /// The endpoint of a pod, if it is of that group, with these addresses, and was not taken in this round.
+    pub(super) fn take(&mut self, group: usize, old: &Endpoint) -> Option<&Arc<Endpoint>> {
+        let made = self.of_pod.get_mut(&old.pod()?)?;
+        if made.group != group || made.taken == self.round {
+            return None;
+        }
+        if made.endpoint.addresses != old.addresses {
+            return None;
+        }
+        made.taken = self.round;
+        Some(&made.endpoint)
+    }
+
+    /// The endpoints of a group that nobody took, of which so many were.
+    pub(super) fn rest(&self, group: usize, taken: usize) -> Vec<Arc<Endpoint>> {
+        if self.groups.get(group).pods == taken {
+            return Vec::new();
+        }
+        let made = self.pods.iter().filter_map(|(_, uid)| self.of_pod.get(uid));
+        let left = made.filter(|made| made.group == group && made.taken != self.round);
+        left.map(|made| Arc::clone(&made.endpoint)).collect()
+    }
+}
