@@ -1,11 +1,12 @@
 //! Files that a run writes for other programs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{exit_code, ui};
 use crate::base::time::SimTime;
 use crate::report::machine::{Facts, Lives, Trace, metrics};
+use crate::report::table::Format;
 use crate::store::Store;
 use crate::trace::Fact;
 
@@ -21,18 +22,9 @@ pub(super) struct Outputs {
     /// Write the state at the end as Prometheus text, under the names of kube-state-metrics
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
-    /// Write the lives of all pods as a table (CSV)
-    #[arg(long, value_name = "FILE.csv", value_parser = table)]
+    /// Write the lives of all pods as a table: Parquet where the name ends with .parquet, CSV otherwise
+    #[arg(long, value_name = "FILE")]
     pods: Option<PathBuf>,
-}
-
-fn table(path: &str) -> Result<PathBuf, String> {
-    if Path::new(path).extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet")) {
-        return Err(
-            "Parquet is not written; a name that ends with .csv gives a table as CSV".to_owned()
-        );
-    }
-    Ok(path.into())
 }
 
 /// The folds behind them.
@@ -55,15 +47,21 @@ impl Outputs {
     /// Writes the files; answers with the exit code.
     pub(super) fn write(&self, writers: Writers, store: &Store, end: SimTime) -> u8 {
         let all = [
-            (&self.facts, writers.facts.map(Facts::finish)),
-            (&self.perfetto, writers.trace.map(|trace| trace.finish(end))),
-            (&self.metrics, self.metrics.as_ref().map(|_| metrics(store))),
-            (&self.pods, writers.lives.map(|lives| lives.csv())),
+            (&self.facts, writers.facts.map(|facts| facts.finish().into_bytes())),
+            (&self.perfetto, writers.trace.map(|trace| trace.finish(end).into_bytes())),
+            (&self.metrics, self.metrics.as_ref().map(|_| metrics(store).into_bytes())),
+            (
+                &self.pods,
+                self.pods
+                    .as_ref()
+                    .zip(writers.lives)
+                    .map(|(file, lives)| lives.table().bytes(Format::of(file))),
+            ),
         ];
         let mut code = exit_code::OK;
-        for (file, text) in all {
-            if let (Some(file), Some(text)) = (file, text)
-                && let Err(error) = fs::write(file, text)
+        for (file, bytes) in all {
+            if let (Some(file), Some(bytes)) = (file, bytes)
+                && let Err(error) = fs::write(file, bytes)
             {
                 ui::err(&format!("error: cannot write {}: {error}", file.display()));
                 code = exit_code::IO;

@@ -14,6 +14,7 @@ pub mod printers;
 mod record;
 pub mod stuck;
 pub mod summary;
+pub mod table;
 pub mod tabs;
 pub mod timeline;
 mod unmodelled;

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use super::stop::Stop;
 use super::{exit_code, ui};
 use crate::api::diagnostic::render;
+use crate::report::table::Format;
 use crate::scenario::parallel::on_all_cores;
 use crate::scenario::sweep::{MOST_RUNS, Parameter, Refused, Row, Shard, Sweep, Verdict};
 
@@ -39,7 +40,7 @@ pub(super) struct Args {
     /// Run one of N shards: that of the environment's JOB_COMPLETION_INDEX, as an Indexed Job sets it
     #[arg(long, value_name = "N", conflicts_with = "shard", value_parser = clap::value_parser!(u64).range(1..=MOST_RUNS))]
     shards: Option<u64>,
-    /// Write the rows to a file of comma-separated values
+    /// Write the rows to a file: Parquet where its name ends with .parquet, CSV otherwise
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Draw the rows over the first parameter
@@ -48,7 +49,7 @@ pub(super) struct Args {
     /// What to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    /// Put the rows of several files together instead of running anything
+    /// Put the rows of several files, CSV or Parquet, together instead of running anything
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["file", "set", "seeds", "shard", "shards"])]
     merge: Vec<PathBuf>,
 }
@@ -156,7 +157,8 @@ fn write<'a>(args: &'a Args, rows: &Rows) -> Result<(), (&'a Path, std::io::Erro
         Output::Json => ui::out(&format!("{:#}\n", rows.to_json())),
     }
     if let Some(path) = &args.out {
-        fs::write(path, rows.to_csv()).map_err(|e| (path.as_path(), e))?;
+        let bytes = rows.table().bytes(Format::of(path));
+        fs::write(path, bytes).map_err(|e| (path.as_path(), e))?;
     }
     if let Some(path) = &args.plot {
         fs::write(path, plot::svg(rows)).map_err(|e| (path.as_path(), e))?;

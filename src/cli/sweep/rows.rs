@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::scenario::sweep::{Row, Verdict};
+use crate::report::table::{Cells, Column, Grid, Table};
+use crate::scenario::sweep::{MOST_RUNS, Row, Verdict};
 
 /// The columns in front of the parameters, and those behind.
 const BEFORE: [&str; 1] = ["run"];
@@ -42,51 +43,48 @@ impl Rows {
         fixed(&BEFORE).into_iter().chain(own).chain(fixed(&AFTER)).collect()
     }
 
-    fn cells(row: &Row) -> Vec<String> {
-        let mut cells = vec![row.run.to_string()];
-        cells.extend(row.values.iter().cloned());
-        cells.extend([
-            row.seed.to_string(),
-            row.verdict.to_string(),
-            row.violations.to_string(),
-            row.first_violation.clone(),
-            row.ready_after.map_or_else(String::new, |d| d.as_millis().to_string()),
-            row.downtime.as_millis().to_string(),
-            row.pods.to_string(),
-            row.restarts.to_string(),
-            row.failed_pods.to_string(),
-            row.pending.to_string(),
-            row.length.as_millis().to_string(),
-            row.events.to_string(),
-            format!("{:016x}", row.digest),
-        ]);
-        cells
+    /// The cells behind the parameters, column by column.
+    fn after(&self) -> [Cells; AFTER.len()] {
+        let counts = |value: fn(&Row) -> u64| {
+            Cells::Counts(self.rows.iter().map(|row| Some(value(row))).collect())
+        };
+        let texts = |value: fn(&Row) -> String| Cells::Text(self.rows.iter().map(value).collect());
+        let ready = self.rows.iter().map(|row| row.ready_after.map(millis));
+        [
+            counts(|r| r.seed),
+            texts(|r| r.verdict.to_string()),
+            counts(|r| r.violations as u64),
+            texts(|r| r.first_violation.clone()),
+            Cells::Counts(ready.collect()),
+            counts(|r| millis(r.downtime)),
+            counts(|r| r.pods),
+            counts(|r| r.restarts),
+            counts(|r| r.failed_pods),
+            counts(|r| r.pending as u64),
+            counts(|r| millis(r.length)),
+            counts(|r| r.events),
+            texts(|r| format!("{:016x}", r.digest)),
+        ]
+    }
+
+    /// As a table.
+    pub(super) fn table(&self) -> Table {
+        let values = |i: usize| self.rows.iter().map(|row| row.values[i].clone()).collect();
+        let mut cells = vec![Cells::Counts(self.rows.iter().map(|row| Some(row.run)).collect())];
+        cells.extend((0..self.parameters.len()).map(|i| Cells::guessed(values(i))));
+        cells.extend(self.after());
+        let columns = self.header().into_iter().zip(cells);
+        Table::new(columns.map(|(name, cells)| Column { name, cells }).collect())
     }
 
     /// As comma-separated values, with a header.
     pub(super) fn to_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let lines = std::iter::once(self.header()).chain(self.rows.iter().map(Self::cells));
-        for line in lines {
-            writer.write_record(line).expect("memory takes everything, and all lines are as long");
-        }
-        let bytes = writer.into_inner().expect("memory takes everything");
-        String::from_utf8(bytes).expect("the cells are text")
+        self.table().csv()
     }
 
     /// As JSON: a list of objects.
     pub(super) fn to_json(&self) -> Value {
-        let header = self.header();
-        let object = |row: &Row| {
-            let cells = header.iter().cloned().zip(Self::cells(row));
-            let value = |text: String| match text.parse::<u64>() {
-                Ok(number) if text.len() < 16 => json!(number),
-                _ if text.is_empty() => Value::Null,
-                _ => Value::String(text),
-            };
-            Value::Object(cells.map(|(name, cell)| (name, value(cell))).collect::<Map<_, _>>())
-        };
-        self.rows.iter().map(object).collect()
+        self.table().json()
     }
 
     /// The rows of several files.
@@ -98,9 +96,8 @@ impl Rows {
         let mut all: Option<Self> = None;
         for path in paths {
             let name = path.display();
-            let text =
-                std::fs::read_to_string(path).map_err(|e| format!("{name} cannot be read: {e}"))?;
-            let rows = Self::parse(&text).map_err(|why| format!("{name}: {why}"))?;
+            let bytes = std::fs::read(path).map_err(|e| format!("{name} cannot be read: {e}"))?;
+            let rows = Self::parse(&bytes).map_err(|why| format!("{name}: {why}"))?;
             match &mut all {
                 None => all = Some(rows),
                 Some(all) if all.parameters != rows.parameters => {
@@ -124,25 +121,21 @@ impl Rows {
         Ok(all)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let header = reader.headers().map_err(|e| e.to_string())?.clone();
-        let width = header.len().checked_sub(14).ok_or("these are no rows of a sweep")?;
-        let parameters: Vec<String> =
-            header.iter().skip(1).take(width).map(str::to_owned).collect();
-        let whole = Self { parameters, rows: Vec::new() };
-        if !header.iter().eq(whole.header().iter().map(String::as_str)) {
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let most = usize::try_from(MOST_RUNS).unwrap_or(usize::MAX);
+        let Grid { header, rows } = Grid::read(bytes, most)?;
+        let fixed = BEFORE.len() + AFTER.len();
+        let width = header.len().checked_sub(fixed).ok_or("these are no rows of a sweep")?;
+        let parameters = header.iter().skip(BEFORE.len()).take(width).cloned().collect();
+        let mut whole = Self { parameters, rows: Vec::new() };
+        if header != whole.header() {
             return Err("these are no rows of a sweep".to_owned());
         }
-        let mut rows = Vec::new();
-        for record in reader.records() {
-            let record = record.map_err(|e| e.to_string())?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let row =
-                row(&record, width).ok_or_else(|| format!("line {line} is no row of a sweep"))?;
-            rows.push(row);
+        for (number, cells) in (1..).zip(&rows) {
+            let row = row(cells, width);
+            whole.rows.push(row.ok_or_else(|| format!("row {number} is no row of a sweep"))?);
         }
-        Ok(Self { rows, ..whole })
+        Ok(whole)
     }
 
     /// Runs that no row tells of, in sentences.
@@ -157,13 +150,18 @@ impl Rows {
     }
 }
 
-fn row(record: &csv::StringRecord, width: usize) -> Option<Row> {
-    let at = |i: usize| record.get(1 + width + i);
+/// Whole milliseconds.
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn row(record: &[String], width: usize) -> Option<Row> {
+    let at = |i: usize| record.get(1 + width + i).map(String::as_str);
     let number = |text: Option<&str>| text?.parse::<u64>().ok();
     let length = |i| Some(Duration::from_millis(number(at(i))?));
     Some(Row {
-        run: number(record.get(0))?,
-        values: record.iter().skip(1).take(width).map(str::to_owned).collect(),
+        run: number(record.first().map(String::as_str))?,
+        values: record.iter().skip(1).take(width).cloned().collect(),
         seed: number(at(0))?,
         verdict: match at(1)? {
             "passed" => Verdict::Passed,
@@ -187,6 +185,7 @@ fn row(record: &csv::StringRecord, width: usize) -> Option<Row> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::report::table::Format;
 
     pub(in crate::cli::sweep) fn sample(runs: impl Iterator<Item = u64>) -> Rows {
         let row = |run: u64| Row {
@@ -231,6 +230,14 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn parquet_and_csv_are_put_together_alike() {
+        let (even, odd) = (sample((0..7).step_by(2)), sample((1..7).step_by(2)));
+        let paths = files("formats", &[&even, &odd]);
+        std::fs::write(&paths[1], odd.table().bytes(Format::Parquet)).unwrap();
+        assert_eq!(Rows::merged(&paths), Ok(sample(0..7)));
+    }
+
+    #[test]
     fn what_is_of_another_sweep_is_refused() {
         let mut other = sample(0..3);
         other.parameters[0] = "seed".into();
@@ -240,6 +247,6 @@ pub(super) mod tests {
         differs.rows[1].digest += 1;
         let refused = Rows::merged(&files("differs", &[&sample(0..3), &differs])).unwrap_err();
         assert!(refused.starts_with("run 1 is told of twice"), "{refused}");
-        assert!(Rows::parse("a,b\n1,2\n").unwrap_err().contains("no rows of a sweep"));
+        assert!(Rows::parse(b"a,b\n1,2\n").unwrap_err().contains("no rows of a sweep"));
     }
 }

@@ -1,31 +1,12 @@
 //! The lives of pods as a table: one line for each pod there was, in the order of their creation.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::{ContainerState, Object, Phase, Pod, Uid, conditions};
+use crate::report::table::{Cells, Column, Table};
 use crate::trace::{Change, Fact, FactKind};
-
-/// The columns. Times are seconds since the start; empty where something has not happened.
-const COLUMNS: [&str; 15] = [
-    "namespace",
-    "pod",
-    "uid",
-    "owner",
-    "node",
-    "created",
-    "scheduled",
-    "started",
-    "ready",
-    "finished",
-    "deleted",
-    "phase",
-    "reason",
-    "restarts",
-    "exit_code",
-];
 
 /// A fold of facts into the lives of pods.
 #[derive(Debug)]
@@ -95,36 +76,40 @@ impl Lives {
             .max();
     }
 
-    /// The table as CSV, with its head.
-    pub fn csv(&self) -> String {
-        let mut out = COLUMNS.join(",") + "\n";
-        for uid in &self.order {
-            let Some(life) = self.lives.get(uid) else { continue };
-            let time = |at: Option<SimTime>| {
-                at.map_or(String::new(), |at| format!("{:.3}", at.since(self.start).as_secs_f64()))
-            };
-            let cells = [
-                life.namespace.to_string(),
-                life.name.to_string(),
-                uid.to_string(),
-                life.owner.clone(),
-                life.node.to_string(),
-                time(life.created),
-                time(life.scheduled),
-                time(life.started),
-                time(life.ready),
-                time(life.finished),
-                time(life.deleted),
-                life.phase.to_owned(),
-                life.reason.to_string(),
-                life.restarts.to_string(),
-                life.exit_code.map_or(String::new(), |code| code.to_string()),
-            ];
-            let cells: Vec<String> = cells.iter().map(|c| cell(c)).collect();
-            // Writing to a string cannot fail.
-            let _ = writeln!(out, "{}", cells.join(","));
-        }
-        out
+    /// The table. Times are seconds since the start; nothing where something has not happened.
+    pub fn table(&self) -> Table {
+        let lives: Vec<(&Uid, &Life)> =
+            self.order.iter().filter_map(|uid| Some((uid, self.lives.get(uid)?))).collect();
+        let column = |name: &str, cells| Column { name: name.to_owned(), cells };
+        let text = |name: &str, value: &dyn Fn(&Life) -> &str| {
+            let cells = lives.iter().map(|(_, life)| value(life).to_owned()).collect();
+            column(name, Cells::Text(cells))
+        };
+        let time = |name: &str, value: fn(&Life) -> Option<SimTime>| {
+            let since = |at: SimTime| at.since(self.start);
+            let cells = lives.iter().map(|(_, life)| value(life).map(since)).collect();
+            column(name, Cells::Seconds(cells))
+        };
+        let uids = lives.iter().map(|(uid, _)| uid.to_string()).collect();
+        let restarts = lives.iter().map(|(_, life)| Some(u64::from(life.restarts))).collect();
+        let codes = lives.iter().map(|(_, life)| life.exit_code.map(i64::from)).collect();
+        Table::new(vec![
+            text("namespace", &|l| &l.namespace),
+            text("pod", &|l| &l.name),
+            column("uid", Cells::Text(uids)),
+            text("owner", &|l| &l.owner),
+            text("node", &|l| &l.node),
+            time("created", |l| l.created),
+            time("scheduled", |l| l.scheduled),
+            time("started", |l| l.started),
+            time("ready", |l| l.ready),
+            time("finished", |l| l.finished),
+            time("deleted", |l| l.deleted),
+            text("phase", &|l| l.phase),
+            text("reason", &|l| &l.reason),
+            column("restarts", Cells::Counts(restarts)),
+            column("exit_code", Cells::Numbers(codes)),
+        ])
     }
 }
 
@@ -159,25 +144,4 @@ fn waits_for(pod: &Pod) -> Str {
         _ => None,
     });
     waits.into_iter().next().unwrap_or_default()
-}
-
-/// A cell of a CSV table (RFC 4180).
-fn cell(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_quoted_where_it_must_be() {
-        assert_eq!(cell("a b"), "a b");
-        assert_eq!(cell("a,b"), "\"a,b\"");
-        assert_eq!(cell("say \"a\""), "\"say \"\"a\"\"\"");
-    }
 }
