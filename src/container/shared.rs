@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::limits::Limits;
+use super::shell::vars::Value;
 use super::shell::{Dialect, FirstVariables, Script, Vars};
 use crate::base::{Map, Str};
 
@@ -17,8 +18,10 @@ const SCRIPT_BYTES: usize = 4 << 20;
 const WORD_BYTES: usize = 1 << 20;
 /// Lists of more words are left to whoever has them.
 const FEW_WORDS: usize = 8;
-/// Environments that are kept as tables.
-const ENVIRONMENTS: usize = 8;
+/// Environments that are kept as tables: one for each namespace whose containers are started just now.
+const ENVIRONMENTS: usize = 32;
+/// The variable in which containers of a template differ.
+const HOSTNAME: &str = "HOSTNAME";
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -67,13 +70,26 @@ impl Shared {
         shared
     }
 
-    /// The variables that a shell makes of its environment.
+    /// The variables that a shell makes of its environment. Containers of a template have the same, save for the
+    /// name of their host, which stands first.
     pub(crate) fn environment(&mut self, env: &[(Str, Str)]) -> Vars {
-        if let Some((_, vars)) = self.environments.iter().find(|(known, _)| known == env) {
-            return vars.clone();
+        let host = env.first().filter(|(name, _)| name == HOSTNAME);
+        let common = if host.is_some() { &env[1..] } else { env };
+        let known = self.environments.iter().find(|(known, _)| known == common);
+        let mut vars = match known {
+            Some((_, vars)) => vars.clone(),
+            None => {
+                let vars = Vars::of_environment(common);
+                remember(&mut self.environments, common.to_vec(), vars.clone());
+                vars
+            }
+        };
+        if let Some((name, value)) = host
+            && common.iter().all(|(other, _)| other != name)
+        {
+            let var = vars.edit_itself(name);
+            (var.value, var.exported) = (Value::Text(value.clone()), true);
         }
-        let vars = Vars::of_environment(env);
-        remember(&mut self.environments, env.to_vec(), vars.clone());
         vars
     }
 
@@ -86,6 +102,14 @@ impl Shared {
     ) -> Vars {
         if let Some((_, vars)) = self.first.iter().find(|(known, _)| *known == facts) {
             return vars.clone();
+        }
+        // Of the name of the host, which is the container's own, nothing else depends.
+        if let Some(name) = facts.environment.text(HOSTNAME).cloned()
+            && let Some((_, vars)) = self.first.iter().find(|(known, _)| known.is_like(&facts))
+        {
+            let mut vars = vars.clone();
+            vars.edit_itself(HOSTNAME).value = Value::Text(name);
+            return vars;
         }
         let made = make();
         let like = self.first.iter().find_map(|(_, known)| made.built_upon(known));
@@ -100,6 +124,16 @@ impl Shared {
             Some(known) if **known == *limits => Arc::clone(known),
             Some(_) | None => Arc::clone(self.limits.insert(Arc::new(*limits))),
         }
+    }
+}
+
+impl FirstVariables {
+    /// Whether all is the same but the name of the host.
+    fn is_like(&self, other: &Self) -> bool {
+        self.dialect == other.dialect
+            && self.cwd == other.cwd
+            && self.uid == other.uid
+            && self.environment.differs_only_in(HOSTNAME, &other.environment)
     }
 }
 

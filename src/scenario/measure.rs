@@ -4,12 +4,13 @@
 //! A fold over facts. A workload counts from the moment at which it first had all the pods that it wants;
 //! what is missing after that is what its users notice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::base::time::SimTime;
+use crate::base::{Map, Str};
 use crate::model::{Kind, Object, Pod, Uid, conditions};
 use crate::report::timeline::{duration, name};
 use crate::trace::{Change, EventType, Fact, FactKind};
@@ -54,9 +55,18 @@ pub struct Measures {
     /// How long the run was.
     pub length: Duration,
     start: SimTime,
-    pods: BTreeMap<Uid, Object>,
-    counted: BTreeMap<Uid, u64>,
-    fallen: BTreeSet<Uid>,
+    pods: Map<Uid, Known>,
+    /// Pods that no node has.
+    unplaced: BTreeMap<Uid, Object>,
+}
+
+/// What is known of a pod.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Where it is, until it has ended.
+    node: Option<Str>,
+    restarts: u64,
+    failed: bool,
 }
 
 impl Measures {
@@ -97,19 +107,43 @@ impl Measures {
 
     fn pod(&mut self, pod: &Pod, object: &Object, change: Change, is_new: bool) {
         let uid = pod.meta.uid;
+        let old = self.pods.remove(&uid).unwrap_or_default();
+        let node = pod.node.clone().filter(|_| change != Change::Deleted && !pod.is_terminal());
+        if old.node != node {
+            self.moved(old.node.as_ref(), node.as_ref());
+        }
+        if pod.node.is_none() && change != Change::Deleted {
+            self.unplaced.insert(uid, object.clone());
+        } else {
+            self.unplaced.remove(&uid);
+        }
         if change == Change::Deleted {
-            self.pods.remove(&uid);
             return;
         }
         self.pods_created += u64::from(is_new);
         let all = pod.status.init_containers.iter().chain(pod.status.containers.iter());
         let restarts: u64 = all.map(|c| u64::from(c.restart_count)).sum();
-        let before = self.counted.insert(uid, restarts).unwrap_or(0);
-        self.restarts += restarts.saturating_sub(before);
-        if pod.status.phase == crate::model::Phase::Failed && self.fallen.insert(uid) {
-            self.failed += 1;
+        self.restarts += restarts.saturating_sub(old.restarts);
+        let failed = pod.status.phase == crate::model::Phase::Failed;
+        self.failed += u64::from(failed && !old.failed);
+        self.pods.insert(uid, Known { node, restarts, failed: failed || old.failed });
+    }
+
+    fn moved(&mut self, from: Option<&Str>, to: Option<&Str>) {
+        if let Some(from) = from
+            && let Some(count) = self.placements.get_mut(from.as_str())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.placements.remove(from.as_str());
+            }
         }
-        self.pods.insert(uid, object.clone());
+        if let Some(to) = to {
+            match self.placements.get_mut(to.as_str()) {
+                Some(count) => *count += 1,
+                None => drop(self.placements.insert(to.to_string(), 1)),
+            }
+        }
     }
 
     fn workload(&mut self, object: &Object, change: Change, now: SimTime) {
@@ -140,19 +174,11 @@ impl Measures {
             workload.settle(end);
         }
         self.workloads.retain(|_, w| !w.gone);
-        for object in self.pods.values() {
+        for object in self.unplaced.values() {
             let Object::Pod(pod) = object else { continue };
-            match &pod.node {
-                Some(node) if !pod.is_terminal() => {
-                    *self.placements.entry(node.to_string()).or_default() += 1;
-                }
-                Some(_) => {}
-                None => {
-                    let why = pod.status.condition(conditions::POD_SCHEDULED);
-                    let why = why.map_or_else(String::new, |c| c.message.to_string());
-                    self.pending.insert(name(&object.reference()), why);
-                }
-            }
+            let why = pod.status.condition(conditions::POD_SCHEDULED);
+            let why = why.map_or_else(String::new, |c| c.message.to_string());
+            self.pending.insert(name(&object.reference()), why);
         }
     }
 

@@ -71,7 +71,9 @@ pub fn verify(plan: &Plan, trying: Trying) -> Result<Vec<Tried>, Box<ApiError>> 
     let mut heard =
         Heard { measures: Measures::new(plan.options.start.0), gathered: Gathered::default() };
     let mut runner = Runner::new(plan.clone(), &mut |fact| heard.measures.observe(fact))?;
-    let base = heard.to_the_end(&mut runner);
+    let played = heard.play(&mut runner);
+    let base = heard.clone().ending(played, &runner);
+    runner.tidy();
     // A trial's times count from here.
     heard.measures.count_from(runner.sim().now());
     let steps = trials(&runner, trying);
@@ -80,8 +82,9 @@ pub fn verify(plan: &Plan, trying: Trying) -> Result<Vec<Tried>, Box<ApiError>> 
         let written = duration(base.length);
         let mut fork =
             runner.fork(TimedStep { at: base.length, written, action, ..TimedStep::default() });
-        let after = heard.clone().to_the_end(&mut fork);
-        judge(what, trying, &base, &after)
+        let mut heard = heard.clone();
+        let played = heard.play(&mut fork);
+        judge(what, trying, &base, &heard.ending(played, &fork))
     });
     if all > MOST {
         tried.push(Tried {
@@ -102,8 +105,8 @@ struct Heard {
 }
 
 impl Heard {
-    /// Runs to the end.
-    fn to_the_end(&mut self, runner: &mut Runner) -> Ending {
+    /// Runs to the end; answers how it ended, and its last step.
+    fn play(&mut self, runner: &mut Runner) -> (Ended, Option<StepDone>) {
         let mut last_step = None;
         let ended = runner.run(&mut |fact| {
             self.measures.observe(fact);
@@ -112,8 +115,13 @@ impl Heard {
                 last_step = Some(StepDone::clone(done));
             }
         });
+        (ended, last_step)
+    }
+
+    /// What is to be held against another run.
+    fn ending(self, (ended, last_step): (Ended, Option<StepDone>), runner: &Runner) -> Ending {
         let (sim, now): (_, SimTime) = (runner.sim(), runner.sim().now());
-        let mut measures = self.measures.clone();
+        let mut measures = self.measures;
         measures.finish(now);
         let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
         let summary = Summary::of(sim.store(), now, &self.gathered, Vec::new(), &blocked);

@@ -77,14 +77,19 @@ impl Default for Series {
 impl Series {
     /// Counts an event in; how often it was there since when.
     fn count(&mut self, now: SimTime, key: (Uid, Str)) -> (u32, SimTime) {
-        let over = |last: SimTime| now.since(last) > SERIES_END;
-        while self.0.peek_lru().is_some_and(|(_, (.., last))| over(*last)) {
-            self.0.pop_lru();
-        }
+        self.forget(now);
         let (count, first, last) = self.0.get_or_insert_mut(key, || (0, now, now));
         *count += 1;
         *last = now;
         (*count, *first)
+    }
+
+    /// Forgets the series that have ended.
+    fn forget(&mut self, now: SimTime) {
+        let over = |last: SimTime| now.since(last) > SERIES_END;
+        while self.0.peek_lru().is_some_and(|(_, (.., last))| over(*last)) {
+            self.0.pop_lru();
+        }
     }
 }
 
@@ -145,6 +150,11 @@ impl Recorder {
         if correlator.admit(now, &record) {
             facts.push(now, cause, FactKind::Event { record, count, first });
         }
+    }
+
+    /// Forgets what makes no difference any more.
+    pub(super) fn forget(&mut self, now: SimTime) {
+        self.series.forget(now);
     }
 
     fn source(&mut self, record: &EventRecord) -> &mut Arc<Correlator> {

@@ -320,6 +320,12 @@ impl Sim {
         Outcome::Limit
     }
 
+    /// Drops what makes no difference any more: a copy of a simulation holds it too.
+    pub fn tidy(&mut self) {
+        self.trim_logs();
+        self.recorder.forget(self.now);
+    }
+
     /// Moves the clock on to `at` when nothing is due before.
     pub fn advance_to(&mut self, at: SimTime) {
         if self.queue.next_at().is_none_or(|next| next >= at) {

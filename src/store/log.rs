@@ -5,6 +5,7 @@
 //! pod that is still there is kept, as a watch begins with a list.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
@@ -107,7 +108,8 @@ impl NodeLog {
 #[derive(Clone, Debug)]
 pub struct Logs {
     kinds: Vec<KindLog>,
-    nodes: Map<Str, NodeLog>,
+    /// Shared with copies until they change.
+    nodes: Map<Str, Arc<NodeLog>>,
 }
 
 impl Default for Logs {
@@ -124,7 +126,7 @@ impl Logs {
 
     /// The log of the pods bound to a node; `None` before the first.
     pub fn node(&self, name: &str) -> Option<&NodeLog> {
-        self.nodes.get(name)
+        self.nodes.get(name).map(|log| &**log)
     }
 
     /// Appends an entry to the log of its kind, and a bound pod's also to that of its node.
@@ -133,8 +135,11 @@ impl Logs {
             && let Some(node) = &pod.node
         {
             match self.nodes.get_mut(node) {
-                Some(log) => log.log.push(entry.clone()),
-                None => self.nodes.entry(node.clone()).or_default().log.push(entry.clone()),
+                Some(log) => Arc::make_mut(log).log.push(entry.clone()),
+                None => {
+                    let log = self.nodes.entry(node.clone()).or_default();
+                    Arc::make_mut(log).log.push(entry.clone());
+                }
             }
         }
         self.kinds[entry.object.kind().index()].push(entry);
@@ -147,8 +152,8 @@ impl Logs {
 
     /// Drops the entries of a node's log before `position`.
     pub fn trim_node(&mut self, node: &str, position: u64) {
-        if let Some(log) = self.nodes.get_mut(node) {
-            log.trim(position);
+        if let Some(log) = self.nodes.get_mut(node).filter(|log| log.log.base < position) {
+            Arc::make_mut(log).trim(position);
         }
     }
 }

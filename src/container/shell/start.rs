@@ -27,10 +27,10 @@ static NO_ALIASES: LazyLock<Arc<BTreeMap<Str, Str>>> = LazyLock::new(Arc::defaul
 /// What the first variables of a container's shell follow from.
 #[derive(Clone, Debug)]
 pub(crate) struct FirstVariables {
-    dialect: Dialect,
-    environment: Vars,
-    cwd: Str,
-    uid: u32,
+    pub(crate) dialect: Dialect,
+    pub(crate) environment: Vars,
+    pub(crate) cwd: Str,
+    pub(crate) uid: u32,
     hostname: Str,
 }
 

@@ -144,6 +144,17 @@ impl Vars {
         Some(Self { base: Arc::clone(&other.base), own: Arc::new(own) })
     }
 
+    /// Whether both are made upon the same base and differ from it in one variable, and from each other at most in
+    /// its text.
+    pub(crate) fn differs_only_in(&self, name: &str, other: &Self) -> bool {
+        let own = |vars: &Self| {
+            let var = vars.own.get(name)?.clone()?;
+            let is_text = matches!(var.value, Value::Text(_));
+            (is_text && vars.own.len() == 1).then_some(Var { value: Value::Unset, ..var })
+        };
+        Arc::ptr_eq(&self.base, &other.base) && own(self).is_some_and(|a| own(other) == Some(a))
+    }
+
     /// Whether both are the very same tables.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.base, &other.base) && Arc::ptr_eq(&self.own, &other.own)

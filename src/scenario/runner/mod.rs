@@ -274,6 +274,11 @@ impl Runner {
         })
     }
 
+    /// Drops what makes no difference any more, so that forks are small.
+    pub fn tidy(&mut self) {
+        self.sim.tidy();
+    }
+
     /// The same cluster, as it stands between two runs, with a step more that is due now; it goes on until
     /// nothing is left to happen. What both have in common is shared until one of them changes it.
     #[must_use]
