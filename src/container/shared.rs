@@ -19,7 +19,7 @@ const WORD_BYTES: usize = 1 << 20;
 /// Lists of more words are left to whoever has them.
 const FEW_WORDS: usize = 8;
 /// Environments that are kept as tables: one for each namespace whose containers are started just now.
-const ENVIRONMENTS: usize = 32;
+const ENVIRONMENTS: usize = 128;
 /// The variable in which containers of a template differ.
 const HOSTNAME: &str = "HOSTNAME";
 

@@ -1,6 +1,7 @@
 //! What the controllers have heard: the shared informers and their indexes.
 
 use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::endpoints::Members;
@@ -14,13 +15,13 @@ use crate::store::{Delta, Informer, Logs};
 pub struct View {
     informers: Vec<Informer>,
     /// Objects by the uid of each of their owners.
-    by_owner: Map<Uid, BTreeSet<(Kind, Slot)>>,
+    by_owner: Map<Uid, Shared<(Kind, Slot)>>,
     /// Namespaced objects without a managing owner, of the kinds that a controller might adopt.
     orphans: BTreeSet<(Str, Kind, Slot)>,
     /// Objects by kind and namespace.
-    by_namespace: Map<(Kind, Str), BTreeSet<Slot>>,
+    by_namespace: Map<(Kind, Str), Shared<Slot>>,
     /// Pods by node.
-    pods_on: Map<Str, BTreeSet<Slot>>,
+    pods_on: Map<Str, Shared<Slot>>,
     /// Objects by uid.
     by_uid: Map<Uid, (Kind, Slot)>,
     /// Pods by Service.
@@ -87,7 +88,7 @@ impl View {
         self.by_owner
             .get(&owner)
             .into_iter()
-            .flatten()
+            .flat_map(|set| set.iter())
             .filter_map(|(kind, slot)| self.kind(*kind).get(*slot))
     }
 
@@ -110,7 +111,8 @@ impl View {
     /// The objects of a kind in a namespace, in the order of their slots.
     pub fn in_namespace(&self, namespace: &Str, kind: Kind) -> impl Iterator<Item = &Object> {
         let slots = self.by_namespace.get(&(kind, namespace.clone()));
-        slots.into_iter().flatten().filter_map(move |slot| self.kind(kind).get(*slot))
+        let slots = slots.into_iter().flat_map(|set| set.iter());
+        slots.filter_map(move |slot| self.kind(kind).get(*slot))
     }
 
     /// The pods of a namespace, in the order of their slots.
@@ -120,7 +122,7 @@ impl View {
 
     /// The pods bound to a node, in the order of their slots.
     pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &Arc<Pod>> {
-        self.pods_at(self.pods_on.get(node))
+        self.pods_at(self.pods_on.get(node).map(|set| &**set))
     }
 
     /// Advances every informer, calling `f` with the view after each change and the change.
@@ -200,21 +202,21 @@ impl View {
         }
         if old.is_none_or(|o| o.meta().owners != meta.owners) {
             for owner in &meta.owners {
-                self.by_owner.entry(owner.uid).or_default().insert((kind, slot));
+                insert(&mut self.by_owner, owner.uid, (kind, slot));
             }
             if ADOPTABLE.contains(&kind) && meta.controller().is_none() {
                 self.orphans.insert((meta.namespace.clone(), kind, slot));
             }
         }
         if old.is_none() {
-            self.by_namespace.entry((kind, meta.namespace.clone())).or_default().insert(slot);
+            insert(&mut self.by_namespace, (kind, meta.namespace.clone()), slot);
         }
         if let Object::Pod(pod) = new {
             let before = old.and_then(as_pod);
             if let Some(node) = &pod.node
                 && before.is_none_or(|b| b.node.as_ref() != Some(node))
             {
-                self.pods_on.entry(node.clone()).or_default().insert(slot);
+                insert(&mut self.pods_on, node.clone(), slot);
             }
         }
     }
@@ -247,8 +249,16 @@ fn as_pod(object: &Object) -> Option<&Arc<Pod>> {
     object.try_into().ok()
 }
 
-fn remove<K: std::hash::Hash + Eq, V: Ord>(map: &mut Map<K, BTreeSet<V>>, key: &K, value: &V) {
+/// A set in an index, shared by copies of the view until one of them changes it.
+type Shared<T> = Arc<BTreeSet<T>>;
+
+fn insert<K: Hash + Eq, V: Ord + Clone>(map: &mut Map<K, Shared<V>>, key: K, value: V) {
+    Arc::make_mut(map.entry(key).or_default()).insert(value);
+}
+
+fn remove<K: Hash + Eq, V: Ord + Clone>(map: &mut Map<K, Shared<V>>, key: &K, value: &V) {
     if let Some(set) = map.get_mut(key) {
+        let set = Arc::make_mut(set);
         set.remove(value);
         if set.is_empty() {
             map.remove(key);

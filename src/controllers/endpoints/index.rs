@@ -15,7 +15,8 @@ use crate::trace::Change;
 /// The pods of each Service, and the Services that each label may lead to.
 #[derive(Clone, Debug, Default)]
 pub(in crate::controllers) struct Members {
-    pods: Map<Key, BTreeSet<Slot>>,
+    /// Shared with copies until they change.
+    pods: Map<Key, Arc<BTreeSet<Slot>>>,
     selectors: Map<Key, Selector>,
     /// Services by namespace and one label of their selector: a pod without it is none of theirs.
     by_label: Map<(Str, Str, Str), BTreeSet<Key>>,
@@ -56,7 +57,7 @@ impl Members {
 
     /// The pods of a Service, in the order of their slots.
     pub(super) fn of(&self, key: &Key) -> impl Iterator<Item = Slot> {
-        self.pods.get(key).into_iter().flatten().copied()
+        self.pods.get(key).into_iter().flat_map(|slots| slots.iter().copied())
     }
 
     /// Whether a Service selects the pod in a slot.
@@ -81,7 +82,7 @@ impl Members {
                 .pods_in(&key.namespace)
                 .filter(|p| selector.matches(&p.meta.labels))
                 .filter_map(|p| pods.slot(&p.meta.key()));
-            self.pods.insert(key.clone(), selected.collect());
+            self.pods.insert(key.clone(), Arc::new(selected.collect()));
         }
         self.selectors.insert(key, selector);
     }
@@ -121,7 +122,7 @@ impl Members {
                 self.selecting(&old.meta.namespace, &old.meta.labels, concerned);
                 for key in &*concerned {
                     if let Some(pods) = self.pods.get_mut(key) {
-                        pods.remove(&slot);
+                        Arc::make_mut(pods).remove(&slot);
                     }
                 }
             }
@@ -129,7 +130,7 @@ impl Members {
             if let Some(new) = new {
                 self.selecting(&new.meta.namespace, &new.meta.labels, concerned);
                 for key in &concerned[before..] {
-                    self.pods.entry(key.clone()).or_default().insert(slot);
+                    Arc::make_mut(self.pods.entry(key.clone()).or_default()).insert(slot);
                 }
             }
         }

@@ -38,7 +38,8 @@ type Port = wire::core::EndpointPort;
 /// The controller.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointsController {
-    known: Map<Key, Known>,
+    /// Shared with copies of the controller until they change.
+    known: Map<Key, Arc<Known>>,
     wrote: Wrote<Key>,
 }
 
@@ -91,7 +92,7 @@ impl Controller for EndpointsController {
         }
         for key in view.concerned() {
             if let Some(known) = self.known.get_mut(key).filter(|_| kind == Kind::Pod) {
-                known.changed.push(delta.slot);
+                Arc::make_mut(known).changed.push(delta.slot);
             }
             queue.add(key.clone(), delta.fact);
         }
@@ -112,7 +113,7 @@ impl Controller for EndpointsController {
         if !self.wrote.heard(key, cx.view) {
             return Step::failed();
         }
-        let known = self.known.entry(key.clone()).or_default();
+        let known = Arc::make_mut(self.known.entry(key.clone()).or_default());
         known.refresh(key, service, cx.view);
         let current = cx.view.typed::<Endpoints>(Kind::Endpoints, key);
         let Some(wanted) = plan(service, known, current.map(|c| &**c), cx.now) else {

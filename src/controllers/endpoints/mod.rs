@@ -51,7 +51,8 @@ pub(super) type Slice = EndpointSlice;
 /// The controller.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointSliceController {
-    known: Map<Key, Known>,
+    /// Shared with copies of the controller until they change.
+    known: Map<Key, Arc<Known>>,
     /// How often a node's zone may have changed.
     zones: u64,
 }
@@ -95,7 +96,7 @@ impl Controller for EndpointSliceController {
         }
         for key in view.concerned() {
             if let Some(known) = self.known.get_mut(key).filter(|_| kind == Kind::Pod) {
-                known.pod_changed(delta.slot);
+                Arc::make_mut(known).pod_changed(delta.slot);
             }
             queue.add(key.clone(), delta.fact);
         }
@@ -107,7 +108,7 @@ impl Controller for EndpointSliceController {
             self.known.remove(key);
             return Step::done();
         };
-        let known = self.known.entry(key.clone()).or_default();
+        let known = Arc::make_mut(self.known.entry(key.clone()).or_default());
         known.refresh(key, service, self.zones, cx.view);
         let slices: Vec<&Arc<Slice>> = cx
             .view
