@@ -38,8 +38,10 @@ const CACHE: NonZero<usize> = NonZero::new(4096).expect("it is not zero");
 pub(super) struct Recorder {
     /// Who signs events by the newer API: the scheduler's profiles.
     schedulers: Vec<Str>,
-    /// What each source knows of its events, by component and host; shared with forks until one writes.
-    sources: Map<Str, Map<Str, Arc<Correlator>>>,
+    /// The places of sources in `correlators`, by component and host.
+    sources: Map<Str, Map<Str, usize>>,
+    /// What each source knows of its events; shared with forks until one writes.
+    correlators: Vec<Arc<Correlator>>,
     series: Series,
 }
 
@@ -50,7 +52,14 @@ pub(super) struct Recorder {
 struct Correlator {
     counts: Cache<u64, (u32, SimTime)>,
     similar: Cache<u64, Similar>,
-    spam: Cache<u64, (u32, SimTime)>,
+    spam: Cache<u64, Bucket>,
+}
+
+/// How many events may still be written about an object at once.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: u32,
+    filled: SimTime,
 }
 
 /// A cache that forgets what was used least recently.
@@ -152,26 +161,71 @@ impl Recorder {
         }
     }
 
-    /// Forgets what makes no difference any more.
+    /// Forgets what makes no difference any more: most of what sources have recorded once.
     pub(super) fn forget(&mut self, now: SimTime) {
         self.series.forget(now);
+        for correlator in self.correlators.iter_mut().filter(|c| c.is_stale(now)) {
+            Arc::make_mut(correlator).forget(now);
+        }
     }
 
     fn source(&mut self, record: &EventRecord) -> &mut Arc<Correlator> {
         let EventRecord { component, host, .. } = record;
-        let is_known = self.sources.get(component).is_some_and(|of| of.contains_key(host));
-        let of = match is_known {
-            true => self.sources.get_mut(component).expect("it is known"),
-            false => self.sources.entry(component.clone()).or_default(),
-        };
-        match is_known {
-            true => of.get_mut(host).expect("it is known"),
-            false => of.entry(host.clone()).or_default(),
+        let known = self.sources.get(component).and_then(|of| of.get(host)).copied();
+        let place = known.unwrap_or_else(|| {
+            self.correlators.push(Arc::default());
+            let place = self.correlators.len() - 1;
+            self.sources.entry(component.clone()).or_default().insert(host.clone(), place);
+            place
+        });
+        &mut self.correlators[place]
+    }
+}
+
+impl Similar {
+    /// Whether it is as if it had never been.
+    fn is_over(&self, now: SimTime) -> bool {
+        now.since(self.last) > AGGREGATE_INTERVAL
+    }
+}
+
+impl Bucket {
+    /// Fills in what has come since.
+    fn fill(&mut self, now: SimTime) {
+        let refills = now.since(self.filled).as_secs() / SPAM_INTERVAL.as_secs();
+        let refills = u32::try_from(refills).unwrap_or(u32::MAX);
+        if refills >= SPAM_BURST - self.tokens {
+            *self = Self { tokens: SPAM_BURST, filled: now };
+        } else {
+            self.tokens += refills;
+            self.filled += SPAM_INTERVAL * refills;
         }
+    }
+
+    /// Whether it is as if it had never been used.
+    fn is_full(mut self, now: SimTime) -> bool {
+        self.fill(now);
+        self.tokens == SPAM_BURST
     }
 }
 
 impl Correlator {
+    /// Whether there is something to forget.
+    fn is_stale(&self, now: SimTime) -> bool {
+        self.similar.peek_lru().is_some_and(|(_, s)| s.is_over(now))
+            || self.spam.peek_lru().is_some_and(|(_, b)| b.is_full(now))
+    }
+
+    /// Forgets what makes no difference any more.
+    fn forget(&mut self, now: SimTime) {
+        while self.similar.peek_lru().is_some_and(|(_, s)| s.is_over(now)) {
+            self.similar.pop_lru();
+        }
+        while self.spam.peek_lru().is_some_and(|(_, b)| b.is_full(now)) {
+            self.spam.pop_lru();
+        }
+    }
+
     /// How often the event was recorded, this time included, and when first.
     fn count(&mut self, now: SimTime, record: &Arc<EventRecord>) -> (u32, SimTime) {
         let is = record.identity();
@@ -185,7 +239,7 @@ impl Correlator {
     fn aggregate(&mut self, now: SimTime, record: Arc<EventRecord>) -> Arc<EventRecord> {
         let key = digest(&record, &[&record.reason]);
         let similar = self.similar.get_or_insert_mut(key, Similar::default);
-        if now.since(similar.last) > AGGREGATE_INTERVAL {
+        if similar.is_over(now) {
             similar.messages.clear();
         }
         similar.last = now;
@@ -203,18 +257,13 @@ impl Correlator {
 
     /// The spam filter: a token bucket per object and type.
     fn admit(&mut self, now: SimTime, record: &EventRecord) -> bool {
-        let (tokens, filled) =
-            self.spam.get_or_insert_mut(digest(record, &[]), || (SPAM_BURST, now));
-        let refills = now.since(*filled).as_secs() / SPAM_INTERVAL.as_secs();
-        if refills > 0 {
-            let refills = u32::try_from(refills).unwrap_or(u32::MAX);
-            *tokens = tokens.saturating_add(refills).min(SPAM_BURST);
-            *filled += SPAM_INTERVAL * refills.min(1_000_000);
-        }
-        if *tokens == 0 {
+        let full = || Bucket { tokens: SPAM_BURST, filled: now };
+        let bucket = self.spam.get_or_insert_mut(digest(record, &[]), full);
+        bucket.fill(now);
+        if bucket.tokens == 0 {
             return false;
         }
-        *tokens -= 1;
+        bucket.tokens -= 1;
         true
     }
 }

@@ -482,7 +482,7 @@ impl Sim {
         }
         self.out.facts = facts;
         if self.store().revision() >= self.trim_at {
-            self.trim_logs();
+            self.tidy();
             self.trim_at = self.store().revision() + TRIM_EVERY;
         }
     }
