@@ -162,6 +162,60 @@ pub fn ephemeral_containers(
     Ok(Stored { object: schema::encode(of, &change.new), warnings })
 }
 
+/// Resizes a pod: the resources of its containers are those of `json`, and nothing else of it counts
+/// (`pkg/registry/core/pod/strategy.go`, `podResizeStrategy`).
+///
+/// # Errors
+/// Whatever makes the API server refuse it.
+pub fn resize(
+    json: &Value,
+    old: &Value,
+    allocator: &mut impl Allocator,
+    policy: Policy,
+) -> Result<Stored, Refusal> {
+    let mut body = old.clone();
+    for list in ["containers", "initContainers"] {
+        take_resources(&mut body["spec"], &json["spec"], list);
+    }
+    match &json["spec"]["resources"] {
+        Value::Null => {
+            body["spec"].as_object_mut().and_then(|spec| spec.shift_remove("resources"));
+        }
+        given => body["spec"]["resources"] = given.clone(),
+    }
+    let mut change = Change::prepare(&body, old, allocator)?;
+    let of = change.of;
+    let errors = validate::resize(of, &change.new, &change.old, policy);
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
+    create::normalise(of.key, &mut change.new);
+    Ok(Stored { object: schema::encode(of, &change.new), warnings: Vec::new() })
+}
+
+/// Puts what a resize may bring into a list of containers (`dropNonResizeUpdatesForContainers`); a list of
+/// other containers is taken as it is, for validation to refuse.
+fn take_resources(spec: &mut Value, from: &Value, list: &str) {
+    let none = Vec::new();
+    let new = from[list].as_array().unwrap_or(&none);
+    let old = spec[list].as_array().unwrap_or(&none);
+    let alike = new.len() == old.len() && new.iter().zip(old).all(|(a, b)| a["name"] == b["name"]);
+    if !alike {
+        spec[list] = from[list].clone();
+        return;
+    }
+    for (container, new) in spec[list].as_array_mut().into_iter().flatten().zip(new) {
+        for field in ["resources", "resizePolicy"] {
+            match &new[field] {
+                Value::Null => {
+                    container.as_object_mut().and_then(|c| c.shift_remove(field));
+                }
+                given => container[field] = given.clone(),
+            }
+        }
+    }
+}
+
 /// A change on its way: both objects defaulted, prepared, and as the internal types hold them.
 pub(super) struct Change {
     of: &'static Struct,

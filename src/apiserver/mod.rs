@@ -16,6 +16,7 @@ mod eviction;
 mod job_status;
 mod parts;
 mod pods;
+mod resize;
 mod services;
 mod update;
 mod wire;

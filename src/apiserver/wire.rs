@@ -83,6 +83,9 @@ impl ApiServer {
         if seen("resourceVersion").is_some_and(|v| v != old.meta().resource_version.to_string()) {
             return Err(ApiError::conflict(target.kind, bare_name(&target.key.name)));
         }
+        if subresource == Some("resize") {
+            return self.resize(target, body, &old, h);
+        }
         let whole = subresource != Some("status") && registry::struct_of(body).is_some();
         let document = if whole {
             let stored = convert::to_wire(&old).to_value();

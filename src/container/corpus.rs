@@ -213,6 +213,7 @@ fn play(case: &Value) -> Result<Played, String> {
         limits: Limits::default(),
         random: (Rng::new(1), text(case, "id")),
         nslookup: NslookupStyle::EveryDomain,
+        first_pid: 1,
     };
     let mut changes = change_times(&case["world"]);
     changes.retain(|t| *t < budget);

@@ -52,7 +52,7 @@ pub use net::{
     Asked, DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Met, Network, Question, Request,
     TcpServer,
 };
-pub use os::{Output, OutputStream, World};
+pub use os::{Output, OutputStream, Peer, World};
 pub use outside::{Dialled, ImageUser, dial, entrypoint, image_user, is_planned, stop_signal};
 pub use planned::Assumption;
 pub use process::{Ended, Pid, Signal};
@@ -145,6 +145,8 @@ pub struct StartSpec<'a> {
     pub random: (Rng, &'a str),
     /// How `nslookup` follows the search list.
     pub nslookup: NslookupStyle,
+    /// The number of its first process: 1 where it shares its processes with nobody.
+    pub first_pid: Pid,
 }
 
 impl Default for StartSpec<'_> {
@@ -169,6 +171,7 @@ impl Default for StartSpec<'_> {
             limits: Limits::default(),
             random: (Rng::new(1), ""),
             nslookup: NslookupStyle::default(),
+            first_pid: 1,
         }
     }
 }
@@ -376,9 +379,9 @@ impl Container {
             Body::Live(live) => {
                 live.os.run(world);
                 let mut progress = Progress {
-                    output: live.os.take_output(SinkId(1)),
+                    output: live.os.take_output(SinkId(live.os.init())),
                     requests: live.os.take_requests(),
-                    ended: live.os.ended(1),
+                    ended: live.os.ended(live.os.init()),
                     wake: live.os.next_timer(),
                     waits_for_network: live.os.waits_for_network(),
                 };
@@ -405,8 +408,78 @@ impl Container {
             Body::Planned { planned, .. } => planned.signal(signal, world.now),
             Body::Live(live) => match &mut live.planned {
                 Some(planned) => planned.signal(signal, world.now),
-                None => live.os.signal(1, signal, true, world),
+                None => live.os.signal(live.os.init(), signal, true, world),
             },
+        }
+    }
+
+    /// The processes that others see of it: those that it has, and its program `argv` where that is a planned
+    /// one and has none. `first` is the number of that.
+    pub fn processes(&self, first: Pid, argv: &[Str], since: SimTime) -> Vec<Peer> {
+        let program = || Peer { pid: first, parent: 0, uid: 0, started: since, argv: argv.into() };
+        match &self.body {
+            Body::Planned { .. } => vec![program()],
+            Body::Live(live) => {
+                let planned = live.planned.is_some().then(program);
+                planned.into_iter().chain(live.os.shown()).collect()
+            }
+        }
+    }
+
+    /// Whether its program is a planned one that has no process among those that it has.
+    pub fn hides_program(&self) -> bool {
+        matches!(&self.body, Body::Live(live) if live.planned.is_some())
+    }
+
+    /// What processes of others it sees from now on, and that numbers below `next` are taken.
+    pub fn see(&mut self, others: Vec<Peer>, next: Pid) {
+        if let Body::Live(live) = &mut self.body {
+            live.os.see(others);
+            live.os.number_from(next);
+        }
+    }
+
+    /// The number that its next process has at least; `first` is that of its first one.
+    pub fn next_pid(&self, first: Pid) -> Pid {
+        match &self.body {
+            Body::Planned { .. } => first + 1,
+            Body::Live(live) => live.os.next_pid(),
+        }
+    }
+
+    /// Takes the signals that its processes sent to those of others.
+    pub fn take_sent(&mut self) -> Vec<(Pid, Signal)> {
+        match &mut self.body {
+            Body::Planned { .. } => Vec::new(),
+            Body::Live(live) => live.os.take_sent(),
+        }
+    }
+
+    /// Sends a signal to a process of it, as one of another container does; whether there is such a process.
+    /// `first` is the number of a planned program.
+    pub fn signal_process(
+        &mut self,
+        pid: Pid,
+        signal: Signal,
+        first: Pid,
+        world: &mut World<'_>,
+    ) -> bool {
+        let planned = match &mut self.body {
+            Body::Planned { planned, .. } => Some(planned),
+            Body::Live(live) => {
+                if live.os.has(pid) {
+                    live.os.signal(pid, signal, false, world);
+                    return true;
+                }
+                live.planned.as_deref_mut()
+            }
+        };
+        match planned.filter(|_| pid == first) {
+            Some(planned) => {
+                planned.signal(signal, world.now);
+                true
+            }
+            None => false,
         }
     }
 
@@ -594,6 +667,7 @@ fn boot(spec: &StartSpec<'_>, world: &mut World<'_>) -> Os {
         limits: world.volumes.shared.limits(&spec.limits),
         random: Draws::new(rng, key),
         nslookup: spec.nslookup,
+        first_pid: spec.first_pid,
     })
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Acting {
     /// Something was done or tried.
     any: bool,
     removed: bool,
+    /// Whether resources of containers were set, or could not be.
+    resized: Option<Result<(), ()>>,
     /// Starts that were tried, with what they failed of.
     starts: Vec<(Nth, Option<Failure>)>,
 }
@@ -59,6 +61,7 @@ enum Act {
     Remove(Nth, bool),
     Sandbox(u32),
     Start(Nth),
+    Resize(Vec<Nth>),
 }
 
 /// What an action is doing.
@@ -70,6 +73,7 @@ enum Doing {
     Killing(Kills),
     Removing(Nth, Kills),
     Sandbox(u32, SimTime),
+    Resizing(Vec<Nth>, SimTime),
     Pulling(Nth, Arc<Image>, Pull),
     Creating(Nth, Arc<Image>, SimTime),
     Starting(Nth, Box<Order>, SimTime),
@@ -93,6 +97,9 @@ impl Acting {
         let added = plan.start_ephemeral.into_iter().filter(|_| !plan.kill_pod);
         todo.extend(added.map(Act::Start));
         todo.extend(plan.start_init.into_iter().map(Act::Start));
+        if !plan.resize.is_empty() {
+            todo.push_back(Act::Resize(plan.resize));
+        }
         todo.extend(plan.start.into_iter().map(Act::Start));
         let any = !todo.is_empty();
         Self {
@@ -102,6 +109,7 @@ impl Acting {
             restart_all,
             any,
             removed: false,
+            resized: None,
             starts: Vec::new(),
         }
     }
@@ -118,7 +126,12 @@ impl Acting {
 
     /// Whether anything failed.
     pub(super) fn failed(&self) -> bool {
-        self.starts.iter().any(|(_, f)| f.is_some())
+        self.resized == Some(Err(())) || self.starts.iter().any(|(_, f)| f.is_some())
+    }
+
+    /// Whether resources of containers were set.
+    pub(super) fn resized(&self) -> bool {
+        self.resized == Some(Ok(()))
     }
 
     /// When the first of the back-offs ends that starts failed of (`MinBackoffExpiration`).
@@ -145,6 +158,7 @@ impl Acting {
             | Doing::Killing(_)
             | Doing::Removing(..)
             | Doing::Sandbox(..)
+            | Doing::Resizing(..)
             | Doing::Creating(..)
             | Doing::Starting(..)
             | Doing::Hook(..)
@@ -160,9 +174,10 @@ impl Acting {
                 kills.next_wake()
             }
             Doing::Unhooking(_, kills, _) => kills.next_wake(),
-            Doing::Sandbox(_, at) | Doing::Creating(_, _, at) | Doing::Starting(_, _, at) => {
-                Some(*at)
-            }
+            Doing::Sandbox(_, at)
+            | Doing::Resizing(_, at)
+            | Doing::Creating(_, _, at)
+            | Doing::Starting(_, _, at) => Some(*at),
             Doing::Pulling(_, _, pull) => Some(pull.ends),
             Doing::Hook(_, hook) => hook.next(),
         }
@@ -221,6 +236,7 @@ impl Acting {
     fn timed(&mut self, doing: Doing, now: SimTime, w: &mut Worker, d: &mut Desk<'_, '_>) -> bool {
         match doing {
             Doing::Sandbox(attempt, at) if at <= now => self.sandbox_stands(attempt, w, d),
+            Doing::Resizing(all, at) if at <= now => self.resize(&all, w, d),
             Doing::Pulling(n, image, pull) if pull.ends <= now => self.pulled(n, image, pull, w, d),
             Doing::Creating(n, image, at) if at <= now => self.created(n, image, w, d),
             Doing::Starting(n, order, at) if at <= now => self.started(n, *order, w, d),
@@ -257,6 +273,10 @@ impl Acting {
                 }
                 Doing::Sandbox(attempt, d.cx.now + d.cx.latency.sandbox_start)
             }
+            Act::Resize(all) => {
+                let long = u32::try_from(all.len()).unwrap_or(u32::MAX);
+                Doing::Resizing(all, d.cx.now + super::resize::SETTING * long)
+            }
             Act::Start(n) => {
                 self.start(n, w, d);
                 return;
@@ -287,6 +307,17 @@ impl Acting {
         // `OnPodSandboxReady` tells of it before the images are there.
         let now = d.cx.now.trunc_secs();
         w.reports.change(|status| super::conditions::set_sandbox_ready(status, now));
+    }
+
+    /// Containers get the resources that are set aside for them.
+    fn resize(&mut self, all: &[Nth], w: &mut Worker, d: &mut Desk<'_, '_>) {
+        match w.set_resources(all, d) {
+            Ok(()) => self.resized = Some(Ok(())),
+            Err(why) => {
+                w.resize_failed(&why, d);
+                self.resized = Some(Err(()));
+            }
+        }
     }
 
     /// A start: back-off, then the image.
@@ -447,6 +478,7 @@ impl Acting {
             sandbox: w.actual.sandbox.map_or(0, |s| s.attempt),
             image: Arc::clone(&image),
             state: RunState::Created,
+            actuated: None,
         };
         w.actual.push(n, run);
         w.changed(std::time::Duration::ZERO, d);

@@ -5,10 +5,9 @@
 //! init containers in order and each after the one before it, sidecars kept running.
 //!
 //! Containers that were added to a pod are started once, before all others, and never again.
-//!
-//! Left out: resizing in place.
 
 use super::probes::{Outcome, Probes};
+use super::resize::{self, Change};
 use super::restarts;
 use super::runtime::{Nth, Run, RunState, View, each, each_ephemeral, each_init, each_main};
 use crate::model::{Container, Pod, PodSpec, RestartPolicy};
@@ -54,6 +53,8 @@ pub(super) struct Actions {
     pub(super) start_ephemeral: Vec<Nth>,
     /// Init containers to be started.
     pub(super) start_init: Vec<Nth>,
+    /// Running containers whose resources are to be set.
+    pub(super) resize: Vec<Nth>,
     /// Main containers to be started.
     pub(super) start: Vec<Nth>,
 }
@@ -83,6 +84,7 @@ pub(super) fn compute(pod: &Pod, seen: &View, probes: &Probes, restart_all: bool
                 }
             }
             Some(run) => match verdict(c, run, probes) {
+                None if resized(spec, n, c, run, &mut actions) => actions.start.push(n),
                 None => kept += 1,
                 Some((message, reason, must)) => {
                     let policy = c.restart_policy.unwrap_or(spec.restart_policy);
@@ -119,6 +121,23 @@ fn verdict(c: &Container, run: &Run, probes: &Probes) -> Option<(String, KillRea
         return Some((text, KillReason::StartupProbe, false));
     }
     None
+}
+
+/// Whether a container that would be kept is stopped and started with other resources; those that can be
+/// are set while it runs.
+fn resized(spec: &PodSpec, n: Nth, c: &Container, run: &Run, actions: &mut Actions) -> bool {
+    match resize::change(spec, n, run) {
+        Change::None => false,
+        Change::InPlace => {
+            actions.resize.push(n);
+            false
+        }
+        Change::Restart => {
+            let message = format!("Container {} resize requires restart", c.name);
+            actions.kill.push(ToKill { container: n, message, reason: KillReason::Unknown });
+            true
+        }
+    }
 }
 
 /// Containers whose exit asked for the restart go last (`getContainersToReset`).
@@ -192,11 +211,15 @@ fn init_actions(pod: &Pod, seen: &View, probes: &Probes, actions: &mut Actions) 
         };
         match &run.state {
             RunState::Created => actions.start_init.push(n),
-            RunState::Running(_) if !c.is_sidecar() => {}
+            RunState::Running(_) if !c.is_sidecar() => {
+                if resized(spec, n, c, run, actions) {
+                    actions.start_init.push(n);
+                }
+            }
             RunState::Running(_) => {
                 if running_sidecar(n, c, run, probes, actions) {
                     done(actions);
-                    restart_sidecar(n, c, run, probes, actions);
+                    restart_sidecar(spec, n, c, run, probes, actions);
                 }
             }
             RunState::Exited(_) if c.is_sidecar() => actions.start_init.push(n),
@@ -244,13 +267,24 @@ fn running_sidecar(
     }
 }
 
-/// Stops and starts a running sidecar whose spec changed or whose liveness probe failed.
-fn restart_sidecar(n: Nth, c: &Container, run: &Run, probes: &Probes, actions: &mut Actions) {
+/// Stops and starts a running sidecar whose spec changed or whose liveness probe failed, or that is to have
+/// other resources and cannot get them while it runs.
+fn restart_sidecar(
+    spec: &PodSpec,
+    n: Nth,
+    c: &Container,
+    run: &Run,
+    probes: &Probes,
+    actions: &mut Actions,
+) {
     let (message, reason) = if run.image.written != c.image {
         (format!("Init container {} definition changed", c.name), KillReason::Unknown)
     } else if c.liveness.is_some() && probes.liveness(run.id) == Some(Outcome::Failure) {
         (format!("Init container {} failed liveness probe", c.name), KillReason::LivenessProbe)
     } else {
+        if resized(spec, n, c, run, actions) {
+            actions.start_init.push(n);
+        }
         return;
     };
     actions.kill.push(ToKill { container: n, message, reason });

@@ -78,7 +78,7 @@ fn fits<'a>(pod: &Pod, node: &Node, others: impl Iterator<Item = &'a Pod>) -> Re
     let mut used = Resources::default();
     let mut count = 0;
     for other in others {
-        used.add(&other.spec.requests);
+        used.add(&super::resize::counted(other));
         count += 1;
     }
     let wants = &pod.spec.requests;

@@ -37,7 +37,7 @@ pub(super) fn found(pod: &Pod, d: &mut Desk<'_, '_>) -> Option<(View, Vec<u32>)>
             let Ok(image) = d.shared.images.named(&c.image) else { return };
             d.node.images.pulled(&image);
             let id = if id == 0 { d.node.new_run() } else { id };
-            view.push(n, Run { id, attempt, sandbox: 0, image, state });
+            view.push(n, Run { id, attempt, sandbox: 0, image, state, actuated: None });
         };
         let attempt = status.restart_count;
         let exited = |how: &Arc<Terminated>| RunState::Exited(Arc::clone(how));

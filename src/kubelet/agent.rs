@@ -11,10 +11,11 @@ use std::time::Duration;
 use super::admission;
 use super::adopt;
 use super::desk::Desk;
-use super::machine::{self, Machine, PODS_AFTER, READY_AFTER, REPORTS_AFTER};
+use super::machine::{self, Left, Machine, PODS_AFTER, READY_AFTER, REPORTS_AFTER};
 use super::node::{NodeState, Phases};
 use super::pressure;
-use super::runtime::{self, View};
+use super::resize;
+use super::runtime;
 use super::shared::Shared;
 use super::volumes::Changed;
 use super::worker::{Life, Worker};
@@ -48,6 +49,8 @@ pub(super) struct Agent {
     /// When a change of that is told.
     tell_cordon_at: Option<SimTime>,
     strain: Strain,
+    /// Pods whose resize waits.
+    pub(super) resizes: resize::Pending,
     /// Whether it can reach the API server no more.
     pub(super) cut_off: bool,
 }
@@ -98,6 +101,7 @@ impl Agent {
             cordoned: false,
             tell_cordon_at: None,
             strain: Strain::default(),
+            resizes: resize::Pending::default(),
             cut_off: false,
         }
     }
@@ -134,7 +138,8 @@ impl Agent {
             Machine::Booting { since, .. } => Some(*since + PODS_AFTER),
             Machine::Up => {
                 let Strain { acts_at, exhausted_at, .. } = self.strain;
-                let all = [self.report_at, self.tell_cordon_at, acts_at, exhausted_at];
+                let again_at = self.resizes.again_at;
+                let all = [self.report_at, self.tell_cordon_at, acts_at, exhausted_at, again_at];
                 all.into_iter().flatten().min()
             }
         };
@@ -168,6 +173,9 @@ impl Agent {
             return;
         }
         self.relieve(shared, cx);
+        if self.resizes.again_at.is_some_and(|at| at <= cx.now) {
+            self.retry_resizes(None, shared, cx);
+        }
         while let Some((at, uid)) = self.due.first().copied()
             && at <= cx.now
         {
@@ -249,8 +257,14 @@ impl Agent {
         let uid = pod.meta.uid;
         if self.pods.contains_key(&uid) {
             let mut desk = Desk { cx, node: &mut self.node, shared };
-            if let Some(watched) = self.pods.get_mut(&uid) {
-                watched.worker.hear(Arc::clone(pod), fact, &mut desk);
+            let Some(watched) = self.pods.get_mut(&uid) else { return };
+            let old = Arc::clone(&watched.worker.pod);
+            let resizes = watched.worker.hear(Arc::clone(pod), fact, &mut desk);
+            let new = Arc::clone(&watched.worker.pod);
+            if resizes {
+                self.resize(uid, shared, cx);
+            } else if self.frees(&old, &new) {
+                self.retry_resizes(Some(uid), shared, cx);
             }
         } else {
             self.add(pod, fact, None, shared, cx);
@@ -263,7 +277,7 @@ impl Agent {
         &mut self,
         pod: &Arc<Pod>,
         fact: FactId,
-        left: Option<(View, Vec<u32>)>,
+        left: Option<Left>,
         shared: &mut Shared,
         cx: &mut Cx<'_>,
     ) {
@@ -271,21 +285,20 @@ impl Agent {
         let mut desk = Desk { cx, node: &mut self.node, shared };
         let found = if left.is_none() { adopt::found(pod, &mut desk) } else { None };
         let adopted = found.is_some();
-        if let Some((view, made)) = left.or(found) {
+        if let Some(left) = left {
+            worker.take_over(left.view, left.made);
+            worker.take_over_allocation(left.allocated);
+        } else if let Some((view, made)) = found {
             worker.take_over(view, made);
         }
         if adopted {
             worker.revive(&mut desk);
         }
-        let active = self
-            .pods
-            .values()
-            .filter(|w| w.worker.may_run() && w.worker.life != Life::Rejected)
-            .map(|w| &*w.worker.pod);
         let refusal = match shared.node(self.node.slot) {
             Some(node) if !adopted && !pod.meta.is_terminating() && !pod.is_terminal() => {
-                let pressed = self.strain.met.is_some();
-                admission::admit(pod, node, active, pressed).err()
+                let active = self.active().map(|w| &*w.pod);
+                let pressed = self.is_pressed();
+                admission::admit(&worker.pod, node, active, pressed).err()
             }
             Some(_) | None => None,
         };
@@ -319,6 +332,18 @@ impl Agent {
         let mut desk = Desk { cx, node: &mut self.node, shared };
         watched.worker.remove(&mut desk);
         self.run(uid, shared, cx);
+        self.retry_resizes(None, shared, cx);
+    }
+
+    /// The pods that the node has taken on and that may run.
+    pub(super) fn active(&self) -> impl Iterator<Item = &Worker> + Clone {
+        let workers = self.pods.values().filter(|w| !w.gone).map(|w| &w.worker);
+        workers.filter(|w| w.may_run() && w.life != Life::Rejected)
+    }
+
+    /// Whether the node is short of memory.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.strain.met.is_some()
     }
 
     /// Lets a worker do what is due, tells the server what it made, and notes when it is due again.
@@ -470,6 +495,7 @@ impl Agent {
             Machine::Down(remains) | Machine::Booting { remains, .. } => remains,
         };
         self.machine = Machine::Down(remains);
+        self.resizes = resize::Pending::default();
         self.due.clear();
         self.tokens.clear();
         (self.report_at, self.tell_cordon_at, self.strain) = (None, None, Strain::default());
@@ -561,7 +587,7 @@ impl Agent {
         };
         let mut wanted: BTreeMap<Uid, (Arc<Pod>, FactId)> = remains
             .iter()
-            .map(|(uid, (pod, ..))| (*uid, (Arc::clone(pod), FactId::NONE)))
+            .map(|(uid, left)| (*uid, (Arc::clone(&left.pod), FactId::NONE)))
             .collect();
         let logs: &Logs = cx.logs;
         if let Some(log) = logs.node(&self.node.name) {
@@ -582,11 +608,16 @@ impl Agent {
         order.sort_by_key(|(pod, _)| (pod.meta.created, pod.meta.uid));
         for (pod, fact) in order {
             let uid = pod.meta.uid;
-            let left = remains.remove(&uid).map(|(_, mut view, made)| {
-                machine::mark_lost(&mut view, since);
-                (view, made)
+            let left = remains.remove(&uid).map(|mut left| {
+                machine::mark_lost(&mut left.view, since);
+                left
             });
             self.add(&pod, fact, left, shared, cx);
+            self.run(uid, shared, cx);
+        }
+        let waits = self.pods.iter().filter(|(_, w)| w.worker.has_resize_pending());
+        for uid in waits.map(|(uid, _)| *uid).collect::<Vec<Uid>>() {
+            self.resize(uid, shared, cx);
             self.run(uid, shared, cx);
         }
         self.look_at_node(shared, cx);
@@ -609,6 +640,8 @@ impl Agent {
                 None => Some(at),
             };
         }
+        self.look_at_room(shared, cx.now);
+        let Some(node) = shared.node(self.node.slot) else { return };
         if !node.is_ready() && node.lease_stopped.is_none() && self.report_at.is_none() {
             self.report_at = Some(cx.now + READY_AFTER);
         }

@@ -20,8 +20,8 @@ use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::container::behavior::Growth;
 use crate::container::{
-    self as inside, Asked, Container as Running, Ended, Listener, Mount, OutputStream, Progress,
-    Signal, StartSpec, World,
+    self as inside, Asked, Container as Running, Ended, Listener, Mount, OutputStream, Pid,
+    Progress, Signal, StartSpec, World,
 };
 use crate::model::{Container, Kind, Ref, RestartPolicy, Terminated};
 use crate::trace::{FactKind, Output, OutputStream as Stream};
@@ -65,7 +65,9 @@ pub(super) struct ExecDone {
 /// The running program of a container.
 #[derive(Clone, Debug)]
 pub(super) struct Body {
-    inside: Running,
+    pub(super) inside: Running,
+    /// The number of its first process.
+    pub(super) first_pid: Pid,
     image: Arc<Image>,
     attempt: u32,
     run: u64,
@@ -143,13 +145,15 @@ impl Body {
             let pod = Arc::clone(&w.pod);
             w.mounts.enter_sub_paths(&pod, n, &order.env, d);
         }
-        let inside =
-            with_spec(w, n, &order.env, &order.image, order.ip, order.attempt, d, |spec, world| {
-                Running::start(spec, world)
-            });
+        let first_pid = w.first_pid(n);
+        let run = (order.attempt, first_pid);
+        let inside = with_spec(w, n, &order.env, &order.image, order.ip, run, d, |spec, world| {
+            Running::start(spec, world)
+        });
         let inside = inside.map_err(|e| e.runtime_message())?;
         Ok(Self {
             inside,
+            first_pid,
             image: order.image,
             attempt: order.attempt,
             run: order.run,
@@ -168,6 +172,16 @@ impl Body {
             out_of_memory: false,
             told: (0, 0),
         })
+    }
+
+    /// Since when it runs.
+    pub(super) const fn started(&self) -> SimTime {
+        self.started
+    }
+
+    /// Whether it is to run now, as something has happened to it.
+    pub(super) const fn is_stirred(&self) -> bool {
+        self.stirred
     }
 
     /// It has run since then: it was found running.
@@ -317,12 +331,12 @@ struct Context<'a> {
 impl Worker {
     /// Lets the program of a container run if its time has come; how it ended, once it has.
     pub(super) fn run_body(&mut self, n: Nth, d: &mut Desk<'_, '_>) -> Option<Terminated> {
-        let mut body = self.bodies.get_mut(n.index())?.take()?;
-        let due = body.next().is_some_and(|at| at <= d.cx.now);
-        if !due {
-            self.bodies[n.index()] = Some(body);
+        let body = self.bodies.get(n.index())?.as_ref()?;
+        if body.next().is_none_or(|at| at > d.cx.now) {
             return None;
         }
+        self.look_around(n);
+        let mut body = self.bodies.get_mut(n.index())?.take()?;
         body.stirred = false;
         let mut world =
             World { now: d.cx.now, network: &d.shared.network, volumes: &mut d.shared.volumes };
@@ -344,6 +358,7 @@ impl Worker {
         }
         let ending = ended.map(|ended| self.ending(n, &body, ended, d));
         self.bodies[n.index()] = Some(body);
+        self.deliver(n, d);
         ending
     }
 
@@ -392,12 +407,6 @@ impl Worker {
     pub(super) fn heed(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
         let pod = Arc::clone(&self.pod);
         let Some(c) = container(&pod.spec, n) else { return };
-        if let Some(added) =
-            super::runtime::ephemeral(&pod.spec, n).filter(|e| !e.target.is_empty())
-        {
-            let text = format!("the processes of container {} are not seen from it", added.target);
-            d.unmodelled(self.cause, &format!("ephemeral container {}", c.name), &text);
-        }
         let Some(told) = super::told::of(&pod, c, &d.shared.behaviors) else { return };
         for (annotation, problem) in super::told::problems(&pod, &c.name) {
             d.unmodelled(self.cause, &format!("annotation {annotation}"), &problem);
@@ -406,10 +415,10 @@ impl Worker {
         if let Some(growth) = told.memory {
             d.node.uses.begin(pod.meta.uid, n, growth, now);
         }
-        let of_pod = pod.spec.wire.resources.as_ref().and_then(|r| r.limits.as_ref());
-        let of_pod = of_pod.map_or(0, |limits| crate::model::Resources::from_list(limits).memory);
-        let limit = [c.limits.memory, of_pod].into_iter().filter(|l| *l > 0).min();
-        let out = told.memory.zip(limit).and_then(|(growth, limit)| growth.reaches(limit));
+        let out = told
+            .memory
+            .zip(memory_limit(&pod.spec, c))
+            .and_then(|(growth, limit)| growth.reaches(limit));
         let full = told
             .disk
             .filter(|_| c.limits.ephemeral_storage > 0)
@@ -420,6 +429,20 @@ impl Worker {
         let Some(Some(body)) = self.bodies.get_mut(n.index()) else { return };
         body.disk = told.disk;
         body.out_of_memory_at = out.map(|after| now.saturating_add(after));
+    }
+
+    /// The limit of a running container's memory has changed.
+    pub(super) fn heed_limit(&mut self, n: Nth, d: &Desk<'_, '_>) {
+        let Some(limit) = container(&self.pod.spec, n).map(|c| memory_limit(&self.pod.spec, c))
+        else {
+            return;
+        };
+        let using = d.node.uses.growth_of(self.uid(), n);
+        let Some(Some(body)) = self.bodies.get_mut(n.index()) else { return };
+        body.out_of_memory_at = using.zip(limit).and_then(|((since, growth), limit)| {
+            let at = since.saturating_add(growth.reaches(limit)?);
+            Some(at.max(d.cx.now))
+        });
     }
 
     /// The kernel ends a container because the node has no memory left.
@@ -467,6 +490,7 @@ impl Worker {
         words: &[Str],
         d: &mut Desk<'_, '_>,
     ) -> Option<Result<ExecId, String>> {
+        self.look_around(n);
         let mut body = self.bodies.get_mut(n.index())?.take()?;
         let run = body.run;
         let was_live = body.is_live();
@@ -479,8 +503,9 @@ impl Worker {
             let pod = Arc::clone(&self.pod);
             self.mounts.enter_sub_paths(&pod, n, &env, d);
         }
-        let (image, ip, attempt) = (Arc::clone(&body.image), body.ip, body.attempt);
-        let result = with_spec(self, n, &env, &image, ip, attempt, d, |spec, world| {
+        let (image, ip) = (Arc::clone(&body.image), body.ip);
+        let of_run = (body.attempt, body.first_pid);
+        let result = with_spec(self, n, &env, &image, ip, of_run, d, |spec, world| {
             body.inside.exec(spec, words, world)
         });
         body.stirred = true;
@@ -520,6 +545,13 @@ impl Worker {
     }
 }
 
+/// How much memory a container may use; `None` for any amount.
+fn memory_limit(spec: &crate::model::PodSpec, c: &Container) -> Option<i64> {
+    let of_pod = spec.wire.resources.as_ref().and_then(|r| r.limits.as_ref());
+    let of_pod = of_pod.map_or(0, |limits| crate::model::Resources::from_list(limits).memory);
+    [c.limits.memory, of_pod].into_iter().filter(|l| *l > 0).min()
+}
+
 /// Calls `f` with what a container is started with.
 #[expect(clippy::too_many_arguments, reason = "a container's spec has many sources")]
 fn with_spec<T>(
@@ -528,7 +560,7 @@ fn with_spec<T>(
     env: &Environment,
     image: &Image,
     ip: Option<Ipv4Addr>,
-    attempt: u32,
+    (attempt, first_pid): (u32, Pid),
     d: &mut Desk<'_, '_>,
     f: impl FnOnce(&StartSpec<'_>, &mut World<'_>) -> T,
 ) -> T {
@@ -568,6 +600,7 @@ fn with_spec<T>(
         random: (d.cx.rng, &key),
         // As the recorded cluster's: a name is found wherever the search list leads to it.
         nslookup: inside::NslookupStyle::FirstMatch,
+        first_pid,
     };
     let mut world =
         World { now: d.cx.now, network: &d.shared.network, volumes: &mut d.shared.volumes };

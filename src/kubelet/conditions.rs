@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::resize::Resize;
 use super::runtime::{View, each_init, each_main};
 use super::text::go_list;
 use crate::base::Str;
@@ -15,6 +16,7 @@ use crate::model::conditions::{
 };
 use crate::model::{
     ConditionStatus, ContainerState, ContainerStatus, Phase, Pod, PodCondition, PodStatus,
+    resize_conditions,
 };
 
 /// A rule has all containers of the pod start again (`v1.AllContainersRestarting`).
@@ -33,6 +35,8 @@ pub(super) fn is_own(kind: &str) -> bool {
         CONTAINERS_READY,
         READY_TO_START_CONTAINERS,
         ALL_CONTAINERS_RESTARTING,
+        resize_conditions::PENDING,
+        resize_conditions::IN_PROGRESS,
     ]
     .contains(&kind)
 }
@@ -53,6 +57,8 @@ pub(super) struct Facts<'a> {
     pub(super) phase: Phase,
     /// Whether all containers are starting again; `None` where no rule asks for that.
     pub(super) restarting: Option<bool>,
+    /// The pod's resize under way.
+    pub(super) resize: Option<&'a Resize>,
     /// Now.
     pub(super) now: SimTime,
 }
@@ -87,6 +93,7 @@ impl Draft {
 pub(super) fn generate(facts: &Facts<'_>) -> Arc<[PodCondition]> {
     let mut all: Vec<PodCondition> =
         facts.pod.status.conditions.iter().filter(|c| !is_own(&c.kind)).cloned().collect();
+    all.extend(facts.resize.iter().flat_map(|r| r.conditions()).cloned());
     if let Some(target) = facts.old.condition(DISRUPTION_TARGET) {
         match all.iter_mut().find(|c| c.kind == DISRUPTION_TARGET) {
             Some(c) => *c = target.clone(),

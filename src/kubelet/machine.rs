@@ -13,7 +13,7 @@ use super::runtime::{RunState, View};
 use super::worker::Worker;
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::model::{ConditionStatus, Node, NodeCondition, Pod, Terminated, Uid};
+use crate::model::{ConditionStatus, Node, NodeCondition, Pod, PodSpec, Terminated, Uid};
 
 /// From power-on until the agent first reports its node.
 pub(super) const REPORTS_AFTER: Duration = Duration::from_millis(850);
@@ -41,12 +41,30 @@ pub(super) enum Machine {
 }
 
 /// What a crash leaves: the agent's pods as last heard of, and their containers.
-pub(super) type Remains = BTreeMap<Uid, (Arc<Pod>, View, Vec<u32>)>;
+pub(super) type Remains = BTreeMap<Uid, Left>;
+
+/// What a crash leaves of one pod.
+#[derive(Clone, Debug)]
+pub(super) struct Left {
+    /// The pod as last heard of.
+    pub(super) pod: Arc<Pod>,
+    /// The spec with what is set aside for it.
+    pub(super) allocated: Arc<PodSpec>,
+    /// Its containers.
+    pub(super) view: View,
+    /// How often each was made.
+    pub(super) made: Vec<u32>,
+}
 
 /// The containers of a worker after a crash at `at`: whatever ran or was made has ended, and the
 /// sandbox is down.
-pub(super) fn remains_of(worker: Worker) -> (Arc<Pod>, View, Vec<u32>) {
-    (worker.pod, worker.actual, worker.made)
+pub(super) fn remains_of(worker: Worker) -> Left {
+    let (allocated, wanted) = (Arc::clone(&worker.pod.spec), Arc::clone(worker.wanted_spec()));
+    let pod = match Arc::ptr_eq(&allocated, &wanted) {
+        true => worker.pod,
+        false => Arc::new(Pod { spec: wanted, ..Pod::clone(&worker.pod) }),
+    };
+    Left { pod, allocated, view: worker.actual, made: worker.made }
 }
 
 /// The runtime of a booted machine finds that what ran is gone.

@@ -21,8 +21,7 @@
 //! Memory is used, and files beyond those of scripts are written, where annotations of a pod say so
 //! (`told`); what follows is in `pressure` and `eviction`.
 //!
-//! Left out: static pods, resizing in place, pressure of disks, device and CPU
-//! managers, dynamic resources, the kubelet's own API.
+//! Left out: static pods, pressure of disks, device and CPU managers, dynamic resources, the kubelet's own API.
 
 mod acting;
 mod actions;
@@ -46,9 +45,11 @@ mod kubelets;
 mod lifecycle;
 mod machine;
 mod node;
+mod pids;
 mod pressure;
 mod probes;
 mod reports;
+mod resize;
 mod resolver;
 mod restarts;
 mod runtime;

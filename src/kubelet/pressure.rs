@@ -60,6 +60,11 @@ impl Uses {
         self.of.get(&(pod, n)).map_or(0, |u| u.growth.at(now.since(u.since)))
     }
 
+    /// How what a container uses grows, and since when.
+    pub(super) fn growth_of(&self, pod: Uid, n: Nth) -> Option<(SimTime, Growth)> {
+        self.of.get(&(pod, n)).map(|u| (u.since, u.growth))
+    }
+
     /// What a pod uses.
     pub(super) fn of_pod(&self, pod: Uid, now: SimTime) -> i64 {
         let range = (pod, Nth(0))..=(pod, Nth(u16::MAX));

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::images::Image;
 use crate::base::time::SimTime;
-use crate::model::{Container, EphemeralContainer, PodSpec, Terminated};
+use crate::model::{Container, EphemeralContainer, PodSpec, Terminated, wire};
 
 /// A container of a pod, by its place: init containers first, then main containers, then those that were added, as in
 /// the spec.
@@ -113,6 +113,8 @@ pub(super) struct Run {
     pub(super) image: Arc<Image>,
     /// What it does.
     pub(super) state: RunState,
+    /// What it has of resources, where that may not be what the pod's spec says.
+    pub(super) actuated: Option<Arc<wire::core::ResourceRequirements>>,
 }
 
 /// What a run does.

@@ -5,7 +5,7 @@
 //! before: a container that can no longer be found keeps how it ended, a phase that is final stays.
 //! Times are cut to whole seconds, as `normalizeStatus` does.
 //!
-//! Left out: resources in statuses, users, volume mounts, resize conditions.
+//! Left out: users.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::conditions;
 use super::disturbances::Skew;
 use super::probes::Probes;
+use super::resize::{self, Resize};
 use super::restarts;
 use super::runtime::{Nth, Run, RunState, View, each_ephemeral, each_init, each_main};
 use crate::base::Str;
@@ -57,6 +58,8 @@ pub(super) struct Scene<'a> {
     pub(super) seen: &'a View,
     /// Starts that failed.
     pub(super) failures: &'a [StartFailure],
+    /// Its resize under way.
+    pub(super) resize: Option<&'a Resize>,
     /// Whether no container will run again.
     pub(super) terminal: bool,
     /// Why the agent itself ends the pod: reason and message.
@@ -111,6 +114,7 @@ pub(super) fn generate(scene: &Scene<'_>, probes: &mut Probes) -> PodStatus {
         main: &main,
         phase,
         restarting,
+        resize: scene.resize.filter(|_| !scene.terminal),
         now: scene.skew.show(scene.now),
     });
     PodStatus {
@@ -172,6 +176,7 @@ fn container_status(
         None => not_found(scene, c, old, all_restart),
         Some(run) => {
             let mut status = converted(run, &c.name, old);
+            status.given = resize::given(scene.pod, scene.resize, n, run);
             if run.is_running() {
                 status.started = old.and_then(|o| o.started).or(status.started);
             }
@@ -235,6 +240,7 @@ fn not_found(
         image: c.image.clone(),
         image_id: Str::default(),
         container_id: 0,
+        given: None,
     };
     let Some(old) = old else { return status };
     let was_terminated = matches!(old.state, ContainerState::Terminated(_));
@@ -316,6 +322,7 @@ fn converted(run: &Run, name: &Str, old: Option<&ContainerStatus>) -> ContainerS
         image: run.image.full.clone(),
         image_id: run.image.id.clone(),
         container_id: run.id,
+        given: None,
     }
 }
 
@@ -537,6 +544,7 @@ mod tests {
                 image: c.image.clone(),
                 image_id: Str::default(),
                 container_id: 1,
+                given: None,
             }
         };
         let init: Vec<ContainerStatus> = spec.init_containers.iter().map(status).collect();

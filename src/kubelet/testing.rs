@@ -408,7 +408,10 @@ pub(super) fn view_of(spec: &PodSpec, state: &str) -> View {
             Err(_) => RunState::Running(START),
         };
         let id = u64::from(n.0) + 1;
-        view.push(n, Run { id, attempt: 0, sandbox: 0, image: Arc::clone(&image), state });
+        view.push(
+            n,
+            Run { id, attempt: 0, sandbox: 0, image: Arc::clone(&image), state, actuated: None },
+        );
     }
     view
 }

@@ -19,6 +19,7 @@ use super::images::Image;
 use super::lifecycle::Kills;
 use super::probes::{Change, Outcome, ProbeKind, Probes};
 use super::reports::Reports;
+use super::resize::Resize;
 use super::restarts::Series;
 use super::runtime::{Nth, RunState, View, container, is_init};
 use super::status::{self, Scene, StartFailure};
@@ -139,6 +140,10 @@ pub(super) struct Worker {
     pub(super) asking: Vec<super::asking::Asking>,
     pub(super) mounts: Mounts,
     pub(super) reports: Reports,
+    /// Its resize under way.
+    pub(super) resize: Option<Box<Resize>>,
+    /// Signals between its containers: in which instant, and how many.
+    pub(super) signals: (SimTime, u32),
     /// What the pod was last said to wait for.
     pub(super) waiting: Reason,
 }
@@ -176,6 +181,8 @@ impl Worker {
             asking: Vec::new(),
             mounts: Mounts::default(),
             reports: Reports::default(),
+            resize: None,
+            signals: (SimTime::ZERO, 0),
             waiting: Reason::Nothing,
         }
     }
@@ -207,14 +214,17 @@ impl Worker {
         &self.pod.spec
     }
 
-    /// News of the pod has come (`HandlePodUpdates`, `HandlePodReconcile`).
-    pub(super) fn hear(&mut self, pod: Arc<Pod>, cause: FactId, d: &mut Desk<'_, '_>) {
+    /// News of the pod has come (`HandlePodUpdates`, `HandlePodReconcile`). Answers whether it is to have
+    /// other resources than before.
+    pub(super) fn hear(&mut self, pod: Arc<Pod>, cause: FactId, d: &mut Desk<'_, '_>) -> bool {
+        let resizes = self.wanted_spec().resizes_to(&pod.spec);
+        if pod.meta.resource_version >= self.newest.meta.resource_version {
+            self.newest = Arc::clone(&pod);
+        }
+        let pod = self.allocated(pod);
         let old = std::mem::replace(&mut self.pod, pod);
         self.cause = cause;
-        if self.pod.meta.resource_version >= self.newest.meta.resource_version {
-            self.newest = Arc::clone(&self.pod);
-        }
-        if differs_in_what_is_wanted(&old, &self.pod) {
+        if resizes || differs_in_what_is_wanted(&old, &self.pod) {
             self.volumes_changed(&Changed::Own, d);
             self.update(d);
         } else if !self.pod.spec.readiness_gates.is_empty() && self.gates_changed() {
@@ -223,6 +233,7 @@ impl Worker {
         if self.reports.differs(&self.newest, self.may_run()) && self.life != Life::Finished {
             self.reconcile.get_or_insert(d.node.phases.status_after(d.cx.now));
         }
+        resizes
     }
 
     /// An object has changed that files of the pod's volumes are made from: they follow at the pod's
@@ -530,6 +541,7 @@ impl Worker {
             old: self.reports.current(&self.pod),
             seen: if truth { &self.actual } else { &self.seen },
             failures: &self.failures,
+            resize: self.resize.as_deref(),
             terminal,
             evicted: evicted.then_some(("DeadlineExceeded", DEADLINE)),
             host_ip: d.node.address,
@@ -547,6 +559,7 @@ impl Worker {
 
     /// `SyncPod`, up to the wait for volumes.
     fn begin_sync(&mut self, d: &mut Desk<'_, '_>) -> PodWork {
+        self.note_resize(d);
         self.make_status(false, false, d);
         let status = self.reports.current(&self.pod);
         let restart_all = status.is_true(super::conditions::ALL_CONTAINERS_RESTARTING);
@@ -605,7 +618,8 @@ impl Worker {
             return self.fail_sync(acting.back_off_ends(), d);
         }
         self.last_sync = d.cx.now;
-        if acting.restarted_all() {
+        // Whatever was set is looked at once more, though no container has changed its state.
+        if acting.restarted_all() || acting.resized() {
             self.pending = true;
         }
         if acting.did_something() {
@@ -638,6 +652,7 @@ impl Worker {
         self.stop_sandbox(d);
         self.probes.remove();
         self.asking.clear();
+        self.drop_resize();
         self.make_status(true, true, d);
         self.life = Life::Terminated;
         self.stopped_at = d.cx.now;
@@ -741,7 +756,8 @@ impl Worker {
             ended = true;
         }
         self.look_at_files(d);
-        ended
+        // A signal may have come to one that had its turn.
+        ended || self.bodies.iter().flatten().any(|b| b.is_stirred())
     }
 
     /// A container has ended.
@@ -782,6 +798,7 @@ impl Worker {
             main: &new.containers,
             phase: new.phase,
             restarting: None,
+            resize: None,
             now,
         });
         self.reports.set(new, false);

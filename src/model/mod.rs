@@ -22,6 +22,7 @@ mod node;
 mod object;
 mod pod;
 mod pod_spec;
+mod resizing;
 mod resources;
 mod selector;
 mod workload;
@@ -41,6 +42,7 @@ pub use pod_spec::{
     Container, EphemeralContainer, Handler, HttpGet, PodSpec, PodTemplate, PortRef,
     PreemptionPolicy, Probe, PullPolicy, Qos, RestartPolicy, Toleration, TolerationOperator,
 };
+pub use resizing::{Amounts, Given, Resizable, conditions as resize_conditions};
 pub use resources::Resources;
 pub use selector::{Requirement, Selector, SelectorError};
 pub use workload::{

@@ -190,6 +190,8 @@ pub struct ContainerStatus {
     pub image_id: Str,
     /// The number of the run that is or was the current one, unique in the simulation; 0: none yet.
     pub container_id: u64,
+    /// What it has of resources, where that is not what its spec asks for.
+    pub given: Option<Arc<super::Given>>,
 }
 
 /// What a container does (`v1.ContainerState`).

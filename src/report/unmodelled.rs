@@ -21,7 +21,6 @@ const POD: &[(&str, &[&str], &str)] = &[
     ("securityContext.seLinuxOptions", &["{}"], "labels are not enforced"),
     ("hostPID", &["false"], "processes of the node are not seen"),
     ("hostIPC", &["false"], "the node's IPC is not shared"),
-    ("shareProcessNamespace", &["false"], "containers do not see each other's processes"),
     ("hostUsers", &["true"], "users inside are those of the node"),
     ("runtimeClassName", &[], "every pod has the same runtime"),
     ("imagePullSecrets", &["[]"], "registries ask for no credentials"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::compile::Template;
-use super::requests::Usage;
+use super::requests::{Reported, Usage, usage_of};
 use super::volumes::{ClaimRef, claims_of};
 use crate::base::Str;
 use crate::model::{ConditionStatus, Labels, Pod, Uid, conditions};
@@ -20,9 +20,11 @@ pub struct PodInfo {
 }
 
 impl PodInfo {
-    /// A pod that is not being resized.
+    /// A pod of that template.
     pub fn new(pod: Arc<Pod>, template: Arc<Template>) -> Self {
-        Self { pod, template, resized: None }
+        let counted = pod.counted_spec();
+        let resized = counted.map(|spec| Arc::new(usage_of(&spec, &Reported::default())));
+        Self { pod, template, resized }
     }
 
     /// Its uid.

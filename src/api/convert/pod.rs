@@ -7,8 +7,8 @@ use crate::base::Str;
 use crate::base::digest::digest_of;
 use crate::base::rng::SUFFIX_ALPHABET;
 use crate::model::{
-    ConditionStatus, ContainerState, ContainerStatus, Phase, Pod, PodCondition, PodSpec, PodStatus,
-    PodTemplate, Terminated, Uid, sim_time, wire, wire_time,
+    Amounts, ConditionStatus, ContainerState, ContainerStatus, Given, Phase, Pod, PodCondition,
+    PodSpec, PodStatus, PodTemplate, Terminated, Uid, sim_time, wire, wire_time,
 };
 
 /// The service-account volume that admission adds. Each pod shows it with a suffix of its own; the
@@ -23,14 +23,41 @@ pub fn pod_from_wire(o: wire::core::Pod) -> Pod {
         let suffix = name.strip_prefix(SERVICE_ACCOUNT_VOLUME)?.strip_prefix('-')?;
         (suffix.len() == 5).then(|| SERVICE_ACCOUNT_VOLUME.to_owned())
     });
+    let mut status = o.status.map(pod_status_from_wire).unwrap_or_default();
+    forget_what_is_asked_for(&mut status, &spec);
     Pod {
         meta: meta_from_wire(o.metadata),
         spec: Arc::new(PodSpec::compile(spec)),
         node,
         identity: None,
         made_for: None,
-        status: o.status.map(pod_status_from_wire).unwrap_or_default(),
+        status,
     }
+}
+
+/// What a status says of a container's resources is kept where it differs from the spec alone.
+fn forget_what_is_asked_for(status: &mut PodStatus, spec: &wire::core::PodSpec) {
+    let asked = |c: &ContainerStatus| {
+        let given = c.given.as_deref()?;
+        let asked = container_of(spec, &c.name)?.resources.clone().unwrap_or_default();
+        let same = given.actual == asked && given.allocated == asked.requests;
+        same.then(|| ContainerStatus { given: None, ..c.clone() })
+    };
+    let added = &mut status.ephemeral_containers;
+    for list in [&mut status.containers, &mut status.init_containers, added] {
+        if list.iter().any(|c| c.given.is_some()) {
+            *list = list.iter().map(|c| asked(c).unwrap_or_else(|| c.clone())).collect();
+        }
+    }
+}
+
+/// The container of that name; nothing where it was added to the pod.
+fn container_of<'a>(
+    spec: &'a wire::core::PodSpec,
+    name: &str,
+) -> Option<&'a wire::core::Container> {
+    let init = spec.init_containers.iter().flatten();
+    spec.containers.iter().chain(init).find(|c| c.name == name)
 }
 
 /// A template in the simulation's form.
@@ -169,14 +196,15 @@ fn status_to_wire(o: &Pod) -> wire::core::PodStatus {
     let s = &o.status;
     let pod_ip = s.pod_ip.map(|ip| ip.to_string());
     let host_ip = s.host_ip.map(|ip| ip.to_string());
+    let of = |c: &ContainerStatus| container_to_wire(c, o);
     wire::core::PodStatus {
         phase: Some(s.phase.as_str().to_owned()),
         reason: some(&s.reason),
         message: some(&s.message),
         conditions: list(s.conditions.iter().map(condition_to_wire)),
-        container_statuses: list(s.containers.iter().map(container_to_wire)),
-        init_container_statuses: list(s.init_containers.iter().map(container_to_wire)),
-        ephemeral_container_statuses: list(s.ephemeral_containers.iter().map(container_to_wire)),
+        container_statuses: list(s.containers.iter().map(of)),
+        init_container_statuses: list(s.init_containers.iter().map(of)),
+        ephemeral_container_statuses: list(s.ephemeral_containers.iter().map(of)),
         start_time: s.start_time.map(wire_time),
         pod_ips: pod_ip.clone().map(|ip| vec![wire::core::PodIP { ip }]),
         pod_ip,
@@ -238,10 +266,14 @@ fn container(c: wire::core::ContainerStatus) -> ContainerStatus {
         image: c.image.into(),
         image_id: c.image_id.into(),
         container_id: c.container_id.as_deref().map_or(0, run_number),
+        given: c
+            .resources
+            .map(|actual| Arc::new(Given { actual, allocated: c.allocated_resources })),
     }
 }
 
-fn container_to_wire(c: &ContainerStatus) -> wire::core::ContainerStatus {
+/// A container's status; what it does not hold itself (resources, mounts) is as the pod's spec has it.
+fn container_to_wire(c: &ContainerStatus, pod: &Pod) -> wire::core::ContainerStatus {
     let state = match &c.state {
         ContainerState::Waiting { reason, message } => wire::core::ContainerState {
             waiting: Some(wire::core::ContainerStateWaiting {
@@ -258,6 +290,7 @@ fn container_to_wire(c: &ContainerStatus) -> wire::core::ContainerStatus {
         },
         ContainerState::Terminated(t) => terminated_to_wire(t),
     };
+    let (resources, allocated_resources) = resources_of(c, pod);
     wire::core::ContainerStatus {
         name: c.name.to_string(),
         state: Some(state),
@@ -268,8 +301,28 @@ fn container_to_wire(c: &ContainerStatus) -> wire::core::ContainerStatus {
         image: c.image.to_string(),
         image_id: c.image_id.to_string(),
         container_id: run_id(c.container_id),
+        resources,
+        allocated_resources,
         ..Default::default()
     }
+}
+
+/// What the runtime has set for a container, and what the node agent has set aside for it; nothing before
+/// it was first made.
+fn resources_of(
+    c: &ContainerStatus,
+    pod: &Pod,
+) -> (Option<wire::core::ResourceRequirements>, Option<Amounts>) {
+    if let Some(given) = c.given.as_deref() {
+        return (Some(given.actual.clone()), given.allocated.clone());
+    }
+    if c.container_id == 0 {
+        return (None, None);
+    }
+    let asked = container_of(&pod.spec.wire, &c.name).and_then(|c| c.resources.clone());
+    let asked = asked.unwrap_or_default();
+    let allocated = asked.requests.clone();
+    (Some(asked), allocated)
 }
 
 fn terminated(t: wire::core::ContainerStateTerminated) -> Terminated {

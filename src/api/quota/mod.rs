@@ -109,7 +109,7 @@ impl Evaluator {
             (Self::Pods, Object::Pod(pod)) => {
                 let mut used = ResourceList::from([("count/pods".to_owned(), number(1))]);
                 if pods::counts(pod, now) {
-                    add(&mut used, &pods::amounts(&pod.spec.wire));
+                    add(&mut used, &pods::amounts_of(pod));
                 }
                 used
             }

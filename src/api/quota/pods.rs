@@ -64,6 +64,14 @@ pub(super) fn amounts(spec: &WirePod) -> ResourceList {
     under_quota_names(&summed(spec, What::Requests), &summed(spec, What::Limits))
 }
 
+/// The same of a pod, with what it has where that is more (`UseStatusResources`).
+pub(super) fn amounts_of(pod: &Pod) -> ResourceList {
+    match pod.counted_spec() {
+        Some(spec) => amounts(&spec),
+        None => amounts(&pod.spec.wire),
+    }
+}
+
 /// The sum over pods: those of one spec are counted, then multiplied.
 pub(super) fn sum<'a>(pods: impl Iterator<Item = &'a Object>, now: SimTime) -> ResourceList {
     let mut all = 0;
@@ -73,6 +81,10 @@ pub(super) fn sum<'a>(pods: impl Iterator<Item = &'a Object>, now: SimTime) -> R
         let Object::Pod(pod) = object else { continue };
         all += 1;
         if counts(pod, now) {
+            if pod.status.is_resizing() {
+                order.push((pod, 1));
+                continue;
+            }
             let next = order.len();
             let i = *by_spec.entry(pod.spec.digest).or_insert(next);
             if i == next {
@@ -83,7 +95,7 @@ pub(super) fn sum<'a>(pods: impl Iterator<Item = &'a Object>, now: SimTime) -> R
     }
     let mut out = ResourceList::from([("count/pods".to_owned(), number(all))]);
     for (pod, count) in order {
-        let mut of_spec = amounts(&pod.spec.wire);
+        let mut of_spec = amounts_of(pod);
         for amount in of_spec.values_mut() {
             amount.mul(count);
         }

@@ -21,6 +21,7 @@ mod networking;
 mod paths;
 mod persistent_volume;
 mod pod;
+mod pod_resize;
 mod pod_update;
 mod probes;
 mod quotas;
@@ -80,6 +81,12 @@ pub fn ephemeral_containers(
     let [new, old] = [object, old].map(|object| At::new(of, object).with_policy(policy));
     pod_update::ephemeral_containers(&new, &old, &mut errors);
     errors
+}
+
+/// The errors of a pod that is to be resized (`ValidatePodResize`).
+pub fn resize(of: &'static Struct, object: &Value, old: &Value, policy: Policy) -> Errors {
+    let [new, old] = [object, old].map(|object| At::new(of, object).with_policy(policy));
+    pod_resize::check(&new, &old)
 }
 
 /// What a kind's strategy checks, of a new object or of a changed one.

@@ -25,7 +25,7 @@ type Claim = Whole<wire::core::PersistentVolumeClaim>;
 
 impl ApiServer {
     /// The ranges of a namespace, in the order in which they were made.
-    pub(super) fn limit_ranges(&self, namespace: &Str) -> Vec<Range> {
+    pub(in crate::apiserver) fn limit_ranges(&self, namespace: &Str) -> Vec<Range> {
         let ranges = self.store.list(Kind::LimitRange).filter_map(|o| match o {
             Object::LimitRange(range) if range.meta.namespace == *namespace => Some(range),
             _ => None,
@@ -130,7 +130,10 @@ fn fill(
 }
 
 /// Refuses a pod that is out of bounds (`PodValidateLimitFunc`).
-pub(super) fn check_pod(ranges: &[Range], spec: &wire::core::PodSpec) -> Result<(), String> {
+pub(in crate::apiserver) fn check_pod(
+    ranges: &[Range],
+    spec: &wire::core::PodSpec,
+) -> Result<(), String> {
     judge(ranges, |item, errors| match item.type_.as_str() {
         "Container" => {
             let init = spec.init_containers.iter().flatten();

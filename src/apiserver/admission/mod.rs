@@ -16,6 +16,7 @@ use crate::base::Str;
 use crate::model::{Job, Meta, Selector, Whole, wire};
 
 pub(super) use definitions::establish_definition;
+pub(super) use limit_ranger::check_pod as check_pod_limits;
 pub(super) use pods::Admitted;
 
 /// What a plugin that runs before names are generated calls an object

@@ -68,6 +68,7 @@ fn handles(evaluator: &Evaluator, new: &Object, old: Option<&Object>) -> bool {
     match (evaluator, new, old) {
         (Evaluator::Pods, Object::Pod(new), Object::Pod(old)) => {
             quota::is_terminating(new) != quota::is_terminating(old)
+                || old.spec.resizes_to(&new.spec)
         }
         (Evaluator::Services | Evaluator::Claims, _, _) => true,
         _ => false,

@@ -288,7 +288,7 @@ impl Tail {
 
     /// Whether nobody in sight can write to the files.
     fn is_idle(&self, sys: &Sys<'_, '_>) -> bool {
-        let alone = sys.processes().len() == 1;
+        let alone = sys.is_alone();
         self.files.iter().all(|f| {
             is_dead(sys, f)
                 || alone

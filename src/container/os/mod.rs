@@ -12,13 +12,16 @@
 //! A process is a [`Program`] (a state machine) and its kernel side ([`Proc`]). The kernel resumes a
 //! program with a [`Sys`], through which it reaches files, pipes, processes and the network.
 //!
-//! Left out: terminals, job control by terminal, real user accounting, priorities, namespaces beyond
-//! the container's own.
+//! A container that shares its processes with others sees theirs as [`Peer`]s, and its own first process has
+//! another number than 1 and no protection.
+//!
+//! Left out: terminals, job control by terminal, real user accounting, priorities.
 
 mod descriptors;
 mod etc;
 mod file_calls;
 mod locks;
+mod peers;
 mod proc_calls;
 mod procfs;
 mod socket_calls;
@@ -47,6 +50,7 @@ pub(crate) use descriptors::{Access, OpenMode, Read, Target};
 use descriptors::{FileId, OpenFile, Pipe};
 pub(crate) use etc::PATHS as ETC;
 pub(crate) use file_calls::Change;
+pub use peers::Peer;
 pub(crate) use proc_calls::{FORK, FdPlan};
 pub(crate) use socket_calls::Connected;
 
@@ -175,6 +179,8 @@ pub(crate) struct Os {
     pub(crate) nslookup: NslookupStyle,
     procs: Table<Pid, Box<Proc>>,
     next_pid: Pid,
+    /// The process with whose end everything ends.
+    init: Pid,
     ready: VecDeque<Pid>,
     /// In order.
     timers: Vec<(SimTime, u64, Pid)>,
@@ -207,6 +213,10 @@ pub(crate) struct Rare {
     resolv: Str,
     /// Processes from outside that have ended.
     ended: Table<Pid, Ended>,
+    /// Processes of others that are in sight.
+    peers: Vec<Peer>,
+    /// Signals that were sent to them.
+    sent: Vec<(Pid, Signal)>,
     /// Assumptions that programs of this container made.
     pub(crate) assumptions: Vec<Assumption>,
     /// Bounds that were reached, as text.
@@ -226,6 +236,8 @@ impl Empty for Rare {
             hosts: Str::new_static(""),
             resolv: Str::new_static(""),
             ended: Table::new(),
+            peers: Vec::new(),
+            sent: Vec::new(),
             assumptions: Vec::new(),
             complaints: Vec::new(),
         };
@@ -298,6 +310,7 @@ pub(crate) struct Boot {
     pub(crate) limits: Arc<Limits>,
     pub(crate) random: Draws,
     pub(crate) nslookup: NslookupStyle,
+    pub(crate) first_pid: Pid,
 }
 
 /// What the kernel needs to know of a process that comes from outside.
@@ -332,7 +345,8 @@ impl Os {
             etc_made: false,
             nslookup: boot.nslookup,
             procs: Table::default(),
-            next_pid: 1,
+            next_pid: boot.first_pid,
+            init: boot.first_pid,
             ready: VecDeque::new(),
             timers: Vec::new(),
             timer_seq: 0,
@@ -355,7 +369,7 @@ impl Os {
         loop {
             while let Some(pid) = self.ready.pop_front() {
                 self.turn(pid, world);
-                if self.rare.ended.contains_key(&1) {
+                if self.rare.ended.contains_key(&self.init) {
                     return;
                 }
             }
@@ -580,9 +594,14 @@ impl Os {
         self.rare.there()?.ended.remove(&pid)
     }
 
-    /// Leaves number 1 to a program that has no process here.
+    /// Leaves the first number to a program that has no process here.
     pub(crate) const fn reserve_init(&mut self) {
-        self.next_pid = 2;
+        self.next_pid = self.init + 1;
+    }
+
+    /// The number of the process with whose end everything ends.
+    pub(crate) const fn init(&self) -> Pid {
+        self.init
     }
 
     /// Takes what was written to a sink.

@@ -393,7 +393,7 @@ impl Sys<'_, '_> {
 
     /// Sends a signal to a process, `None` for a mere look whether it is there.
     pub(crate) fn kill(&mut self, pid: Pid, signal: Option<Signal>) -> Result<(), Errno> {
-        let target = self.os.procs.get(&pid).ok_or(Errno::NoProcess)?;
+        let Some(target) = self.os.procs.get(&pid) else { return self.kill_peer(pid, signal) };
         let me = self.me();
         if me.uid != 0 && me.uid != target.uid {
             return Err(Errno::Perm);
@@ -417,24 +417,25 @@ impl Sys<'_, '_> {
         Ok(())
     }
 
-    /// All processes but zombies: pid, parent, arguments.
+    /// All processes in sight but zombies: pid, parent, arguments.
     pub(crate) fn processes(&self) -> Vec<(Pid, Pid, Arc<[Str]>)> {
-        self.os
-            .procs
-            .iter()
-            .filter(|(_, p)| !matches!(p.phase, Phase::Zombie(_)))
-            .map(|(&pid, p)| (pid, p.parent, Arc::clone(&p.argv)))
-            .collect()
+        let own = self.os.shown().map(|p| (p.pid, p.parent, p.argv));
+        let others = self.os.rare.peers.iter().map(|p| (p.pid, p.parent, Arc::clone(&p.argv)));
+        let mut all: Vec<_> = own.chain(others).collect();
+        all.sort_by_key(|(pid, ..)| *pid);
+        all
     }
 
     /// The arguments of a process; none of one that is not there.
     pub(crate) fn arguments_of(&self, pid: Pid) -> Arc<[Str]> {
-        self.os.procs.get(&pid).map(|p| Arc::clone(&p.argv)).unwrap_or_default()
+        let own = self.os.procs.get(&pid).map(|p| &p.argv);
+        own.or_else(|| self.peer(pid).map(|p| &p.argv)).map(Arc::clone).unwrap_or_default()
     }
 
     /// The owner and start of a process.
     pub(crate) fn process_facts(&self, pid: Pid) -> Option<(u32, crate::base::time::SimTime)> {
-        self.os.procs.get(&pid).map(|p| (p.uid, p.started))
+        let own = self.os.procs.get(&pid).map(|p| (p.uid, p.started));
+        own.or_else(|| self.peer(pid).map(|p| (p.uid, p.started)))
     }
 
     /// Sets what this process does with a signal: catch it, ignore it, or neither.

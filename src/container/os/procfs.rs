@@ -14,13 +14,13 @@ const GLOBAL: [&str; 7] = ["cpuinfo", "loadavg", "meminfo", "mounts", "stat", "u
 impl Sys<'_, '_> {
     fn proc_pid(&self, name: &str) -> Option<Pid> {
         let pid = if name == "self" { self.pid } else { name.parse().ok()? };
-        self.os.procs.contains_key(&pid).then_some(pid)
+        (self.os.procs.contains_key(&pid) || self.peer(pid).is_some()).then_some(pid)
     }
 
     /// The content of a file under /proc.
     pub(super) fn proc_file(&self, path: &str) -> Option<Vec<u8>> {
         let rest = path.strip_prefix("/proc/")?;
-        let up = self.world.now.since(self.os.procs.get(&1)?.started);
+        let up = self.world.now.since(self.os.procs.values().next()?.started);
         let text = match rest.split_once('/') {
             None => match rest {
                 "uptime" => format!("{}.{:02} 0.00\n", up.as_secs(), up.subsec_millis() / 10),
@@ -38,7 +38,12 @@ impl Sys<'_, '_> {
     }
 
     fn process_file(&self, pid: Pid, file: &str) -> Option<String> {
-        let proc = &self.os.procs[&pid];
+        let proc = match self.peer(pid) {
+            Some(peer) => peer.clone(),
+            None => self.os.shown().find(|p| p.pid == pid)?,
+        };
+        let group = self.os.procs.get(&pid).map_or(pid, |p| p.group);
+        let gid = self.os.procs.get(&pid).map_or(0, |p| p.gid);
         let comm = proc.argv.first().map_or("", |a| a.rsplit('/').next().unwrap_or(a));
         let comm: String = comm.chars().take(15).collect();
         let parent = if proc.parent == u32::MAX { 1 } else { proc.parent };
@@ -53,9 +58,9 @@ impl Sys<'_, '_> {
             }
             "status" => format!(
                 "Name:\t{comm}\nState:\tS (sleeping)\nPid:\t{pid}\nPPid:\t{parent}\nUid:\t{0}\t{0}\t{0}\t{0}\nGid:\t{1}\t{1}\t{1}\t{1}\n",
-                proc.uid, proc.gid
+                proc.uid, gid
             ),
-            "stat" => format!("{pid} ({comm}) S {parent} {} {} 0 -1 0\n", proc.group, proc.group),
+            "stat" => format!("{pid} ({comm}) S {parent} {group} {group} 0 -1 0\n"),
             "statm" => "256 64 64 0 0 0 0\n".to_owned(),
             "cgroup" => "0::/\n".to_owned(),
             "environ" => String::new(),
@@ -68,7 +73,8 @@ impl Sys<'_, '_> {
         let rest = path.strip_prefix("/proc")?.trim_start_matches('/');
         let mut names: Vec<Str> = match rest.split_once('/') {
             None if rest.is_empty() => {
-                let pids = self.os.procs.keys().map(|p| Str::from(p.to_string()));
+                let others = self.os.rare.peers.iter().map(|p| &p.pid);
+                let pids = self.os.procs.keys().chain(others).map(|p| Str::from(p.to_string()));
                 pids.chain(GLOBAL.iter().map(|&n| n.into())).chain([Str::from("self")]).collect()
             }
             None => {
@@ -77,7 +83,8 @@ impl Sys<'_, '_> {
             }
             Some((pid, "fd")) => {
                 let pid = self.proc_pid(pid)?;
-                self.os.procs[&pid].fds.keys().map(|fd| Str::from(fd.to_string())).collect()
+                let fds = &self.os.procs.get(&pid)?.fds;
+                fds.keys().map(|fd| Str::from(fd.to_string())).collect()
             }
             Some(_) => return None,
         };
@@ -96,6 +103,6 @@ impl Sys<'_, '_> {
         let (pid, fd) = path.strip_prefix("/proc/")?.split_once("/fd/")?;
         let pid = self.proc_pid(pid)?;
         let fd: i32 = fd.parse().ok()?;
-        self.os.procs[&pid].fds.contains_key(&fd).then(|| self.made_up_stat('l', 64))
+        self.os.procs.get(&pid)?.fds.contains_key(&fd).then(|| self.made_up_stat('l', 64))
     }
 }

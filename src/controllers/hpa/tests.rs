@@ -57,6 +57,7 @@ fn start(bench: &mut HpaBench, pod: &str) {
             image: "nginx".into(),
             image_id: "id".into(),
             container_id: 1,
+            given: None,
         }]);
     });
 }

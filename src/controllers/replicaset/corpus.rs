@@ -87,5 +87,6 @@ fn container(restarts: &Value) -> ContainerStatus {
         image: "".into(),
         image_id: "".into(),
         container_id: 0,
+        given: None,
     }
 }

@@ -90,10 +90,7 @@ fn subresource(args: &Args) -> Result<Option<&'static str>, Failure> {
         "status" => Ok(Some("status")),
         "scale" => Ok(Some("scale")),
         "ephemeralcontainers" => Ok(Some("ephemeralcontainers")),
-        "resize" => {
-            Err("--subresource=resize is not modelled: resources of running pods do not change"
-                .into())
-        }
+        "resize" => Ok(Some("resize")),
         // The server has no such part of the object.
         _ => Err(no_such_endpoint()),
     }
@@ -112,7 +109,8 @@ fn one(
     if subresource == Some("scale") && !scalable.contains(&info.resource.model) {
         return Err(no_such_endpoint());
     }
-    if subresource == Some("ephemeralcontainers") && info.resource.model != Kind::Pod {
+    let of_pods = matches!(subresource, Some("ephemeralcontainers" | "resize"));
+    if of_pods && info.resource.model != Kind::Pod {
         return Err(no_such_endpoint());
     }
     let dry_run = DryRun::of(args)?;

@@ -47,9 +47,13 @@ fn world() -> Vec<Value> {
 
 /// Runs lines, ten seconds apart, in a cluster of two nodes with what [`world`] has.
 fn session(lines: &[&str]) -> Vec<StepDone> {
+    session_in(world(), lines)
+}
+
+/// The same with other objects.
+fn session_in(documents: Vec<Value>, lines: &[&str]) -> Vec<StepDone> {
     let start = SimTime::from_secs(1_767_225_600);
-    let mut steps =
-        vec![step(0, StepAction::Apply { source: "world.yaml".into(), documents: world() })];
+    let mut steps = vec![step(0, StepAction::Apply { source: "world.yaml".into(), documents })];
     for (line, at) in lines.iter().zip((1..).map(|i| i * 10)) {
         steps.push(step(at, StepAction::Kubectl((*line).to_owned())));
     }
@@ -623,4 +627,55 @@ fn containers_that_were_added_stay_as_they_are() {
     assert!(described.contains("Ephemeral Containers:\n  dbg:\n"), "{described}");
     assert!(described.contains("spec.ephemeralContainers{dbg}: Container started"), "{described}");
     assert_eq!(done[5].stdout, "pod \"talker\" deleted from default namespace\n");
+}
+
+#[test]
+fn a_pod_is_resized_by_a_part_of_its_own_and_by_no_other_way() {
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "sized"}, "spec": {"containers": [{
+        "name": "main", "image": "busybox", "command": ["sleep", "9999"],
+        "resources": {"requests": {"cpu": "100m"}}}]}});
+    let to = |resources: Value, subresource: &str| {
+        let body = json!({"spec": {"containers": [{"name": "main", "resources": resources}]}});
+        format!("patch pod sized {subresource} -p '{body}'")
+    };
+    let resize = |resources: Value| to(resources, "--subresource=resize");
+    let status = ".status.containerStatuses[0]";
+    let shown = format!(
+        "get pod sized -o jsonpath='{{{status}.resources.requests.cpu}} {{{status}.allocatedResources.cpu}} \
+         {{.metadata.generation}} {{.status.observedGeneration}} {{{status}.restartCount}}'"
+    );
+    let lines = [
+        shown.clone(),
+        resize(json!({"requests": {"cpu": "200m"}})),
+        shown,
+        resize(json!({"requests": {"cpu": "64"}})),
+        resize(json!({"requests": {"nvidia.com/gpu": "1"}})),
+        resize(json!({"requests": {"cpu": null}})),
+        to(json!({"requests": {"cpu": "300m"}}), ""),
+        "patch deploy web --subresource=resize -p '{}'".to_owned(),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let done = session_in(vec![pod], &lines);
+    assert_eq!(done[0].stdout, "100m 100m 1 1 0");
+    assert_eq!((done[1].stdout.as_str(), done[1].exit_code), ("pod/sized patched\n", 0));
+    assert_eq!(done[2].stdout, "200m 200m 2 2 0");
+    let refused = |i: usize, text: &str| {
+        assert!(done[i].exit_code == 1 && done[i].stderr.contains(text), "{}", done[i].stderr);
+    };
+    refused(
+        3,
+        "Error from server (Forbidden): pods \"sized\" is forbidden: node didn't have enough allocatable \
+         resources: cpu, requested: 64000, allocatable: ",
+    );
+    refused(4, "spec: Forbidden: only cpu and memory resources are mutable");
+    refused(
+        5,
+        "spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing",
+    );
+    refused(
+        5,
+        "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
+    );
+    refused(6, "pod updates may not change fields other than");
+    refused(7, "deployments.apps \"web\" not found");
 }
