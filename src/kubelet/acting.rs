@@ -440,7 +440,7 @@ impl Acting {
             }
             return self.fail_told(n, "ErrImagePull", &error, w, d);
         }
-        d.node.images.pulled(&image);
+        d.node.images.pulled(&image, &d.shared.image_model, d.cx.now);
         let millis = |from: SimTime| {
             let whole = u64::try_from(pull.ends.since(from).as_millis()).unwrap_or(u64::MAX);
             go_duration(std::time::Duration::from_millis(whole))

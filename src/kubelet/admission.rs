@@ -17,18 +17,26 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
-/// Whether the node takes the pod on beside those it has; else the first reason against it. `pressed`: the
-/// node is short of memory.
+/// What a node is short of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pressure {
+    /// Memory.
+    pub(super) memory: bool,
+    /// Room on its disk.
+    pub(super) disk: bool,
+}
+
+/// Whether the node takes the pod on beside those it has; else the first reason against it.
 pub(super) fn admit<'a>(
     pod: &Pod,
     node: &Node,
     others: impl Iterator<Item = &'a Pod> + Clone,
-    pressed: bool,
+    pressure: Pressure,
 ) -> Result<(), Refusal> {
-    if pressed && !bears_pressure(pod) {
+    if let Some(conditions) = unbearable(pod, pressure) {
         return Err(Refusal {
             reason: "Evicted".into(),
-            message: "The node had condition: [MemoryPressure]. ".to_owned(),
+            message: format!("The node had condition: [{conditions}]. "),
         });
     }
     if pod.spec.wire.os.as_ref().is_some_and(|os| os.name != "linux") {
@@ -56,7 +64,19 @@ pub(super) fn admit<'a>(
     Ok(())
 }
 
-/// Whether a node that is short of memory still takes the pod on (`eviction_manager.go`, `Admit`).
+/// The conditions of a node that keep the pod away (`eviction_manager.go`, `Admit`).
+fn unbearable(pod: &Pod, pressure: Pressure) -> Option<&'static str> {
+    let conditions = match (pressure.disk, pressure.memory) {
+        (false, false) => return None,
+        (false, true) if bears_pressure(pod) => return None,
+        (false, true) => "MemoryPressure",
+        (true, false) => "DiskPressure",
+        (true, true) => "DiskPressure MemoryPressure",
+    };
+    (!super::pressure::is_critical(pod)).then_some(conditions)
+}
+
+/// Whether a node that is short of memory alone still takes the pod on.
 fn bears_pressure(pod: &Pod) -> bool {
     let taint = Taint {
         key: "node.kubernetes.io/memory-pressure".into(),

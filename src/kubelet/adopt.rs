@@ -35,7 +35,7 @@ pub(super) fn found(pod: &Pod, d: &mut Desk<'_, '_>) -> Option<(View, Vec<u32>)>
         made[n.index()] = status.restart_count + u32::from(!waits(status) || status.last.is_some());
         let mut push = |attempt: u32, id: u64, state: RunState| {
             let Ok(image) = d.shared.images.named(&c.image) else { return };
-            d.node.images.pulled(&image);
+            d.node.images.pulled(&image, &d.shared.image_model, SimTime::ZERO);
             let id = if id == 0 { d.node.new_run() } else { id };
             view.push(n, Run { id, attempt, sandbox: 0, image, state, actuated: None });
         };

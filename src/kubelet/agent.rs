@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admission;
+use super::admission::{self, Pressure};
 use super::adopt;
 use super::desk::Desk;
 use super::machine::{self, Left, Machine, PODS_AFTER, READY_AFTER, REPORTS_AFTER};
@@ -112,6 +112,7 @@ impl Agent {
         node.boots = self.node.boots + 1;
         node.phases = Phases::draw(cx.rng, &node.name, node.boots, cx.now);
         node.images = self.node.images;
+        node.disk = self.node.disk;
         let remains = match self.machine {
             Machine::Down(remains) | Machine::Booting { remains, .. } => remains,
             Machine::Up => machine::Remains::new(),
@@ -139,7 +140,9 @@ impl Agent {
             Machine::Up => {
                 let Strain { acts_at, exhausted_at, .. } = self.strain;
                 let again_at = self.resizes.again_at;
-                let all = [self.report_at, self.tell_cordon_at, acts_at, exhausted_at, again_at];
+                let disk = self.node.disk.next_wake();
+                let all =
+                    [self.report_at, self.tell_cordon_at, acts_at, exhausted_at, again_at, disk];
                 all.into_iter().flatten().min()
             }
         };
@@ -173,6 +176,7 @@ impl Agent {
             return;
         }
         self.relieve(shared, cx);
+        self.relieve_disk(shared, cx);
         if self.resizes.again_at.is_some_and(|at| at <= cx.now) {
             self.retry_resizes(None, shared, cx);
         }
@@ -297,8 +301,7 @@ impl Agent {
         let refusal = match shared.node(self.node.slot) {
             Some(node) if !adopted && !pod.meta.is_terminating() && !pod.is_terminal() => {
                 let active = self.active().map(|w| &*w.pod);
-                let pressed = self.is_pressed();
-                admission::admit(&worker.pod, node, active, pressed).err()
+                admission::admit(&worker.pod, node, active, self.pressure()).err()
             }
             Some(_) | None => None,
         };
@@ -341,9 +344,9 @@ impl Agent {
         workers.filter(|w| w.may_run() && w.life != Life::Rejected)
     }
 
-    /// Whether the node is short of memory.
-    pub(super) fn is_pressed(&self) -> bool {
-        self.strain.met.is_some()
+    /// What the node is short of.
+    pub(super) const fn pressure(&self) -> Pressure {
+        Pressure { memory: self.strain.met.is_some(), disk: self.node.disk.is_pressed() }
     }
 
     /// Lets a worker do what is due, tells the server what it made, and notes when it is due again.
@@ -367,6 +370,7 @@ impl Agent {
         if std::mem::take(&mut self.node.uses.changed) {
             self.watch_memory(shared, cx.now);
         }
+        self.look_at_disk(cx.now);
         let Some(watched) = self.pods.get_mut(&uid) else { return };
         let worker = &mut watched.worker;
         let relist: Duration = cx.latency.pleg_relist;
@@ -501,6 +505,7 @@ impl Agent {
         (self.report_at, self.tell_cordon_at, self.strain) = (None, None, Strain::default());
         self.reporting = None;
         self.node.images.crash();
+        self.node.disk.crash();
         let renewed = self.node.phases.lease_before(cx.now);
         self.send_lease(Some(renewed), cx);
     }
@@ -554,10 +559,10 @@ impl Agent {
     /// Reports the node as well, where the server does not have it so.
     fn report_node(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
         let Some(node) = shared.node(self.node.slot) else { return };
-        let pressed = self.strain.met.is_some();
-        let Some(conditions) = machine::conditions(node, pressed, cx.now) else { return };
+        let pressure = self.pressure();
+        let Some(conditions) = machine::conditions(node, pressure, cx.now) else { return };
         let was_ready = node.is_ready();
-        let was_pressed = node.condition("MemoryPressure").map(|c| c.status);
+        let was = ["MemoryPressure", "DiskPressure"].map(|k| node.condition(k).map(|c| c.status));
         let mut new = Node::clone(node);
         new.conditions = conditions;
         new.meta.resource_version = 0;
@@ -567,14 +572,16 @@ impl Agent {
         if !was_ready {
             self.node_status_event("NodeReady", shared, cx);
         }
-        match (was_pressed, pressed) {
-            (Some(ConditionStatus::True), false) => {
-                self.node_status_event("NodeHasSufficientMemory", shared, cx);
+        let names = [
+            (pressure.memory, "NodeHasInsufficientMemory", "NodeHasSufficientMemory"),
+            (pressure.disk, "NodeHasDiskPressure", "NodeHasNoDiskPressure"),
+        ];
+        for (was, (is, pressed, well)) in was.into_iter().zip(names) {
+            match (was, is) {
+                (Some(ConditionStatus::True), false) => self.node_status_event(well, shared, cx),
+                (Some(ConditionStatus::False), true) => self.node_status_event(pressed, shared, cx),
+                _ => {}
             }
-            (Some(ConditionStatus::False), true) => {
-                self.node_status_event("NodeHasInsufficientMemory", shared, cx);
-            }
-            _ => {}
         }
     }
 
@@ -664,7 +671,7 @@ impl Agent {
         self.node_event(EventType::Normal, reason, &text, shared, cx);
     }
 
-    fn node_event(
+    pub(super) fn node_event(
         &mut self,
         event_type: EventType,
         reason: &'static str,

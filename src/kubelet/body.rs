@@ -174,6 +174,12 @@ impl Body {
         })
     }
 
+    /// Bytes of its own files and its log.
+    pub(super) fn written(&self) -> i64 {
+        let own = self.inside.files().map_or(0, |tree| i64::try_from(tree.bytes()).unwrap_or(0));
+        own.saturating_add(self.logged)
+    }
+
     /// Since when it runs.
     pub(super) const fn started(&self) -> SimTime {
         self.started
@@ -415,6 +421,9 @@ impl Worker {
         if let Some(growth) = told.memory {
             d.node.uses.begin(pod.meta.uid, n, growth, now);
         }
+        if let Some(growth) = told.disk {
+            d.node.disk.told.begin(pod.meta.uid, n, growth, now);
+        }
         let out = told
             .memory
             .zip(memory_limit(&pod.spec, c))
@@ -455,14 +464,14 @@ impl Worker {
     /// Bytes that a container has written into its own files and its log.
     pub(super) fn bytes_of_body(&self, n: Nth, now: SimTime) -> i64 {
         let Some(Some(body)) = self.bodies.get(n.index()) else { return 0 };
-        let own = body.inside.files().map_or(0, |tree| i64::try_from(tree.bytes()).unwrap_or(0));
         let told = body.disk.map_or(0, |growth| growth.at(now.since(body.started)));
-        own.saturating_add(told).saturating_add(body.logged)
+        body.written().saturating_add(told)
     }
 
     /// The program of a container is gone.
     pub(super) fn drop_body(&mut self, n: Nth, d: &mut Desk<'_, '_>) {
         d.node.uses.end(self.uid(), n);
+        d.node.disk.told.end(self.uid(), n);
         if let Some(mut body) = self.bodies.get_mut(n.index()).and_then(Option::take) {
             body.close_ports(d);
             let asked = body.asked();

@@ -1,7 +1,7 @@
 //! Images: their names, which of them exist, and pulling them.
 //!
 //! Follows `pkg/kubelet/images/image_manager.go`: the pull policy decides whether a pull is needed,
-//! pulls of one node run one after the other (`serializeImagePulls`), a failed pull of one image for
+//! pulls of one node run one after the other unless its agent is told otherwise (`serializeImagePulls`), a failed pull of one image for
 //! one pod is put off from 10 s on, doubling up to 300 s.
 //!
 //! There is no registry behind the simulation. [`ImageModel`] says what is assumed of it: which names
@@ -9,6 +9,7 @@
 //! those under which the recordings of a real cluster were made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +32,20 @@ pub struct ImageModel {
     pub size: u64,
     /// Bytes by image, as written in the spec.
     pub sizes: BTreeMap<Str, u64>,
+    /// How many pulls of a node run at a time.
+    pub pulls: Pulls,
     /// What is wrong with registries at the moment; images that are on a node are not concerned.
     pub faults: Vec<RegistryFault>,
+}
+
+/// How many pulls of a node run at a time (`serializeImagePulls`, `maxParallelImagePulls`). Each has the whole
+/// bandwidth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulls {
+    /// One after the other, as by default.
+    OneByOne,
+    /// All at once, or at most so many.
+    AtOnce(Option<NonZeroU32>),
 }
 
 /// Something that is wrong with a registry.
@@ -79,6 +92,7 @@ impl Default for ImageModel {
             preloaded: Preloaded::Tagged,
             size: 4_000_000,
             sizes: BTreeMap::new(),
+            pulls: Pulls::OneByOne,
             faults: Vec::new(),
         }
     }
@@ -248,9 +262,12 @@ fn is_digest(text: &str) -> bool {
 /// The images of one node, and the pull that is under way there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NodeImages {
-    pulled: BTreeSet<Str>,
-    /// When the last of the pulls asked for so far is done: they run one after the other.
-    busy_until: SimTime,
+    /// By name, with size and time of arrival.
+    pulled: BTreeMap<Str, (i64, SimTime)>,
+    /// Some have come or gone since it was last looked at.
+    pub(super) changed: bool,
+    /// When the pulls under way are done.
+    busy: Vec<SimTime>,
 }
 
 /// What is to be done about an image before a container can be made from it.
@@ -278,7 +295,7 @@ pub(super) struct Pull {
 impl NodeImages {
     /// What the policy demands (`imagePullPrecheck`).
     pub(super) fn need(&self, policy: PullPolicy, image: &Image, model: &ImageModel) -> Need {
-        let present = || self.pulled.contains(&image.full) || model.is_preloaded(image);
+        let present = || self.pulled.contains_key(&image.full) || model.is_preloaded(image);
         match policy {
             PullPolicy::Always => Need::Pull,
             PullPolicy::IfNotPresent | PullPolicy::Never if present() => Need::Present,
@@ -287,7 +304,7 @@ impl NodeImages {
         }
     }
 
-    /// Begins a pull, behind those already asked for.
+    /// Begins a pull; as many run at a time as the agent is configured for, others wait.
     pub(super) fn pull(
         &mut self,
         now: SimTime,
@@ -295,25 +312,75 @@ impl NodeImages {
         model: &ImageModel,
         latency: &Latency,
     ) -> Pull {
-        let begins = now.max(self.busy_until);
+        let begins = self.turn(now, model.pulls);
         let mut length = latency.image_pull;
-        let new = !self.pulled.contains(&image.full) && !model.is_preloaded(image);
+        let new = !self.pulled.contains_key(&image.full) && !model.is_preloaded(image);
         if new && latency.image_bandwidth > 0 && !model.is_missing(image) {
             let millis = model.size_of(image).saturating_mul(1000) / latency.image_bandwidth;
             length = length.max(Duration::from_millis(millis));
         }
-        self.busy_until = begins + length + model.delay(image);
-        Pull { asked: now, begins, ends: self.busy_until }
+        let ends = begins + length + model.delay(image);
+        self.busy.push(ends);
+        Pull { asked: now, begins, ends }
+    }
+
+    /// When a pull that is asked for now begins.
+    fn turn(&mut self, now: SimTime, pulls: Pulls) -> SimTime {
+        self.busy.retain(|ends| *ends > now);
+        let most = match pulls {
+            Pulls::OneByOne => 1,
+            Pulls::AtOnce(None) => return now,
+            Pulls::AtOnce(Some(most)) => usize::try_from(most.get()).unwrap_or(usize::MAX),
+        };
+        if self.busy.len() < most {
+            return now;
+        }
+        self.busy.sort_unstable();
+        self.busy[self.busy.len() - most]
     }
 
     /// Notes that an image has been pulled.
-    pub(super) fn pulled(&mut self, image: &Image) {
-        self.pulled.insert(image.full.clone());
+    pub(super) fn pulled(&mut self, image: &Image, model: &ImageModel, now: SimTime) {
+        let bytes = i64::try_from(model.size_of(image)).unwrap_or(i64::MAX);
+        self.changed |= self.pulled.insert(image.full.clone(), (bytes, now)).is_none();
+    }
+
+    /// Bytes of all that were pulled.
+    pub(super) fn bytes(&self) -> i64 {
+        self.pulled.values().fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes))
+    }
+
+    /// Deletes images that are not among the used ones and came at least `age` ago, the oldest first, until
+    /// `wanted` bytes are free (`freeSpace`). Answers with how many are.
+    pub(super) fn delete_unused(
+        &mut self,
+        used: &BTreeSet<Str>,
+        wanted: i64,
+        now: SimTime,
+        age: Duration,
+    ) -> i64 {
+        let old = |since: SimTime| since.saturating_add(age) <= now;
+        let mut order: Vec<(SimTime, Str, i64)> = self
+            .pulled
+            .iter()
+            .filter(|(name, (_, since))| !used.contains(*name) && old(*since))
+            .map(|(name, (bytes, since))| (*since, name.clone(), *bytes))
+            .collect();
+        order.sort();
+        let mut freed = 0_i64;
+        for (_, name, bytes) in order {
+            if freed >= wanted {
+                break;
+            }
+            self.pulled.remove(&name);
+            freed = freed.saturating_add(bytes);
+        }
+        freed
     }
 
     /// Forgets the pulls under way: the node has crashed. What was pulled stays on its disk.
     pub(super) fn crash(&mut self) {
-        self.busy_until = SimTime::ZERO;
+        self.busy.clear();
     }
 }
 
@@ -347,6 +414,27 @@ pub(super) fn not_found(image: &Image) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pulls_run_one_after_the_other_or_as_many_at_a_time_as_is_said() {
+        let (model, latency) = (ImageModel::default(), Latency::default());
+        let second = latency.image_pull.as_millis();
+        let waits = |pulls: Pulls| -> Vec<u128> {
+            let mut node = NodeImages::default();
+            let model = ImageModel { pulls, ..model.clone() };
+            let now = SimTime::from_secs(100);
+            (0..5)
+                .map(|i| {
+                    let image = parse(&format!("app{i}")).unwrap();
+                    node.pull(now, &image, &model, &latency).begins.since(now).as_millis()
+                })
+                .collect()
+        };
+        assert_eq!(waits(Pulls::OneByOne), [0, second, 2 * second, 3 * second, 4 * second]);
+        assert_eq!(waits(Pulls::AtOnce(None)), [0; 5]);
+        let two = Pulls::AtOnce(NonZeroU32::new(2));
+        assert_eq!(waits(two), [0, 0, second, second, 2 * second]);
+    }
 
     #[test]
     fn names_are_completed_as_a_runtime_completes_them() {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admission::Pressure;
 use super::runtime::{RunState, View};
 use super::worker::Worker;
 use crate::base::Str;
@@ -91,14 +92,24 @@ pub(super) fn mark_lost(view: &mut View, now: SimTime) {
     }
 }
 
-/// The node's conditions as its agent reports them, `pressed` for memory or not; `None` where they are so
+/// The node's conditions as its agent reports them, with what it is short of; `None` where they are so
 /// already (`setters.go`, `MemoryPressureCondition` and its like).
-pub(super) fn conditions(node: &Node, pressed: bool, now: SimTime) -> Option<Arc<[NodeCondition]>> {
-    const PRESSED: (&str, ConditionStatus, &str, &str) = (
+pub(super) fn conditions(
+    node: &Node,
+    pressure: Pressure,
+    now: SimTime,
+) -> Option<Arc<[NodeCondition]>> {
+    const MEMORY: (&str, ConditionStatus, &str, &str) = (
         "MemoryPressure",
         ConditionStatus::True,
         "KubeletHasInsufficientMemory",
         "kubelet has insufficient memory available",
+    );
+    const DISK: (&str, ConditionStatus, &str, &str) = (
+        "DiskPressure",
+        ConditionStatus::True,
+        "KubeletHasDiskPressure",
+        "kubelet has disk pressure",
     );
     const WELL: [(&str, ConditionStatus, &str, &str); 4] = [
         (
@@ -123,7 +134,11 @@ pub(super) fn conditions(node: &Node, pressed: bool, now: SimTime) -> Option<Arc
     ];
     let own = |kind: &str| WELL.iter().any(|(k, ..)| *k == kind);
     let others = node.conditions.iter().filter(|c| !own(&c.kind)).cloned();
-    let told = WELL.iter().map(|c| if pressed && c.0 == PRESSED.0 { &PRESSED } else { c });
+    let told = WELL.iter().map(|c| match c.0 {
+        "MemoryPressure" if pressure.memory => &MEMORY,
+        "DiskPressure" if pressure.disk => &DISK,
+        _ => c,
+    });
     let fresh = told.map(|(kind, status, reason, message)| NodeCondition {
         kind: Str::new_static(kind),
         status: *status,

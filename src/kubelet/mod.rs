@@ -19,9 +19,9 @@
 //! find nothing is no event, so that a settled pod costs nothing.
 //!
 //! Memory is used, and files beyond those of scripts are written, where annotations of a pod say so
-//! (`told`); what follows is in `pressure` and `eviction`.
+//! (`told`); what follows is in `pressure`, `disk` and `eviction`.
 //!
-//! Left out: static pods, pressure of disks, device and CPU managers, dynamic resources, the kubelet's own API.
+//! Left out: static pods, device and CPU managers, dynamic resources, the kubelet's own API.
 
 mod acting;
 mod actions;
@@ -35,6 +35,7 @@ mod conditions;
 mod contents;
 mod desk;
 mod dial;
+mod disk;
 mod disturbances;
 mod env;
 mod eviction;
@@ -69,7 +70,7 @@ mod worker;
 
 pub use commands::{CommandEnd, Execution};
 pub use disturbances::Skew;
-pub use images::{Image, ImageModel, Missing, Preloaded, RegistryFault};
+pub use images::{Image, ImageModel, Missing, Preloaded, Pulls, RegistryFault};
 pub use kubelets::Kubelets;
 pub use told::ImageBehavior;
 

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::disk::Disk;
 use super::images::NodeImages;
 use super::pressure::Uses;
 use super::probes::next_tick;
@@ -26,6 +27,8 @@ pub(super) struct Phases {
     lease: SimTime,
     /// Looks at what pods use too much of (`monitoringInterval`, 10 s).
     eviction: SimTime,
+    /// Looks for images that nobody uses (`ImageGCPeriod`, 5 min).
+    images: SimTime,
     /// Looks for volumes to mount or unmount (`reconcilerLoopSleepPeriod`, 100 ms).
     volumes: SimTime,
 }
@@ -34,6 +37,7 @@ const SYNC_TICK: Duration = Duration::from_secs(1);
 const STATUS_TICK: Duration = Duration::from_secs(10);
 const LEASE_TICK: Duration = Duration::from_secs(10);
 const EVICTION_TICK: Duration = Duration::from_secs(10);
+const IMAGES_TICK: Duration = Duration::from_mins(5);
 const VOLUME_TICK: Duration = Duration::from_millis(100);
 
 impl Phases {
@@ -49,6 +53,7 @@ impl Phases {
             lease: begin(LEASE_TICK),
             volumes: begin(VOLUME_TICK),
             eviction: begin(EVICTION_TICK),
+            images: begin(IMAGES_TICK),
         }
     }
 
@@ -77,6 +82,11 @@ impl Phases {
         next_tick(self.eviction, EVICTION_TICK, at)
     }
 
+    /// The first look for images that nobody uses at `at` or later.
+    pub(super) fn images_from(self, at: SimTime) -> SimTime {
+        next_tick(self.images, IMAGES_TICK, at)
+    }
+
     /// The first look for volumes after `at`.
     pub(super) fn volumes_after(self, at: SimTime) -> SimTime {
         after(self.volumes, VOLUME_TICK, at)
@@ -102,6 +112,8 @@ pub(super) struct NodeState {
     pub(super) images: NodeImages,
     /// What runs use of its memory.
     pub(super) uses: Uses,
+    /// What is on its disk.
+    pub(super) disk: Disk,
     /// How far its clock is off.
     pub(super) skew: super::disturbances::Skew,
     /// How often its agent has started before.
@@ -124,6 +136,7 @@ impl NodeState {
             phases: Phases::draw(cx.rng, &node.meta.name, 0, cx.now),
             images: NodeImages::default(),
             uses: Uses::default(),
+            disk: Disk::of(node),
             skew: super::disturbances::Skew::default(),
             boots: 0,
             runs,

@@ -7,8 +7,8 @@
 //! `oom_score` is highest (`pkg/kubelet/qos/policy.go`).
 //!
 //! A program uses memory only where its pod's annotations say so; the total then changes evenly between
-//! starts and ends, and the next tick that finds too much is computed. Left out: pressure of disks and
-//! process numbers at the node, soft thresholds.
+//! starts and ends, and the next tick that finds too much is computed. Left out: soft thresholds, and pressure
+//! of process numbers, for which there is no threshold by default.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -127,19 +127,29 @@ pub(super) fn message<'a>(
     available: i64,
     containers: impl Iterator<Item = (&'a Container, i64)>,
 ) -> String {
+    let available = binary_si(in_pages(available.max(0)));
+    let used = containers.map(|(c, used)| (c.name.as_str(), used, c.requests.memory));
+    low("memory", &binary_si(THRESHOLD), &available, used)
+}
+
+/// The same for any resource; containers with what they use and ask for.
+pub(super) fn low<'a>(
+    resource: &str,
+    threshold: &str,
+    available: &str,
+    containers: impl Iterator<Item = (&'a str, i64, i64)>,
+) -> String {
     let mut text = format!(
-        "The node was low on resource: memory. Threshold quantity: {}, available: {}. ",
-        binary_si(THRESHOLD),
-        binary_si(in_pages(available.max(0)))
+        "The node was low on resource: {resource}. Threshold quantity: {threshold}, available: {available}. "
     );
-    for (c, used) in containers.filter(|(c, used)| *used > c.requests.memory) {
+    for (name, used, asked) in containers.filter(|(_, used, asked)| used > asked) {
+        let used = if resource == "memory" { in_pages(used) } else { used };
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "Container {} was using {}, request is {}, has larger consumption of memory. ",
-            c.name,
-            binary_si(in_pages(used)),
-            binary_si(c.requests.memory)
+            "Container {name} was using {}, request is {}, has larger consumption of {resource}. ",
+            binary_si(used),
+            binary_si(asked)
         );
     }
     text

@@ -461,7 +461,7 @@ impl Agent {
         let Some(node) = shared.node(self.node.slot) else { return (true, false) };
         let wanted = Pod { spec: Arc::clone(worker.wanted_spec()), ..Pod::clone(&worker.pod) };
         let others = self.active().filter(|w| w.uid() != uid).map(|w| &*w.pod);
-        let verdict = admission::admit(&wanted, node, others, self.is_pressed());
+        let verdict = admission::admit(&wanted, node, others, self.pressure());
         let mut desk = Desk { cx, node: &mut self.node, shared };
         let Some(watched) = self.pods.get_mut(&uid) else { return (false, false) };
         let worker = &mut watched.worker;

@@ -47,6 +47,17 @@ impl Cluster {
         Self::with_nodes(1)
     }
 
+    /// A cluster with the node `node-1`, whose disk has this size.
+    pub(super) fn with_disk(size: &str) -> Self {
+        let mut c = Self::with_nodes(0);
+        let mut node = c.node("node-1");
+        let capacity = json!({"capacity": {"ephemeral-storage": size}});
+        Arc::make_mut(&mut node.rest).status = serde_json::from_value(capacity).unwrap();
+        c.put(node.into());
+        c.run(Duration::from_millis(10));
+        c
+    }
+
     /// A cluster with nodes `node-1` and so on.
     pub(super) fn with_nodes(count: u32) -> Self {
         let mut c = Self {

@@ -142,6 +142,8 @@ pub(super) struct Worker {
     pub(super) reports: Reports,
     /// Its resize under way.
     pub(super) resize: Option<Box<Resize>>,
+    /// Bytes that it has written.
+    pub(super) written: i64,
     /// Signals between its containers: in which instant, and how many.
     pub(super) signals: (SimTime, u32),
     /// What the pod was last said to wait for.
@@ -182,6 +184,7 @@ impl Worker {
             mounts: Mounts::default(),
             reports: Reports::default(),
             resize: None,
+            written: 0,
             signals: (SimTime::ZERO, 0),
             waiting: Reason::Nothing,
         }
@@ -202,6 +205,7 @@ impl Worker {
         for n in 0..self.bodies.len() {
             self.drop_body(Nth(u16::try_from(n).unwrap_or(u16::MAX)), d);
         }
+        self.forget_written(d);
     }
 
     /// The pod's uid.
@@ -756,6 +760,7 @@ impl Worker {
             ended = true;
         }
         self.look_at_files(d);
+        self.count_written(d);
         // A signal may have come to one that had its turn.
         ended || self.bodies.iter().flatten().any(|b| b.is_stirred())
     }

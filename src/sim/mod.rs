@@ -33,8 +33,8 @@ pub mod scheduling {
 /// What happens to machines and images, for those who say so.
 pub mod machines {
     pub use crate::kubelet::{
-        Asked, Growth, ImageBehavior, ImageModel, Met, Missing, Preloaded, Question, RegistryFault,
-        Skew,
+        Asked, Growth, ImageBehavior, ImageModel, Met, Missing, Preloaded, Pulls, Question,
+        RegistryFault, Skew,
     };
 }
 

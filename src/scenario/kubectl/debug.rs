@@ -1,40 +1,39 @@
-//! `kubectl debug`: a container more in a pod that runs.
+//! `kubectl debug`: a container more in a pod that runs, a copy of it, or a pod on a node.
 //!
 //! After `pkg/cmd/debug/debug.go`, `debugByEphemeralContainer`. Nobody is attached: what the container writes is read
-//! with `kubectl logs -c`. Copies of pods and pods on nodes are refused.
+//! with `kubectl logs -c`.
 
 use serde_json::{Value, json};
 
 use super::args::Args;
-use super::resource::{self, Ways};
+use super::debug_copy;
+use super::resource::{self, Info, Ways};
 use super::table::{Flag, Treatment, Verb, list, switch, text, texts};
 use super::{Cx, Done, Failure, OnError, Send, Task, Tasks};
 use crate::api::{image, names};
 use crate::base::digest::digest_of;
 use crate::base::rng::SUFFIX_ALPHABET;
-use crate::model::{Kind, Object};
-use crate::store::{PatchType, Request, WireVerb};
-
-const COPY: &str = "copies of pods are not made: write the manifest of a second pod";
+use crate::model::{Key, Kind, Object, Ref};
+use crate::store::{DeleteOptions, PatchType, Request, WireVerb};
 
 const FLAGS: &[Flag] = &[
     switch("arguments-only"),
     switch("attach").ignored("nothing is attached"),
     text("container").letter('c'),
-    text("copy-to").refused(COPY),
-    switch("replace").refused(COPY),
+    text("copy-to"),
+    switch("replace"),
     texts("env"),
     text("image"),
     text("image-pull-policy"),
-    switch("keep-labels").refused(COPY),
-    switch("keep-annotations").refused(COPY),
-    switch("keep-liveness").refused(COPY),
-    switch("keep-readiness").refused(COPY),
-    switch("keep-startup").refused(COPY),
-    switch("keep-init-containers").refused(COPY),
-    texts("set-image").refused(COPY),
-    switch("same-node").refused(COPY),
-    switch("share-processes").refused(COPY),
+    switch("keep-labels"),
+    switch("keep-annotations"),
+    switch("keep-liveness"),
+    switch("keep-readiness"),
+    switch("keep-startup"),
+    switch("keep-init-containers"),
+    texts("set-image"),
+    switch("same-node"),
+    switch("share-processes"),
     list("filename").letter('f'),
     switch("stdin").letter('i'),
     switch("quiet").letter('q'),
@@ -51,17 +50,15 @@ pub(super) const VERBS: &[Verb] = &[Verb {
     about: "Create debugging sessions for troubleshooting workloads and nodes.",
     flags: &[FLAGS],
     treatment: Treatment::Simplified(
-        "a container is added to a pod; nothing is attached, and nothing copied",
+        "a container is added to a pod or a copy of it, or a pod is made on a node; nothing is attached",
     ),
     plan,
 }];
 
 fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     let given = args.text("image");
-    if given.is_empty() {
-        return Err("you must specify --image when not using --copy-to.".into());
-    }
-    if image::parse(given).is_none() {
+    needs(args)?;
+    if !given.is_empty() && image::parse(given).is_none() {
         return Err(format!("invalid image name {given:?}: invalid reference format").into());
     }
     let named = match args.dash {
@@ -80,6 +77,11 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     }
     let mut tasks = Tasks::new();
     let quiet = args.on("quiet");
+    if !args.text("target").is_empty() && !args.text("copy-to").is_empty() {
+        return Err(
+            "--target is incompatible with --copy-to. Use --share-processes instead.".into()
+        );
+    }
     if !args.text("target").is_empty() && !quiet {
         tasks.push(Task::Say(format!(
             "Targeting container {:?}. If you don't see processes from this container it may be because the container runtime doesn't support this feature.\n",
@@ -87,11 +89,22 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         )));
     }
     let line = args.with_words(named.to_vec());
-    let ways = Ways { only: Some(Kind::Pod), ..Ways::default() };
+    // A word without a type names a pod.
+    let typed = named.iter().any(|word| word.contains('/'));
+    let ways = Ways { only: (!typed).then_some(Kind::Pod), ..Ways::default() };
     for info in resource::find(&line, cx, ways)?.infos {
         let info = info?;
-        let Some(Object::Pod(pod)) = &info.object else {
-            return Err(format!("{:?} not supported by debug", info.resource.kind).into());
+        let pod = match &info.object {
+            Some(Object::Pod(_)) if !args.text("copy-to").is_empty() => {
+                tasks.extend(copy(&info, args)?);
+                continue;
+            }
+            Some(Object::Pod(pod)) => pod,
+            Some(Object::Node(node)) => {
+                tasks.extend(on_node(&info, node.meta.uid.bits(), args, cx)?);
+                continue;
+            }
+            _ => return Err(format!("{:?} not supported by debug", info.resource.kind).into()),
         };
         let before = info.wire();
         let (name, note) = match args.text("container") {
@@ -118,6 +131,97 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
     Ok(tasks)
 }
 
+/// What a line must say, and what goes together (`Validate`).
+fn needs(args: &Args) -> Result<(), Failure> {
+    let words = args.dash.is_some_and(|at| args.words.len() > at);
+    let (image, sets) = (!args.text("image").is_empty(), !args.list("set-image").is_empty());
+    if !args.text("copy-to").is_empty() {
+        if !image && !sets && !words {
+            return Err("you must specify --image, --set-image or command arguments.".into());
+        }
+        if words && args.text("container").is_empty() && !image {
+            return Err(
+                "you must specify an existing container or a new image when specifying args."
+                    .into(),
+            );
+        }
+        return Ok(());
+    }
+    for flag in ["replace", "same-node"] {
+        if args.on(flag) {
+            return Err(format!("--{flag} may only be used with --copy-to.").into());
+        }
+    }
+    if sets {
+        return Err("--set-image may only be used with --copy-to.".into());
+    }
+    if !image {
+        return Err("you must specify --image when not using --copy-to.".into());
+    }
+    Ok(())
+}
+
+/// Makes a copy of a pod, and with `--replace` removes the pod.
+fn copy(info: &Info, args: &Args) -> Result<Vec<Task>, Failure> {
+    let uid = info.object.as_ref().map_or(0, |o| o.meta().uid.bits());
+    let mut note = None;
+    let named = |pod: &Value| {
+        let name = free_name(pod, uid);
+        note = Some(format!("Defaulting debug container name to {name}.\n"));
+        name
+    };
+    let (pod, _) = debug_copy::copy(&info.wire(), named, args)?;
+    let mut tasks: Vec<Task> =
+        note.filter(|_| !args.on("quiet")).map(Task::Say).into_iter().collect();
+    let target = info.resource.reference(&info.namespace, args.text("copy-to"));
+    tasks.push(make(target, pod));
+    if args.on("replace") {
+        tasks.push(Task::StopIfFailed);
+        let options =
+            DeleteOptions { grace: Some(std::time::Duration::ZERO), ..DeleteOptions::default() };
+        let request = Request::Delete { target: info.reference(), options };
+        tasks.push(Send::task(request, Done::Say(String::new()), OnError::Say));
+    }
+    Ok(tasks)
+}
+
+/// Makes a pod on a node.
+fn on_node(info: &Info, uid: u128, args: &Args, cx: &Cx<'_>) -> Result<Vec<Task>, Failure> {
+    let taken =
+        |name: &str| cx.look.store.get(Kind::Pod, &Key::new(cx.namespace.as_str(), name)).is_some();
+    let names = (0..).map(|seed| format!("node-debugger-{}-{}", info.name, letters(seed, uid)));
+    let name = names.into_iter().find(|name| !taken(name)).unwrap_or_default();
+    let pod = debug_copy::on_node(info, &name, args, cx)?;
+    let container = pod["spec"]["containers"][0]["name"].as_str().unwrap_or_default();
+    let text = format!(
+        "Creating debugging pod {name} with container {container} on node {}.\n",
+        info.name
+    );
+    let mut tasks = Vec::new();
+    if !args.on("quiet") {
+        tasks.push(Task::Say(text));
+    }
+    tasks.push(make(Ref::new(Kind::Pod, cx.namespace.as_str(), name), pod));
+    Ok(tasks)
+}
+
+fn make(target: Ref, pod: Value) -> Task {
+    let request =
+        Request::Wire { verb: WireVerb::Create, target, body: Box::new(pod), subresource: None };
+    Send::task(request, Done::Say(String::new()), OnError::Say)
+}
+
+/// Five characters that belong to an object.
+fn letters(seed: u64, uid: u128) -> String {
+    let mut bits = digest_of(seed, &uid.to_le_bytes());
+    let letters = (0..5).map(|_| {
+        let at = usize::try_from(bits % 27).expect("below 27");
+        bits /= 27;
+        char::from(SUFFIX_ALPHABET[at])
+    });
+    letters.collect()
+}
+
 /// The new container goes last, as the patch that kubectl makes says.
 fn order(pod: &Value, name: &str) -> Vec<Value> {
     let held = pod["spec"]["ephemeralContainers"].as_array().into_iter().flatten();
@@ -132,15 +236,7 @@ fn free_name(pod: &Value, uid: u128) -> String {
             pod["spec"][*list].as_array().into_iter().flatten().any(|c| c["name"] == name)
         })
     };
-    let candidate = |seed: u64| {
-        let mut bits = digest_of(seed, &uid.to_le_bytes());
-        let letters = (0..5).map(|_| {
-            let at = usize::try_from(bits % 27).expect("below 27");
-            bits /= 27;
-            char::from(SUFFIX_ALPHABET[at])
-        });
-        format!("debugger-{}", letters.collect::<String>())
-    };
+    let candidate = |seed: u64| format!("debugger-{}", letters(seed, uid));
     (0..).map(candidate).find(|name| !taken(name)).unwrap_or_default()
 }
 
@@ -152,15 +248,7 @@ fn container(name: &str, args: &Args) -> Result<Value, Failure> {
         "resources": {},
         "terminationMessagePolicy": "File",
     });
-    let mut env = Vec::new();
-    for pair in args.list("env") {
-        match pair.split_once('=') {
-            Some((key, value)) if names::env_var_name(key).is_empty() => {
-                env.push(json!({"name": key, "value": value}));
-            }
-            _ => return Err(format!("invalid argument {pair:?} for \"--env\" flag").into()),
-        }
-    }
+    let env = env(args)?;
     if !env.is_empty() {
         added["env"] = env.into();
     }
@@ -180,7 +268,29 @@ fn container(name: &str, args: &Args) -> Result<Value, Failure> {
             added[flag] = true.into();
         }
     }
-    let context = match args.text("profile") {
+    if let Some(context) = context(args)? {
+        added["securityContext"] = context;
+    }
+    Ok(added)
+}
+
+/// The variables of a container.
+pub(super) fn env(args: &Args) -> Result<Vec<Value>, Failure> {
+    let mut env = Vec::new();
+    for pair in args.list("env") {
+        match pair.split_once('=') {
+            Some((key, value)) if names::env_var_name(key).is_empty() => {
+                env.push(json!({"name": key, "value": value}));
+            }
+            _ => return Err(format!("invalid argument {pair:?} for \"--env\" flag").into()),
+        }
+    }
+    Ok(env)
+}
+
+/// The security context that the profile gives a container.
+pub(super) fn context(args: &Args) -> Result<Option<Value>, Failure> {
+    Ok(match args.text("profile") {
         "legacy" | "baseline" => None,
         "general" => Some(json!({"capabilities": {"add": ["SYS_PTRACE"]}})),
         "netadmin" => Some(json!({"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}})),
@@ -192,9 +302,5 @@ fn container(name: &str, args: &Args) -> Result<Value, Failure> {
             "seccompProfile": {"type": "RuntimeDefault"},
         })),
         other => return Err(format!("unknown profile: {other}").into()),
-    };
-    if let Some(context) = context {
-        added["securityContext"] = context;
-    }
-    Ok(added)
+    })
 }

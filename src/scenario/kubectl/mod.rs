@@ -16,6 +16,7 @@ mod args;
 mod autoscale;
 mod create;
 mod debug;
+mod debug_copy;
 mod delete;
 mod describe;
 mod drain;

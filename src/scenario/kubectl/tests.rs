@@ -679,3 +679,35 @@ fn a_pod_is_resized_by_a_part_of_its_own_and_by_no_other_way() {
     refused(6, "pod updates may not change fields other than");
     refused(7, "deployments.apps \"web\" not found");
 }
+
+#[test]
+fn a_copy_of_a_pod_is_made_to_look_at_it_and_a_pod_on_a_node() {
+    let done = session(&[
+        "debug talker --copy-to=copy --image=busybox -c dbg -- sh -c 'ps -o args; sleep 999'",
+        "logs copy -c dbg",
+        "get pod copy -o jsonpath='{.spec.shareProcessNamespace} {.spec.containers[*].name} {.status.phase}'",
+        "debug talker --copy-to=other --set-image=*=busybox:1.35 --replace",
+        "get pods talker other -o jsonpath='{.items[*].spec.containers[0].image}'",
+        "debug node/node-2 --image=busybox -q -- sh -c 'ls -d /host/etc; echo here'",
+        "get pods -l app.kubernetes.io/managed-by=kubectl-debug -o jsonpath='{.items[0].spec.nodeName} {.items[0].status.phase}'",
+        "debug copy --image=busybox --same-node",
+        "debug copy --copy-to=third",
+        "debug deploy/web --image=busybox",
+    ]);
+    assert_eq!((done[0].exit_code, done[0].stderr.as_str()), (0, ""));
+    assert!(done[1].stdout.starts_with("COMMAND\n/pause\n"), "{}", done[1].stdout);
+    assert!(done[1].stdout.contains("sh -c echo one"), "{}", done[1].stdout);
+    assert_eq!(done[2].stdout, "true main dbg Running");
+    assert_eq!(done[3].exit_code, 0, "{}", done[3].stderr);
+    assert!(
+        done[4].stdout.contains("busybox:1.35") && done[4].stderr.contains("\"talker\" not found")
+    );
+    assert_eq!(done[5].exit_code, 0, "{}", done[5].stderr);
+    assert_eq!(done[6].stdout, "node-2 Succeeded");
+    assert_eq!(done[7].stderr, "error: --same-node may only be used with --copy-to.\n");
+    assert_eq!(
+        done[8].stderr,
+        "error: you must specify --image, --set-image or command arguments.\n"
+    );
+    assert!(done[9].stderr.contains("not supported by debug"), "{}", done[9].stderr);
+}

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use crate::container::behavior;
 use crate::engine::Latency;
 use crate::model::TaintEffect;
 use crate::scenario::cluster::NodeSpec;
-use crate::sim::machines::{ImageBehavior, ImageModel, Missing, Preloaded};
+use crate::sim::machines::{ImageBehavior, ImageModel, Missing, Preloaded, Pulls};
 
 /// No cluster has more nodes than this.
 const MAX_NODES: usize = 100_000;
@@ -156,7 +157,9 @@ pub(super) fn latency(cluster: Option<&written::Cluster>) -> Latency {
 
 /// What is known of images, and the bandwidth of pulls, 0 for no limit.
 pub(super) fn images(file: &mut File, cluster: Option<&written::Cluster>) -> (ImageModel, u64) {
-    let mut model = ImageModel::default();
+    let pulls = cluster.and_then(|c| c.kubelet.as_ref()).map(|k| pulls(file, k));
+    let pulls = pulls.unwrap_or(Pulls::OneByOne);
+    let mut model = ImageModel { pulls, ..ImageModel::default() };
     let Some(images) = cluster.and_then(|c| c.images.as_ref()) else { return (model, 0) };
     if images.preloaded == Some(written::Preloaded::Nothing) {
         model.preloaded = Preloaded::Nothing;
@@ -177,6 +180,18 @@ pub(super) fn images(file: &mut File, cluster: Option<&written::Cluster>) -> (Im
     let bandwidth = images.bandwidth.as_ref();
     let bandwidth = bandwidth.map_or(0, |b| bytes("cluster.images.bandwidth".to_owned(), &b.0));
     (model, bandwidth)
+}
+
+/// How many images a node pulls at a time (`pkg/kubelet/apis/config/v1beta1/defaults.go` and
+/// `validation/validation.go`).
+fn pulls(file: &mut File, kubelet: &written::Kubelet) -> Pulls {
+    let most = kubelet.max_parallel_image_pulls;
+    let serial = kubelet.serialize_image_pulls.unwrap_or(most.is_none_or(|n| n < 2));
+    if serial && most.is_some_and(|n| n > 1) {
+        let why = "cannot be larger than 1 unless serializeImagePulls is false";
+        file.wrong("cluster.kubelet.maxParallelImagePulls", why);
+    }
+    if serial { Pulls::OneByOne } else { Pulls::AtOnce(most.and_then(NonZeroU32::new)) }
 }
 
 /// What is told of the programs of images.

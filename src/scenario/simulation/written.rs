@@ -109,6 +109,20 @@ pub struct Cluster {
     pub latency: Option<Latency>,
     /// What is known of images.
     pub images: Option<Images>,
+    /// How the nodes' agents are configured.
+    pub kubelet: Option<Kubelet>,
+}
+
+/// How the nodes' agents are configured: fields of a KubeletConfiguration.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kubelet {
+    /// Whether images are pulled one after the other: so by default, unless `maxParallelImagePulls` is more
+    /// than 1.
+    pub serialize_image_pulls: Option<bool>,
+    /// How many images are pulled at a time; any number by default, where they are not pulled one by one.
+    #[schemars(range(min = 1))]
+    pub max_parallel_image_pulls: Option<u32>,
 }
 
 /// A group of equal nodes.
