@@ -12,7 +12,9 @@
 //! - the containers as they are and as they were last seen are two [`View`](runtime::View)s: relists
 //!   carry the one over to the other, as PLEG does;
 //! - the status of a pod is made from what was seen (`status`, `conditions`, pure) and told to the API
-//!   server (`reports`).
+//!   server (`reports`);
+//! - what a pod is to have of resources is set aside for it and then set (`resize`); whose processes a
+//!   container sees is in `pids`.
 //!
 //! Nothing ticks. Relists, resyncs, volume loops and probes have periods, but what a tick would find
 //! is computed: the next relist after an exit, the next sync tick after a back-off. A tick that would
@@ -49,6 +51,7 @@ mod node;
 mod pids;
 mod pressure;
 mod probes;
+mod readiness;
 mod reports;
 mod resize;
 mod resolver;

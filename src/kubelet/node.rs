@@ -114,6 +114,8 @@ pub(super) struct NodeState {
     pub(super) uses: Uses,
     /// What is on its disk.
     pub(super) disk: Disk,
+    /// Signals between containers of its pods: in which instant, and how many.
+    pub(super) signals: (SimTime, u32),
     /// How far its clock is off.
     pub(super) skew: super::disturbances::Skew,
     /// How often its agent has started before.
@@ -137,6 +139,7 @@ impl NodeState {
             images: NodeImages::default(),
             uses: Uses::default(),
             disk: Disk::of(node),
+            signals: (SimTime::ZERO, 0),
             skew: super::disturbances::Skew::default(),
             boots: 0,
             runs,

@@ -17,7 +17,7 @@ use crate::model::PodSpec;
 
 /// Between two containers' first processes the runtime's own use up so many numbers.
 const USED_UP: Pid = 6;
-/// So many signals pass between the containers of a pod within one instant.
+/// So many signals pass between the containers of a node's pods within one instant.
 const SIGNALS_PER_INSTANT: u32 = 1000;
 
 /// Whose processes a container is among.
@@ -122,13 +122,13 @@ impl Worker {
         if sent.is_empty() {
             return;
         }
-        if self.signals.0 != d.cx.now {
-            self.signals = (d.cx.now, 0);
+        if d.node.signals.0 != d.cx.now {
+            d.node.signals = (d.cx.now, 0);
         }
         let members: Vec<Nth> = self.members(n).collect();
         for (pid, signal) in sent {
-            self.signals.1 += 1;
-            if self.signals.1 > SIGNALS_PER_INSTANT {
+            d.node.signals.1 += 1;
+            if d.node.signals.1 > SIGNALS_PER_INSTANT {
                 let text = format!(
                     "its containers sent each other more than {SIGNALS_PER_INSTANT} signals without \
                      letting time pass (SIGNALS_PER_INSTANT); further ones are lost"
@@ -176,7 +176,7 @@ mod tests {
     fn containers_that_share_processes_see_and_signal_each_other() {
         let mut c = Cluster::new();
         let sleeper = json!({"name": "a", "image": "busybox:1.36", "command": ["sleep", "1000"]});
-        let script = "sleep 2; ps -o pid,args | grep -v ps; cat /proc/7/comm; kill -0 99 || kill 7; kill -9 1";
+        let script = "sleep 2; ps -o pid,args; cat /proc/7/comm; kill -0 99 || kill 7; kill -9 1";
         c.pod(
             "p",
             json!({"shareProcessNamespace": true, "restartPolicy": "Never",
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn containers_that_share_nothing_see_their_own_processes_alone() {
         let mut c = Cluster::new();
-        let script = "sleep 2; ps -o pid,args | grep -c sleep; echo $$; kill 7 2>&1";
+        let script = "sleep 2; ps -o pid,args | grep -c sleep; sh -c 'echo $PPID'; kill 7 2>&1";
         c.pod("p", json!({"containers": [shell("a", "sleep 1000"), shell("b", script)]}));
         c.run(Duration::from_secs(5));
         assert_eq!(written(&c), ["2", "1", "sh: can't kill pid 7: No such process"]);

@@ -144,8 +144,6 @@ pub(super) struct Worker {
     pub(super) resize: Option<Box<Resize>>,
     /// Bytes that it has written.
     pub(super) written: i64,
-    /// Signals between its containers: in which instant, and how many.
-    pub(super) signals: (SimTime, u32),
     /// What the pod was last said to wait for.
     pub(super) waiting: Reason,
 }
@@ -185,7 +183,6 @@ impl Worker {
             reports: Reports::default(),
             resize: None,
             written: 0,
-            signals: (SimTime::ZERO, 0),
             waiting: Reason::Nothing,
         }
     }
@@ -787,39 +784,6 @@ impl Worker {
         }
     }
 
-    /// `SetContainerReadiness`.
-    fn set_ready(&mut self, run: u64, ready: bool, now: SimTime) {
-        let Some(old) = self.reports.latest() else { return };
-        let Some(mut new) =
-            with_container(old, run, |c| (c.ready != ready).then(|| c.ready = ready).is_some())
-        else {
-            return;
-        };
-        new.conditions = super::conditions::with_readiness(&super::conditions::Facts {
-            pod: &self.pod,
-            old,
-            seen: &self.seen,
-            init: &new.init_containers,
-            main: &new.containers,
-            phase: new.phase,
-            restarting: None,
-            resize: None,
-            now,
-        });
-        self.reports.set(new, false);
-    }
-
-    /// `SetContainerStartup`.
-    fn set_started(&mut self, run: u64, started: bool) {
-        let Some(old) = self.reports.latest() else { return };
-        let changed = with_container(old, run, |c| {
-            (c.started != Some(started)).then(|| c.started = Some(started)).is_some()
-        });
-        if let Some(new) = changed {
-            self.reports.set(new, false);
-        }
-    }
-
     fn gates_changed(&self) -> bool {
         let gates = &self.pod.spec.readiness_gates;
         let shown =
@@ -884,27 +848,6 @@ impl Worker {
 }
 
 const DEADLINE: &str = "Pod was active on the node longer than the specified deadline";
-
-/// The status with one container changed, if `f` changes it.
-fn with_container(
-    old: &crate::model::PodStatus,
-    run: u64,
-    f: impl FnOnce(&mut crate::model::ContainerStatus) -> bool,
-) -> Option<crate::model::PodStatus> {
-    let mut new = old.clone();
-    let find = |all: &[crate::model::ContainerStatus]| {
-        all.iter().position(|c| c.container_id == run && run != 0)
-    };
-    if let Some(i) = find(&new.containers) {
-        let mut all = new.containers.to_vec();
-        f(&mut all[i]).then(|| new.containers = all.into())?;
-    } else {
-        let i = find(&new.init_containers)?;
-        let mut all = new.init_containers.to_vec();
-        f(&mut all[i]).then(|| new.init_containers = all.into())?;
-    }
-    Some(new)
-}
 
 /// Whether more than the status has changed (`pkg/kubelet/config`, `podsDifferSemantically`).
 fn differs_in_what_is_wanted(old: &Pod, new: &Pod) -> bool {

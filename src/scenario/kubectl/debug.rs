@@ -106,28 +106,35 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
             }
             _ => return Err(format!("{:?} not supported by debug", info.resource.kind).into()),
         };
-        let before = info.wire();
-        let (name, note) = match args.text("container") {
-            "" => {
-                let name = free_name(&before, pod.meta.uid.bits());
-                let note = format!("Defaulting debug container name to {name}.\n");
-                (name, Some(note))
-            }
-            name => (name.to_owned(), None),
-        };
-        tasks.extend(note.filter(|_| !quiet).map(Task::Say));
-        let added = container(&name, args)?;
-        let request = Request::Wire {
-            verb: WireVerb::Patch(PatchType::Strategic),
-            target: info.reference(),
-            body: Box::new(json!({"spec": {
-                "$setElementOrder/ephemeralContainers": order(&before, &name),
-                "ephemeralContainers": [added],
-            }})),
-            subresource: Some("ephemeralcontainers"),
-        };
-        tasks.push(Send::task(request, Done::Say(String::new()), OnError::Say));
+        tasks.extend(add(&info, pod.meta.uid.bits(), args)?);
     }
+    Ok(tasks)
+}
+
+/// Adds a container to a pod.
+fn add(info: &Info, uid: u128, args: &Args) -> Result<Vec<Task>, Failure> {
+    let before = info.wire();
+    let (name, note) = match args.text("container") {
+        "" => {
+            let name = free_name(&before, uid);
+            let note = format!("Defaulting debug container name to {name}.\n");
+            (name, Some(note))
+        }
+        name => (name.to_owned(), None),
+    };
+    let mut tasks: Vec<Task> =
+        note.filter(|_| !args.on("quiet")).map(Task::Say).into_iter().collect();
+    let added = container(&name, args)?;
+    let request = Request::Wire {
+        verb: WireVerb::Patch(PatchType::Strategic),
+        target: info.reference(),
+        body: Box::new(json!({"spec": {
+            "$setElementOrder/ephemeralContainers": order(&before, &name),
+            "ephemeralContainers": [added],
+        }})),
+        subresource: Some("ephemeralcontainers"),
+    };
+    tasks.push(Send::task(request, Done::Say(String::new()), OnError::Say));
     Ok(tasks)
 }
 

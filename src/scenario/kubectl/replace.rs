@@ -95,6 +95,7 @@ fn one(info: &Info, args: &Args, printer: &Printer) -> Result<Task, Failure> {
         "" => None,
         "status" => Some("status"),
         "scale" => Some("scale"),
+        "resize" if info.resource.model == crate::model::Kind::Pod => Some("resize"),
         _ => return Err(no_such_endpoint()),
     };
     let request = Request::Wire {

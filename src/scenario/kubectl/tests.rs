@@ -696,7 +696,7 @@ fn a_copy_of_a_pod_is_made_to_look_at_it_and_a_pod_on_a_node() {
     ]);
     assert_eq!((done[0].exit_code, done[0].stderr.as_str()), (0, ""));
     assert!(done[1].stdout.starts_with("COMMAND\n/pause\n"), "{}", done[1].stdout);
-    assert!(done[1].stdout.contains("sh -c echo one"), "{}", done[1].stdout);
+    assert!(done[1].stdout.contains("sleep 100000"), "{}", done[1].stdout);
     assert_eq!(done[2].stdout, "true main dbg Running");
     assert_eq!(done[3].exit_code, 0, "{}", done[3].stderr);
     assert!(

@@ -351,6 +351,7 @@ impl Reader<'_> {
         let subresource = match body["subresource"].as_str() {
             None => None,
             Some("status") => Some("status"),
+            Some("resize") => Some("resize"),
             Some(other) => {
                 return suite.refuse(
                     self.test,
