@@ -185,7 +185,7 @@ mod tests {
         c.run(Duration::from_secs(10));
         let lines = written(&c);
         assert_eq!(lines[..3], ["PID   COMMAND", "1 /pause", "7 sleep 1000"], "{lines:?}");
-        assert!(lines[3].starts_with("13 sh -c sleep 2"), "{lines:?}");
+        assert!(lines[3].starts_with("14 sh -c sleep 2"), "{lines:?}");
         assert!(lines.contains(&"sleep".to_owned()), "{lines:?}");
         let pod = c.get("p").unwrap();
         let code = |i: usize| match &pod.status.containers[i].state {
