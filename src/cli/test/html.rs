@@ -113,12 +113,13 @@ fn section(text: &mut String, i: usize, simulation: &Simulation, verdict: &Verdi
     if let Kept::Differs { diff, .. } = &verdict.kept {
         let _ = writeln!(
             text,
-            "<details open><summary>its timeline is not as it was</summary><pre>{}</pre></details>",
+            "<details open><summary>its timeline is not as it was</summary><pre tabindex=\"0\" \
+             role=\"region\" aria-label=\"what differs\">{}</pre></details>",
             escaped(diff)
         );
     }
     if let Some(trial) = trial.filter(|t| !t.timeline.is_empty()) {
-        timeline(text, i, trial, !verdict.is_good());
+        timeline(text, (i, &simulation.name), trial, !verdict.is_good());
     }
     text.push_str("</section>\n");
 }
@@ -194,7 +195,8 @@ fn article(
         let yaml = yaml::write::to_string(object).unwrap_or_default();
         let _ = writeln!(
             text,
-            "<details><summary>{} as it was then</summary><pre>{}</pre></details>",
+            "<details><summary>{0} as it was then</summary><pre tabindex=\"0\" role=\"region\" \
+             aria-label=\"{0}\">{1}</pre></details>",
             escaped(&format!("{kind}/{name}")),
             escaped(&yaml)
         );
@@ -258,13 +260,15 @@ fn held(text: &mut String, simulation: &Simulation, verdict: &Verdict) {
     }
 }
 
-fn timeline(text: &mut String, i: usize, trial: &Trial, open: bool) {
+fn timeline(text: &mut String, (i, name): (usize, &str), trial: &Trial, open: bool) {
     let total = trial.timeline.lines().count();
     let open = if open { " open" } else { "" };
     let _ = writeln!(
         text,
-        "<details{open}><summary>timeline, {}</summary>\n<div class=\"lines\" tabindex=\"0\">",
-        count(total, "line")
+        "<details{open}><summary>timeline, {}</summary>\n<div class=\"lines\" \
+         tabindex=\"0\" role=\"region\" aria-label=\"timeline of {}\">",
+        count(total, "line"),
+        escaped(name)
     );
     let violated = |n: usize| {
         let here = trial.violations.iter().any(|v| line_at(trial, v.at) == Some(n));

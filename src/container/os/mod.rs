@@ -616,24 +616,24 @@ impl Os {
         self.rare.there().map(|rare| std::mem::take(&mut rare.requests)).unwrap_or_default()
     }
 
-    /// What every process is doing, PID 1 first.
+    /// What every process is doing, PID 1 first; what a shell waits for stands in the shell's own words and is
+    /// not told again.
     pub(crate) fn describe(&self) -> String {
-        let one = |(pid, p): (&Pid, &Box<Proc>)| {
-            let what = p.program.as_ref().map_or_else(|| "ended".to_owned(), Program::describe);
+        let mut told: Vec<(Pid, String)> = Vec::new();
+        for (pid, p) in self.procs.iter() {
             let wait = match p.phase {
+                Phase::Zombie(_) => continue,
                 Phase::Blocked(Wait::Spinning) => " (busy, set aside)",
                 Phase::Blocked(_) => "",
                 Phase::Ready => " (running)",
-                Phase::Zombie(_) => " (zombie)",
             };
-            format!("{pid}: {what}{wait}")
-        };
-        self.procs
-            .iter()
-            .filter(|(_, p)| !matches!(p.phase, Phase::Zombie(_)))
-            .map(one)
-            .collect::<Vec<_>>()
-            .join("; ")
+            let what = p.program.as_ref().map_or_else(|| "ended".to_owned(), Program::describe);
+            let is_told = |(of, words): &(Pid, String)| *of == p.parent && words.contains(&what);
+            if !told.iter().any(is_told) {
+                told.push((*pid, format!("{pid}: {what}{wait}")));
+            }
+        }
+        told.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ")
     }
 
     /// Ports that processes listen on, with what answers there.

@@ -58,8 +58,11 @@ class Rows {
     this.box = box;
     this.draw = draw;
     this.items = [];
+    this.isList = box.getAttribute("role") === "list";
     this.room = el("div", "room");
-    box.replaceChildren(this.room);
+    // The rows are the box's own, to those who hear the page.
+    this.room.setAttribute("role", "presentation");
+    box.append(this.room);
     box.addEventListener("scroll", () => requestAnimationFrame(() => this.paint()));
   }
   set(items) {
@@ -74,6 +77,11 @@ class Rows {
     for (let i = first; i < past; i += 1) {
       const row = this.draw(this.items[i], i);
       row.style.top = i * ROW + "px";
+      if (this.isList) {
+        row.setAttribute("role", "listitem");
+        row.setAttribute("aria-setsize", String(this.items.length));
+        row.setAttribute("aria-posinset", String(i + 1));
+      }
       rows.push(row);
     }
     this.room.replaceChildren(...rows);
@@ -129,16 +137,21 @@ function drawPod(item, index) {
     mark.title = container + " started again at " + span(at) + (reason ? " after " + reason + ", exit code " + code : "");
     lane.append(mark);
   }
-  if (now >= view[0] && now <= view[1]) {
-    const cursor = el("div", "cursor");
-    cursor.style.left = left(now) + "%";
-    lane.append(cursor);
-  }
   row.append(lane);
   return row;
 }
 
 const gantt = new Rows($("gantt"), drawPod);
+
+/** The line that stands for the time chosen, over all pods; it moves, and no row is drawn again. */
+const cursor = el("div", "cursor");
+$("gantt").append(cursor);
+
+function drawCursor() {
+  cursor.hidden = now < view[0] || now > view[1] || !gantt.items.length;
+  cursor.style.left = "calc(var(--name) + (100% - var(--name)) * " + left(now) / 100 + ")";
+  cursor.style.height = gantt.room.style.height;
+}
 
 function groupPods() {
   const by = $("group").value, wanted = $("filter").value.trim().toLowerCase(), troubled = $("troubled").checked;
@@ -156,28 +169,42 @@ function groupPods() {
     for (const pod of pods) items.push({ pod });
   }
   gantt.set(items);
-  if (!items.length) gantt.room.replaceChildren(el("p", "hint", data.pods.length ? "No pod is like that." : "There were no pods."));
+  drawView();
+  if (!items.length) gantt.room.replaceChildren(el("p", "none", data.pods.length ? "No pod is like that." : "There were no pods."));
 }
 
 function drawAxis() {
   const ticks = [];
   const steps = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 604800].map((s) => s * 1000);
   const length = view[1] - view[0], most = Math.max(2, $("axis").clientWidth / 70);
+  // As wide as the lanes, which have a scroll bar beside them when they are many.
+  $("axis").style.marginRight = $("gantt").offsetWidth - $("gantt").clientWidth + "px";
   const step = steps.find((s) => length / s <= most) || length;
   for (let at = Math.ceil(view[0] / step) * step; at <= view[1]; at += step) {
     const tick = el("span", "", span(at));
     tick.style.left = left(at) + "%";
+    if (left(at) > 97) tick.className = "last";
     ticks.push(tick);
   }
   $("axis").replaceChildren(...ticks);
+}
+
+function showWhole() {
+  view = [0, END];
+  drawView();
 }
 
 function zoom(by) {
   const length = Math.min(END, Math.max(100, (view[1] - view[0]) * by));
   const from = Math.max(0, Math.min(END - length, now - length / 2));
   view = [from, from + length];
+  drawView();
+}
+
+function drawView() {
   drawAxis();
   gantt.paint();
+  drawCursor();
 }
 
 // ---- the pod that is chosen
@@ -187,6 +214,18 @@ function choose(pod, index) {
   $("gantt").setAttribute("aria-activedescendant", "pod-" + pod);
   if (index !== undefined) gantt.show(index);
   drawDetail();
+  drawLogs();
+}
+
+/** Chooses no pod. */
+function letGo() {
+  if (chosen === null) return;
+  chosen = null;
+  $("gantt").removeAttribute("aria-activedescendant");
+  gantt.paint();
+  $("all").hidden = true;
+  $("detail-title").textContent = "No pod chosen";
+  $("detail-body").replaceChildren(el("p", "", "Choose a pod to see its states, restarts, events and output."));
   drawLogs();
 }
 
@@ -206,6 +245,7 @@ function drawDetail() {
   if (chosen === null) return;
   const pod = data.pods[chosen], body = $("detail-body"), state = stateAt(pod, now);
   $("detail-title").textContent = pod.name;
+  $("all").hidden = false;
   const about = el("p", "", [
     pod.ns, pod.owner || "by itself", pod.node === null ? "on no node" : "on " + data.nodes[pod.node].name,
     "requests " + pod.cpu + "m cpu, " + bytes(pod.memory) + " memory",
@@ -245,16 +285,16 @@ function drawDetail() {
 
 const machines = new Rows($("machines"), (node) => {
   const row = el("div", "row");
-  const load = (used, all, shown) => {
+  const load = (what, used, all, shown) => {
     const box = el("div", "load"), fill = el("i"), part = all ? Math.round((100 * used) / all) : 0;
     fill.style.width = Math.min(100, part) + "%";
     box.append(fill);
     box.setAttribute("role", "img");
-    box.setAttribute("aria-label", part + " percent requested");
+    box.setAttribute("aria-label", what + ": " + part + " percent requested");
     return [box, el("span", "amount", shown(used) + " of " + shown(all))];
   };
   row.append(el("span", "who", node.name), el("span", "reason", node.state));
-  row.append(...load(node.cpuUsed, node.cpu, (n) => n + "m"), ...load(node.memoryUsed, node.memory, bytes));
+  row.append(...load("cpu", node.cpuUsed, node.cpu, (n) => n + "m"), ...load("memory", node.memoryUsed, node.memory, bytes));
   row.append(el("span", "text", node.count + (node.count === 1 ? " pod" : " pods") + " of " + node.pods));
   return row;
 });
@@ -304,6 +344,7 @@ function drawLogs() {
   const left = data.linesLeftOut ? ", " + data.linesLeftOut + " later ones left out" : "";
   $("logs-note").textContent = (chosen === null ? "of all pods: " : "of " + data.pods[chosen].name + ": ") + shown.length + " lines" + left;
   logs.set(shown);
+  if (!shown.length) logs.room.replaceChildren(el("p", "none", "Nothing was written" + (chosen === null ? "" : " by it") + " by then."));
   $("log-list").scrollTop = shown.length * ROW;
 }
 
@@ -327,7 +368,7 @@ function setTime(at) {
     return item;
   }));
   document.querySelectorAll(".at").forEach((place) => { place.textContent = span(now); });
-  gantt.paint();
+  drawCursor();
   drawNodes();
   drawDetail();
   drawEvents();
@@ -371,7 +412,7 @@ function chooseNext(by) {
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const keys = { ",": () => step(-1), ".": () => step(1), "+": () => zoom(0.5), "-": () => zoom(2), "0": () => { view = [0, END]; drawAxis(); gantt.paint(); } };
+  const keys = { ",": () => step(-1), ".": () => step(1), "+": () => zoom(0.5), "-": () => zoom(2), "0": showWhole, Escape: letGo };
   if (event.target === $("gantt")) {
     keys.ArrowDown = () => chooseNext(1);
     keys.ArrowUp = () => chooseNext(-1);
@@ -416,14 +457,18 @@ function begin() {
   $("play").addEventListener("click", play);
   $("in").addEventListener("click", () => zoom(0.5));
   $("out").addEventListener("click", () => zoom(2));
-  $("fit").addEventListener("click", () => { view = [0, END]; drawAxis(); gantt.paint(); });
+  $("fit").addEventListener("click", showWhole);
+  $("all").addEventListener("click", () => { letGo(); $("gantt").focus(); });
+  $("time").addEventListener("keydown", (event) => {
+    const keys = { ArrowRight: () => step(1), ArrowUp: () => step(1), ArrowLeft: () => step(-1), ArrowDown: () => step(-1), PageUp: () => setTime(now + END / 10), PageDown: () => setTime(now - END / 10) };
+    if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
+  });
   for (const id of ["group", "troubled"]) $(id).addEventListener("change", groupPods);
   $("filter").addEventListener("input", groupPods);
   for (const id of ["warnings", "until"]) $(id).addEventListener("change", drawEvents);
-  addEventListener("resize", () => { drawAxis(); gantt.paint(); });
+  addEventListener("resize", drawView);
   drawSummary();
   groupPods();
-  drawAxis();
   setTime(data.end);
 }
 

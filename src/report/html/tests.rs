@@ -1,6 +1,6 @@
 //! The page for everybody: contrast and labels, read from its style and its markup.
 //!
-//! What a browser alone can tell (what is drawn, what keys do) is looked at by `.ci/page.sh`.
+//! What a browser alone can tell (what is drawn, what keys do) is looked at by `tests/browser`.
 
 use std::collections::BTreeMap;
 
