@@ -42,7 +42,7 @@ fn ask(dir: &ScenarioDir, ends: &mut BTreeMap<&'static str, usize>, nowhere: &mu
                 match answer.end() {
                     Some(end) => *ends.entry(end.as_str()).or_default() += 1,
                     None => {
-                        let text = why::text(&of, &[answer], runner.start());
+                        let text = why::text(&of, &[answer], None, runner.start());
                         nowhere.push(format!("{}: {text}", dir.name));
                     }
                 }

@@ -26,6 +26,28 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
+/// A value as Go's source would have it (`%#v`): `map[string]interface {}{"a":1, "b":[]interface {}{"x"}}`.
+pub fn source(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::String(text) => format!("{text:?}"),
+        Value::Bool(_) | Value::Number(_) => plain(value),
+        Value::Array(items) => {
+            format!(
+                "[]interface {{}}{{{}}}",
+                items.iter().map(source).collect::<Vec<_>>().join(", ")
+            )
+        }
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            let pairs: Vec<String> =
+                keys.into_iter().map(|k| format!("{k:?}:{}", source(&map[k]))).collect();
+            format!("map[string]interface {{}}{{{}}}", pairs.join(", "))
+        }
+    }
+}
+
 /// A floating-point number with as many digits as it needs; very small ones and those of a million and
 /// more with an exponent (`strconv.FormatFloat` with `'g', -1`).
 pub fn float(number: f64) -> String {

@@ -2,10 +2,13 @@
 //!
 //! After `k8s.io/client-go/util/jsonpath`: fields (`.a`, `['a.b']`, `.a\.b`), indexes and slices (`[0]`,
 //! `[-1]`, `[0:2]`), wildcards, unions (`['a','b']`), recursion (`..a`), filters (`[?(@.a=="b")]` with one
-//! comparison), literals and text around them. Missing fields give nothing, as with
-//! `--allow-missing-template-keys`. Left out: regular expressions in filters, which upstream refuses too.
+//! comparison), literals and text around them. Missing fields give nothing with
+//! `--allow-missing-template-keys`; an index beyond the end of a list is an error all the same. Left out: regular
+//! expressions in filters, which upstream refuses too.
 
 use serde_json::Value;
+
+use super::go_value;
 
 /// No template may be longer than this, in bytes.
 pub const MAX_TEMPLATE: usize = 64 << 10;
@@ -98,14 +101,19 @@ impl JsonPath {
             Part::Path(path) | Part::Range(path, _) => Some(path),
             Part::Text(_) => None,
         });
-        first.map_or_else(Vec::new, |path| walk(path, vec![value], value))
+        let trouble = &mut Trouble::default();
+        first.map_or_else(Vec::new, |path| walk(path, vec![value], value, trouble))
     }
 
-    /// The template filled in.
-    pub fn render(&self, value: &Value) -> String {
-        let mut out = String::new();
-        render(&self.parts, value, value, &mut out);
-        out
+    /// The template filled in; `missing` says whether fields may be missing.
+    ///
+    /// # Errors
+    /// The first thing that does not fit the value: a field that is missing, an index beyond the end of a list, an
+    /// index into what is no list.
+    pub fn fill(&self, value: &Value, missing: bool) -> Result<String, JsonPathError> {
+        let (mut out, mut trouble) = (String::new(), Trouble { strict: !missing, first: None });
+        render(&self.parts, value, value, &mut out, &mut trouble);
+        trouble.first.map_or(Ok(out), Err)
     }
 }
 
@@ -357,19 +365,51 @@ fn filter(left: &mut &str, depth: usize) -> Result<Step, JsonPathError> {
     Ok(Step::Filter(from, with))
 }
 
-fn walk<'a>(path: &'a [Step], from: Vec<&'a Value>, root: &'a Value) -> Vec<&'a Value> {
-    path.iter().fold(from, |values, step| {
-        if let Step::Root = step {
-            return vec![root];
+/// What does not fit on the way; the first of it counts.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Whether a missing field is trouble.
+    strict: bool,
+    first: Option<JsonPathError>,
+}
+
+impl Trouble {
+    fn is(&mut self, text: String) {
+        self.first.get_or_insert(JsonPathError(text));
+    }
+}
+
+fn walk<'a>(
+    path: &'a [Step],
+    from: Vec<&'a Value>,
+    root: &'a Value,
+    trouble: &mut Trouble,
+) -> Vec<&'a Value> {
+    path.iter().fold(from, |values, step| match step {
+        Step::Root => vec![root],
+        Step::Literal(value) => vec![value],
+        _ => {
+            let any = !values.is_empty();
+            let found: Vec<&Value> =
+                values.into_iter().flat_map(|v| take(step, v, root, trouble)).collect();
+            if let Step::Field(name) = step
+                && trouble.strict
+                && any
+                && found.is_empty()
+            {
+                trouble.is(format!("{name} is not found"));
+            }
+            found
         }
-        if let Step::Literal(value) = step {
-            return vec![value];
-        }
-        values.into_iter().flat_map(|v| take(step, v, root)).collect()
     })
 }
 
-fn take<'a>(step: &'a Step, value: &'a Value, root: &'a Value) -> Vec<&'a Value> {
+fn take<'a>(
+    step: &'a Step,
+    value: &'a Value,
+    root: &'a Value,
+    trouble: &mut Trouble,
+) -> Vec<&'a Value> {
     match (step, value) {
         (Step::Field(name), Value::Object(fields)) => fields.get(name).into_iter().collect(),
         (Step::Any, Value::Object(fields)) => fields.values().collect(),
@@ -379,14 +419,43 @@ fn take<'a>(step: &'a Step, value: &'a Value, root: &'a Value) -> Vec<&'a Value>
             below(value, &mut found);
             found
         }
-        (Step::Slice(bounds), Value::Array(items)) => slice(items, *bounds),
+        (Step::Slice(bounds), Value::Array(items)) => slice(items, *bounds, trouble),
+        (Step::Slice(_) | Step::Filter(..), Value::Null) => Vec::new(),
+        (Step::Slice(_), other) => {
+            trouble.is(format!("{} is not array or slice", type_of(other)));
+            Vec::new()
+        }
         (Step::Union(paths), value) => {
-            paths.iter().flat_map(|p| walk(p, vec![value], root)).collect()
+            paths.iter().flat_map(|p| walk(p, vec![value], root, trouble)).collect()
         }
         (Step::Filter(left, with), Value::Array(items)) => {
-            items.iter().filter(|item| holds(left, with.as_ref(), item, root)).collect()
+            let mut found = Vec::new();
+            for item in items {
+                if holds(left, with.as_ref(), item, root, trouble) {
+                    found.push(item);
+                }
+            }
+            found
+        }
+        (Step::Filter(..), other) => {
+            let shown = go_value::plain(other);
+            trouble.is(format!("{shown} is not array or slice and cannot be filtered"));
+            Vec::new()
         }
         _ => Vec::new(),
+    }
+}
+
+/// A value's type as Go names it.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
     }
 }
 
@@ -399,11 +468,29 @@ fn below<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
     }
 }
 
-fn slice(items: &[Value], [from, to, step]: [Option<i64>; 3]) -> Vec<&Value> {
+/// A part of a list (`evalArray`).
+fn slice<'a>(
+    items: &'a [Value],
+    [from, to, step]: [Option<i64>; 3],
+    trouble: &mut Trouble,
+) -> Vec<&'a Value> {
     let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
-    let place = |n: i64| if n < 0 { n + len } else { n };
-    let from = place(from.unwrap_or(0)).max(0);
-    let to = to.map_or(len, place).min(len);
+    let place = |n: i64| if n < 0 { n.saturating_add(len) } else { n };
+    let (from, to) = (place(from.unwrap_or(0)), to.map_or(len, place));
+    if from == to {
+        return Vec::new();
+    }
+    let beyond = |index: i64| format!("array index out of bounds: index {index}, length {len}");
+    match () {
+        () if from >= len || from < 0 => trouble.is(beyond(from)),
+        () if to > len || to < 0 => trouble.is(beyond(to.saturating_sub(1))),
+        () if from > to => {
+            trouble.is(format!("starting index {from} is greater than ending index {to}"));
+        }
+        () if step.is_some_and(|step| step <= 0) => trouble.is("step must be > 0".to_owned()),
+        () => {}
+    }
+    let (from, to) = (from.max(0), to.min(len));
     let step = usize::try_from(step.unwrap_or(1)).unwrap_or(1).max(1);
     match (usize::try_from(from), usize::try_from(to)) {
         (Ok(from), Ok(to)) if from < to => items[from..to].iter().step_by(step).collect(),
@@ -411,10 +498,22 @@ fn slice(items: &[Value], [from, to, step]: [Option<i64>; 3]) -> Vec<&Value> {
     }
 }
 
-fn holds(left: &Path, with: Option<&(Compare, Path)>, item: &Value, root: &Value) -> bool {
-    let left = walk(left, vec![item], root);
-    let Some((compare, right)) = with else { return !left.is_empty() };
-    let right = walk(right, vec![item], root);
+fn holds(
+    left: &Path,
+    with: Option<&(Compare, Path)>,
+    item: &Value,
+    root: &Value,
+    trouble: &mut Trouble,
+) -> bool {
+    let Some((compare, right)) = with else {
+        // What is missing on the way to what may be missing is no trouble.
+        return !walk(left, vec![item], root, &mut Trouble::default()).is_empty();
+    };
+    let left = walk(left, vec![item], root, trouble);
+    let right = walk(right, vec![item], root, trouble);
+    if left.len() > 1 || (!left.is_empty() && right.len() > 1) {
+        trouble.is("can only compare one element at a time".to_owned());
+    }
     let (Some(left), Some(right)) = (left.first(), right.first()) else { return false };
     let order = match (left, right) {
         (Value::String(a), Value::String(b)) => a.partial_cmp(b),
@@ -435,18 +534,18 @@ fn holds(left: &Path, with: Option<&(Compare, Path)>, item: &Value, root: &Value
     }
 }
 
-fn render(parts: &[Part], value: &Value, root: &Value, out: &mut String) {
+fn render(parts: &[Part], value: &Value, root: &Value, out: &mut String, trouble: &mut Trouble) {
     for part in parts {
         match part {
             Part::Text(text) => out.push_str(text),
             Part::Path(path) => {
-                let texts: Vec<String> =
-                    walk(path, vec![value], root).into_iter().map(text_of).collect();
+                let found = walk(path, vec![value], root, trouble);
+                let texts: Vec<String> = found.into_iter().map(text_of).collect();
                 out.push_str(&texts.join(" "));
             }
             Part::Range(path, body) => {
-                for item in walk(path, vec![value], root) {
-                    render(body, item, root, out);
+                for item in walk(path, vec![value], root, trouble) {
+                    render(body, item, root, out, trouble);
                 }
             }
         }
@@ -495,7 +594,11 @@ mod tests {
             ],
         });
         let check = |template: &str, text: &str| {
-            assert_eq!(JsonPath::parse(template).unwrap().render(&value), text, "{template}");
+            assert_eq!(
+                JsonPath::parse(template).unwrap().fill(&value, true).unwrap(),
+                text,
+                "{template}"
+            );
         };
         check("{.kind}", "List");
         check("kind is {.kind}!", "kind is List!");
@@ -517,6 +620,25 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_a_value_is_told_in_the_words_of_kubectl() {
+        let value = json!({"items": [1, 2, 3], "none": [], "text": "a", "null": null});
+        let check = |template: &str, missing: bool, text: &str| {
+            let told = JsonPath::parse(template).unwrap().fill(&value, missing);
+            assert_eq!(told.map_err(|e| e.0), Err(text.to_owned()), "{template}");
+        };
+        check("{.items[3]}", true, "array index out of bounds: index 3, length 3");
+        check("{.items[-4]}", true, "array index out of bounds: index -1, length 3");
+        check("{.items[1:5]}", true, "array index out of bounds: index 4, length 3");
+        check("{.items[2:1]}", true, "starting index 2 is greater than ending index 1");
+        check("{.none[0]}", true, "array index out of bounds: index 0, length 0");
+        check("{.text[0]}", true, "string is not array or slice");
+        check("{.text[?(@.a==1)]}", true, "a is not array or slice and cannot be filtered");
+        check("{.missing.more}", false, "missing is not found");
+        let fine = |template: &str| JsonPath::parse(template).unwrap().fill(&value, true).unwrap();
+        assert_eq!(fine("{.missing[3].more}{.items[1:1]}{.null[2]}"), "");
+    }
+
+    #[test]
     fn broken_templates_are_refused() {
         for template in ["{.a", "{.a[}", "{range .a}", "{end}", "{.a[?(@.b==]}", "{.a[x]}"] {
             assert!(JsonPath::parse(template).is_err(), "{template}");
@@ -530,7 +652,8 @@ mod tests {
     fn an_expression_may_lack_its_braces() {
         let value = json!({"status": {"phase": "Running"}});
         for text in ["{.status.phase}", ".status.phase", "status.phase", "{status.phase}"] {
-            assert_eq!(JsonPath::parse_relaxed(text).unwrap().render(&value), "Running", "{text}");
+            let path = JsonPath::parse_relaxed(text).unwrap();
+            assert_eq!(path.fill(&value, true).unwrap(), "Running", "{text}");
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::report::explain;
 use crate::report::html::{Chronicle, Heading};
 use crate::report::summary::{Gathered, Summary};
 use crate::report::timeline::{Detail, Line, Style, Timeline, duration, render};
+use crate::report::why::{self, Past};
 use crate::scenario::monitor::{Expectation, Monitors, Violation};
 use crate::scenario::remedy::{self, Effort};
 use crate::scenario::runner::{Ended, LONGEST, NAMESPACE, Plan, Runner, SETTLED};
@@ -147,6 +148,8 @@ struct Listeners {
     gathered: Gathered,
     recorder: Option<Recorder>,
     chronicle: Option<Chronicle>,
+    /// What causes are looked up in, for the page.
+    past: Option<Past>,
     writers: Writers,
     style: Style,
     /// Whether lines are printed as they come; otherwise they are kept.
@@ -169,6 +172,7 @@ impl Listeners {
             gathered: Gathered::default(),
             recorder: args.trace.as_ref().map(|_| Recorder::new(start, NAMESPACE, &header)),
             chronicle: args.html.as_ref().map(|_| Chronicle::new(start)),
+            past: args.html.as_ref().map(|_| Past::default()),
             writers: args.outputs.writers(start),
             style: Style { colour, start },
             print: args.output == Output::Timeline && !args.quiet,
@@ -176,15 +180,23 @@ impl Listeners {
         }
     }
 
+    /// Takes in a fact of the making of the cluster, which is told to nobody but files.
+    fn hear_begin(&mut self, fact: &crate::trace::Fact) {
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.observe(fact);
+        }
+        if let Some(past) = &mut self.past {
+            past.observe(fact);
+        }
+        self.writers.hear(fact);
+    }
+
     fn hear(&mut self, fact: &crate::trace::Fact) {
         self.gathered.observe(fact);
         if let Some(recorder) = &mut self.recorder {
             recorder.observe(fact);
         }
-        if let Some(chronicle) = &mut self.chronicle {
-            chronicle.observe(fact);
-        }
-        self.writers.hear(fact);
+        self.hear_begin(fact);
         self.timeline.observe(fact);
         let lines = self.timeline.take();
         self.tell(lines);
@@ -233,10 +245,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
     // The cluster's own objects are made here, and told to nobody but the page and to what is expected.
     let built = floats::build(plan, &mut |fact| {
         monitors.observe(fact);
-        if let Some(chronicle) = &mut listeners.chronicle {
-            chronicle.observe(fact);
-        }
-        listeners.writers.hear(fact);
+        listeners.hear_begin(fact);
     });
     let mut runner = match built {
         Ok(runner) => runner,
@@ -280,10 +289,8 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         }
         None => code,
     };
-    match listeners.chronicle.map(|chronicle| page(args, chronicle, &runner, seed, &came)) {
-        Some(Err(code)) => code,
-        Some(Ok(())) | None => code,
-    }
+    let (Some(chronicle), Some(past)) = (listeners.chronicle, listeners.past) else { return code };
+    page(args, chronicle, &past, &runner, seed, &came).err().unwrap_or(code)
 }
 
 /// What the run came to, with what holds up what is stuck; `again` is what was run.
@@ -308,7 +315,7 @@ fn summary(
     summary
 }
 
-/// So many pods are explained on the page.
+/// So many pods are explained on the page, and so many are asked why they are as they are.
 const EXPLAINED: usize = 200;
 
 /// Prints what the run came to.
@@ -351,6 +358,7 @@ fn print(
 fn page(
     args: &Args,
     mut chronicle: Chronicle,
+    past: &Past,
     runner: &Runner,
     seed: u64,
     came: &Came,
@@ -360,6 +368,13 @@ fn page(
         chronicle.explain(pod, explain::text(&explanation, runner.start()));
     }
     let (sim, input) = (runner.sim(), &args.floats.input);
+    let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
+    for pod in chronicle.troubled(EXPLAINED) {
+        let Some(object) = past.last(pod) else { continue };
+        let answers = why::why(past, object, sim.now(), &blocked);
+        let text = why::text(&object.reference(), &answers, None, runner.start());
+        chronicle.tell_causes(pod, text);
+    }
     let paths = input.paths.iter().chain(&input.filename).chain(&args.floats.scenario);
     let names: Vec<String> = paths.map(|path| path.display().to_string()).collect();
     let heading = Heading {

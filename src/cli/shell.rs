@@ -115,7 +115,7 @@ fn script(session: &mut Session, name: &str, text: &str) -> u8 {
 
 /// What went wrong, with `error:` before it unless kubectl has said so.
 fn complaint(error: &str) -> Cow<'_, str> {
-    match error.to_lowercase().starts_with("error") || error.starts_with("Warning") {
+    match error.to_lowercase().starts_with("error") {
         true => error.into(),
         false => format!("error: {error}").into(),
     }

@@ -7,15 +7,17 @@ use super::floats::{self, Floats};
 use super::{exit_code, ui};
 use crate::api::{kinds, suggest};
 use crate::model::{Key, Kind, Object, Pod};
+use crate::report::summary::Gathered;
 use crate::report::why::{self, Past};
-use crate::scenario::recorded;
 use crate::scenario::runner::{End, NAMESPACE};
+use crate::scenario::{recorded, remedy};
 
 /// Tell why an object is as it is: the chain of causes, back to a step, a script, a timer or a fault
 ///
 /// TARGET is an object: `pod/web-0`, `job/backup`, `deploy/web`; a name alone is a pod's. PATHS and the
 /// options of the run are those of `wavetank run`. Each restart, wait, failure and deletion is answered on
-/// its own; objects that are gone are answered too.
+/// its own; objects that are gone are answered too. What does not happen is followed to its root cause, with
+/// the smallest change that helps, which is tried in a run of its own.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// TYPE/NAME, or the name of a pod
@@ -55,12 +57,16 @@ pub(super) fn run(args: &Args) -> u8 {
     if let Some(at) = args.at {
         plan.end = End::After(at);
     }
-    let mut past = Past::default();
+    let (mut past, mut gathered) = (Past::default(), Gathered::default());
+    let again = plan.clone();
     let mut runner = match floats::build(plan, &mut |fact| past.observe(fact)) {
         Ok(runner) => runner,
         Err(code) => return code,
     };
-    runner.run(&mut |fact| past.observe(fact));
+    runner.run(&mut |fact| {
+        past.observe(fact);
+        gathered.observe(fact);
+    });
     let namespace = if kind.namespaced() { args.namespace.as_str() } else { "" };
     let key = Key::new(namespace, name);
     let Some(object) = past.find(kind, &key) else {
@@ -70,10 +76,13 @@ pub(super) fn run(args: &Args) -> u8 {
     let sim = runner.sim();
     let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
     let answers = why::why(&past, object, sim.now(), &blocked);
+    let found = remedy::of(Some(&again), &runner, &gathered, object);
     let of = object.reference();
     ui::out(&match args.output {
-        Output::Text => why::text(&of, &answers, runner.start()),
-        Output::Json => format!("{:#}\n", why::to_json(&of, &answers, runner.start())),
+        Output::Text => why::text(&of, &answers, found.as_ref(), runner.start()),
+        Output::Json => {
+            format!("{:#}\n", why::to_json(&of, &answers, found.as_ref(), runner.start()))
+        }
     });
     exit_code::OK
 }

@@ -12,10 +12,11 @@ use serde_json::Value;
 
 use super::cluster::NodeSpec;
 use super::runner::{End, Plan, Runner, StepAction, TimedStep};
-use crate::model::{Pod, Ref};
+use crate::model::{Key, Kind, Object, Pod, Ref};
 use crate::report::stuck::{self, Change, Edit, Fix, WaitGraph};
 use crate::report::summary::{Found, Gathered, Remedy, Summary};
 use crate::report::timeline::duration;
+use crate::store::Store;
 
 /// So many runs are made.
 const RUNS: usize = 40;
@@ -45,20 +46,63 @@ pub fn find(
 ) -> WaitGraph {
     let objects: Vec<Ref> = summary.stuck.iter().map(|e| e.of.clone()).collect();
     let (graph, all) = stuck::find(runner.sim(), gathered.told(), &objects);
-    let mut trials = Trials {
-        plan,
-        length: runner.sim().now().since(runner.start()),
-        events: runner.sim().stats().events,
-        spent: 0,
-        known: objects.iter().cloned().collect(),
-        tried: BTreeMap::new(),
-    };
+    let mut trials = Trials::new(plan, runner, objects.iter().cloned().collect());
     for (object, stuck) in objects.into_iter().zip(all) {
         let fixes: Vec<&Fix> = stuck.roots.iter().flat_map(|root| &root.fixes).collect();
         let remedy = trials.remedy(&object, &fixes, effort);
         summary.found.insert(object, Found { stuck, remedy });
     }
     graph
+}
+
+/// Why one object does not get on and what helps; `None` where nothing holds it up. Without a `plan`, or where
+/// the object belongs to nothing that is stuck, no change is tried.
+pub fn of(
+    plan: Option<&Plan>,
+    runner: &Runner,
+    gathered: &Gathered,
+    object: &Object,
+) -> Option<Found> {
+    let sim = runner.sim();
+    let there = sim.store().get(object.kind(), &object.key())?;
+    if there.meta().uid != object.meta().uid {
+        return None;
+    }
+    let reference = object.reference();
+    let stuck = stuck::find(sim, gathered.told(), std::slice::from_ref(&reference)).1.pop()?;
+    if stuck.roots.is_empty() {
+        return None;
+    }
+    let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
+    let summary = Summary::of(sim.store(), sim.now(), gathered, Vec::new(), &blocked);
+    let known: BTreeSet<Ref> = summary.stuck.into_iter().map(|entry| entry.of).collect();
+    let fixes: Vec<&Fix> = stuck.roots.iter().flat_map(|root| &root.fixes).collect();
+    let remedy = match (plan, at_top(sim.store(), object, &known)) {
+        (Some(plan), Some(top)) => {
+            Trials::new(plan, runner, known).remedy(&top, &fixes, Effort::Try)
+        }
+        _ => fixes.first().map_or(Remedy::None, |fix| {
+            Remedy::Unverified(fix.text.clone(), "nothing was tried".to_owned())
+        }),
+    };
+    Some(Found { stuck, remedy })
+}
+
+/// The object itself or the nearest above it that is among `known`.
+fn at_top(store: &Store, object: &Object, known: &BTreeSet<Ref>) -> Option<Ref> {
+    /// A pod, its ReplicaSet or Job, and what made that.
+    const STOREYS: usize = 4;
+    let mut at = object;
+    for _ in 0..STOREYS {
+        let reference = at.reference();
+        if known.contains(&reference) {
+            return Some(reference);
+        }
+        let owner = at.meta().controller()?;
+        let kind = Kind::ALL.iter().copied().find(|kind| owner.is_kind(*kind))?;
+        at = store.get(kind, &Key::new(&*at.meta().namespace, &*owner.name))?;
+    }
+    None
 }
 
 /// What is tried, and what came of it.
@@ -73,7 +117,18 @@ struct Trials<'p> {
     tried: BTreeMap<String, Result<BTreeSet<Ref>, String>>,
 }
 
-impl Trials<'_> {
+impl<'p> Trials<'p> {
+    fn new(plan: &'p Plan, runner: &Runner, known: BTreeSet<Ref>) -> Self {
+        Self {
+            plan,
+            length: runner.sim().now().since(runner.start()),
+            events: runner.sim().stats().events,
+            spent: 0,
+            known,
+            tried: BTreeMap::new(),
+        }
+    }
+
     /// The first change that helps an object, or why none was found.
     fn remedy(&mut self, object: &Ref, fixes: &[&Fix], effort: Effort) -> Remedy {
         let Some(first) = fixes.first() else { return Remedy::None };

@@ -13,6 +13,7 @@
 
 mod compose;
 pub mod go;
+pub mod kyaml;
 mod parse;
 pub(in crate::api) mod resolve;
 mod scalars;

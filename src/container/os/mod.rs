@@ -616,8 +616,8 @@ impl Os {
         self.rare.there().map(|rare| std::mem::take(&mut rare.requests)).unwrap_or_default()
     }
 
-    /// What every process is doing, PID 1 first; what a shell waits for stands in the shell's own words and is
-    /// not told again.
+    /// What every process is doing, PID 1 first, with its number where there are several; what a shell waits for
+    /// stands in the shell's own words and is not told again.
     pub(crate) fn describe(&self) -> String {
         let mut told: Vec<(Pid, String)> = Vec::new();
         for (pid, p) in self.procs.iter() {
@@ -630,10 +630,17 @@ impl Os {
             let what = p.program.as_ref().map_or_else(|| "ended".to_owned(), Program::describe);
             let is_told = |(of, words): &(Pid, String)| *of == p.parent && words.contains(&what);
             if !told.iter().any(is_told) {
-                told.push((*pid, format!("{pid}: {what}{wait}")));
+                told.push((*pid, format!("{what}{wait}")));
             }
         }
-        told.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join("; ")
+        match told.as_slice() {
+            [(_, words)] => words.clone(),
+            several => several
+                .iter()
+                .map(|(pid, words)| format!("{pid}: {words}"))
+                .collect::<Vec<_>>()
+                .join("; "),
+        }
     }
 
     /// Ports that processes listen on, with what answers there.

@@ -2,7 +2,7 @@
 //!
 //! The way of Sugiyama, in its plainest form: arrows that close a circle are turned for the while, each box
 //! stands one column after the last of those before it, and the order within a column follows the middle of
-//! a box's neighbours, over a few rounds. Where an arrow passes over columns nothing is kept free for it.
+//! a box's neighbours, over a few rounds. Where an arrow passes over columns a lane is kept free for it there.
 
 use super::Graph;
 
@@ -11,6 +11,25 @@ use super::Graph;
 pub(super) struct Placed {
     pub(super) x: u32,
     pub(super) y: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+/// A lane on which an arrow crosses a column: from where, how far, at which height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lane {
+    pub(super) x: u32,
+    pub(super) width: u32,
+    pub(super) y: u32,
+}
+
+/// Where everything stands.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// One for each box.
+    pub(super) boxes: Vec<Placed>,
+    /// For each arrow the lanes that it takes, from left to right.
+    pub(super) lanes: Vec<Vec<Lane>>,
     pub(super) width: u32,
     pub(super) height: u32,
 }
@@ -25,39 +44,81 @@ const PADDING: u32 = 12;
 const GAP: (u32, u32) = (64, 22);
 /// Around everything.
 pub(super) const MARGIN: u32 = 24;
+/// No more lanes than this are kept free; further arrows go straight.
+const LANES: usize = 4_000;
 /// Rounds of ordering.
 const ROUNDS: usize = 6;
 /// A label beside an arrow is not longer than this.
 pub(super) const LABEL: usize = 44;
 
-/// The places of all boxes, and the size of the picture.
-pub(super) fn places(graph: &Graph) -> (Vec<Placed>, u32, u32) {
+/// The places of all boxes and arrows, and the size of the picture.
+pub(super) fn places(graph: &Graph) -> Places {
     let arrows = forward(graph);
-    let columns = columns(graph.boxes.len(), &arrows);
-    let order = ordered(&columns, &arrows, graph.boxes.len());
-    let mut placed = vec![Placed { x: 0, y: 0, width: 0, height: 0 }; graph.boxes.len()];
-    for (i, b) in graph.boxes.iter().enumerate() {
+    let boxes = graph.boxes.len();
+    let links: Vec<(usize, usize)> = arrows.iter().copied().filter(|(a, b)| a != b).collect();
+    let mut columns = columns(boxes, &links);
+    let (through, links) = through(&arrows, &mut columns);
+    let order = ordered(&columns, &links, columns.len());
+    let mut spots = vec![Placed { x: 0, y: 0, width: 0, height: LINE }; columns.len()];
+    for (spot, b) in spots.iter_mut().zip(&graph.boxes) {
         let letters = b.lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
-        placed[i].width = u32::try_from(letters).unwrap_or(1000).min(400) * LETTER + 2 * PADDING;
-        placed[i].height = u32::try_from(b.lines.len()).unwrap_or(1) * LINE + 2 * PADDING - 6;
+        spot.width = u32::try_from(letters).unwrap_or(1000).min(400) * LETTER + 2 * PADDING;
+        spot.height = u32::try_from(b.lines.len()).unwrap_or(1) * LINE + 2 * PADDING - 6;
     }
+    let sizes = spots.clone();
     let height = |column: &Vec<usize>| -> u32 {
-        column.iter().map(|i| placed[*i].height + GAP.1).sum::<u32>().saturating_sub(GAP.1)
+        column.iter().map(|i| sizes[*i].height + GAP.1).sum::<u32>().saturating_sub(GAP.1)
     };
     let tallest = order.iter().map(height).max().unwrap_or(0);
-    let mut x = MARGIN;
-    let mut spots = placed.clone();
+    let (mut x, mut right) = (MARGIN, 0);
     for (n, column) in order.iter().enumerate() {
         let mut y = MARGIN + 28 + (tallest - height(column)) / 2;
-        let wide = column.iter().map(|i| placed[*i].width).max().unwrap_or(0);
+        let wide = column.iter().map(|i| sizes[*i].width).max().unwrap_or(0);
         for i in column {
             (spots[*i].x, spots[*i].y) = (x, y);
-            y += placed[*i].height + GAP.1;
+            if *i >= boxes {
+                spots[*i].width = wide;
+            }
+            y += sizes[*i].height + GAP.1;
         }
+        right = right.max(x + wide);
         x += wide + gap_after(graph, &columns, n);
     }
-    let right = spots.iter().map(|p| p.x + p.width).max().unwrap_or(0);
-    (spots, right + MARGIN, tallest + 28 + 2 * MARGIN)
+    let lane = |i: &usize| {
+        let Placed { x, y, width, height } = spots[*i];
+        Lane { x, width, y: y + height / 2 }
+    };
+    let lanes = through.iter().map(|of| of.iter().map(lane).collect()).collect();
+    spots.truncate(boxes);
+    Places { boxes: spots, lanes, width: right + MARGIN, height: tallest + 28 + 2 * MARGIN }
+}
+
+/// What stands in for an arrow in the columns that it crosses: a box without width in each, which is added
+/// to `columns`. Answers those of each arrow, from left to right, and the links between neighbours.
+fn through(
+    arrows: &[(usize, usize)],
+    columns: &mut Vec<usize>,
+) -> (Vec<Vec<usize>>, Vec<(usize, usize)>) {
+    let (boxes, mut links) = (columns.len(), Vec::new());
+    let mut all = Vec::with_capacity(arrows.len());
+    for (from, to) in arrows {
+        let mut of = Vec::new();
+        let mut before = *from;
+        for column in columns[*from] + 1..columns[*to] {
+            if columns.len() - boxes == LANES {
+                break;
+            }
+            links.push((before, columns.len()));
+            before = columns.len();
+            of.push(before);
+            columns.push(column);
+        }
+        if from != to {
+            links.push((before, *to));
+        }
+        all.push(of);
+    }
+    (all, links)
 }
 
 /// The room after a column: for the longest label of the arrows that begin in it.
@@ -67,7 +128,7 @@ fn gap_after(graph: &Graph, columns: &[usize], column: usize) -> u32 {
     GAP.0 + u32::try_from(letters).unwrap_or(0) * 6
 }
 
-/// The arrows, those that close a circle turned.
+/// The arrows in their order, those that close a circle turned.
 fn forward(graph: &Graph) -> Vec<(usize, usize)> {
     let n = graph.boxes.len();
     let mut after: Vec<Vec<usize>> = vec![Vec::new(); n];
@@ -105,7 +166,6 @@ fn forward(graph: &Graph) -> Vec<(usize, usize)> {
             }
         }
     }
-    arrows.retain(|(a, b)| a != b);
     arrows
 }
 

@@ -56,6 +56,10 @@ struct Life {
     restart_counts: BTreeMap<Str, u32>,
     /// Why it went to its node, or to none, as `wavetank explain` tells it; empty where that is not known.
     explained: String,
+    /// Why it is as it is, as `wavetank why` tells it; empty where that was not asked.
+    causes: String,
+    /// Whether containers were added to look at it (`kubectl debug`).
+    debugged: bool,
 }
 
 /// A node over time.
@@ -172,6 +176,7 @@ impl Chronicle {
             life.states.push((at, state, word));
         }
         let status = &pod.status;
+        life.debugged |= !status.ephemeral_containers.is_empty();
         for container in status.init_containers.iter().chain(status.containers.iter()) {
             let before = life.restart_counts.entry(container.name.clone()).or_default();
             if container.restart_count > *before {
@@ -194,6 +199,28 @@ impl Chronicle {
         }
     }
 
+    /// The first `most` pods about which a reader will ask why: that started again, failed, do not get
+    /// on, or were looked at with further containers.
+    pub fn troubled(&self, most: usize) -> Vec<Uid> {
+        let asks = |life: &Life| {
+            let end = life.states.last().map(|(_, state, _)| *state);
+            !life.restarts.is_empty()
+                || life.debugged
+                || !matches!(end, Some(State::Ready | State::Succeeded) | None)
+        };
+        let pods = self.pod_by_uid.iter().filter(|(_, i)| asks(&self.pods[**i]));
+        let mut found: Vec<(usize, Uid)> = pods.map(|(uid, i)| (*i, *uid)).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, uid)| uid).take(most).collect()
+    }
+
+    /// Keeps why a pod is as it is.
+    pub fn tell_causes(&mut self, pod: Uid, causes: String) {
+        if let Some(index) = self.pod_by_uid.get(&pod) {
+            self.pods[*index].causes = causes;
+        }
+    }
+
     fn new_pod(&mut self, at: u64, pod: &Pod) -> usize {
         let index = self.pods.len();
         self.pods.push(Life {
@@ -210,6 +237,8 @@ impl Chronicle {
             restarts: Vec::new(),
             restart_counts: BTreeMap::new(),
             explained: String::new(),
+            causes: String::new(),
+            debugged: false,
         });
         self.pod_by_uid.insert(pod.meta.uid, index);
         index
@@ -300,6 +329,7 @@ impl Chronicle {
                     "node": number(&pod.node), "cpu": pod.cpu_milli, "memory": pod.memory,
                     "born": pod.born, "placed": pod.placed, "gone": pod.gone,
                     "states": states, "restarts": restarts, "why": pod.explained,
+                    "causes": pod.causes,
                 })
             })
             .collect();

@@ -241,6 +241,17 @@ function table(head, rows) {
   return made;
 }
 
+/** A text that can be folded away. */
+function fold(title, text, open, wrap) {
+  const made = el("details"), told = el("pre", wrap ? "mono wrap" : "mono", text);
+  made.open = open;
+  told.tabIndex = 0;
+  told.setAttribute("role", "region");
+  told.setAttribute("aria-label", title);
+  made.append(el("summary", "", title), told);
+  return made;
+}
+
 function drawDetail() {
   if (chosen === null) return;
   const pod = data.pods[chosen], body = $("detail-body"), state = stateAt(pod, now);
@@ -257,15 +268,8 @@ function drawDetail() {
     parts.push(el("h2", "", pod.restarts.length + (pod.restarts.length === 1 ? " restart" : " restarts")));
     parts.push(table(["at", "container", "ended"], pod.restarts.map(([at, c, reason, code]) => [span(at), c, (reason || "ended") + ", exit code " + code])));
   }
-  if (pod.why) {
-    const why = el("details"), told = el("pre", "mono", pod.why);
-    why.open = pod.node === null;
-    told.tabIndex = 0;
-    told.setAttribute("role", "region");
-    told.setAttribute("aria-label", "How the scheduler decided");
-    why.append(el("summary", "", pod.node === null ? "Why it goes to no node" : "Why this node"), told);
-    parts.push(why);
-  }
+  if (pod.causes) parts.push(fold("Why it is as it is", pod.causes, true, true));
+  if (pod.why) parts.push(fold(pod.node === null ? "Why it goes to no node" : "Why this node", pod.why, pod.node === null, false));
   const events = data.events.filter((event) => event[6] === chosen);
   if (events.length) {
     parts.push(el("h2", "", "Events"));

@@ -7,7 +7,8 @@
 //! program. Between them it follows the causes of facts, and, where a component decides by what it has
 //! measured (probes, leases, limits), the API events in which it said so.
 //!
-//! What did not happen has no facts: there the component's own reason stands, and what it waits for.
+//! What did not happen has no facts: there the component's own reason stands, what it waits for, and where
+//! that waiting ends, with what helps ([`crate::report::stuck`]).
 
 mod ends;
 mod origin;
@@ -20,6 +21,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::summary::Found;
 use super::timeline::clock;
 use crate::base::time::SimTime;
 use crate::model::{Object, Pod, Ref};
@@ -132,8 +134,8 @@ pub fn why(
     answers
 }
 
-/// Answers as text.
-pub fn text(object: &Ref, answers: &[Answer], start: SimTime) -> String {
+/// Answers as text, with the root causes of what does not happen.
+pub fn text(object: &Ref, answers: &[Answer], found: Option<&Found>, start: SimTime) -> String {
     let mut out = String::new();
     let clock = |at: Option<SimTime>| at.map_or(String::new(), |at| clock(at, start));
     for (i, answer) in answers.iter().enumerate() {
@@ -146,11 +148,14 @@ pub fn text(object: &Ref, answers: &[Answer], start: SimTime) -> String {
             let _ = writeln!(out, "  {:>10}  because {}", clock(link.at), link.text);
         }
     }
+    for line in found.into_iter().flat_map(Found::lines) {
+        let _ = writeln!(out, "  {:>10}  {line}", "");
+    }
     out
 }
 
-/// Answers as JSON.
-pub fn to_json(object: &Ref, answers: &[Answer], start: SimTime) -> Value {
+/// Answers as JSON, with the root causes of what does not happen.
+pub fn to_json(object: &Ref, answers: &[Answer], found: Option<&Found>, start: SimTime) -> Value {
     let link = |b: &Because| {
         json!({"at": b.at.map(|at| at.since(start).as_secs_f64()), "text": b.text,
             "end": b.end.map(End::as_str)})
@@ -163,5 +168,12 @@ pub fn to_json(object: &Ref, answers: &[Answer], start: SimTime) -> Value {
                 "because": because, "end": a.end().map(End::as_str)})
         })
         .collect();
-    json!({"object": super::timeline::name(object), "answers": all})
+    let mut json = json!({"object": super::timeline::name(object), "answers": all});
+    if let Some(found) = found {
+        let found = found.to_json();
+        for field in ["rootCauses", "waitsFor", "fix"] {
+            json[field] = found[field].clone();
+        }
+    }
+    json
 }

@@ -135,7 +135,7 @@ impl Past {
     }
 
     /// The last version of an object.
-    pub(super) fn last(&self, uid: Uid) -> Option<&Object> {
+    pub fn last(&self, uid: Uid) -> Option<&Object> {
         self.versions(uid).next_back().map(|v| v.new)
     }
 

@@ -18,6 +18,7 @@ impl Asking<'_> {
         for status in all.filter(|c| c.restart_count > 0) {
             answers.extend(self.restart(pod, status));
         }
+        answers.extend(pod.status.ephemeral_containers.iter().map(|c| self.added(pod, c)));
         let gone = self.past.versions(pod.meta.uid).find(super::past::Version::begins_deletion);
         if let Some(version) = gone {
             let went = self
@@ -47,6 +48,45 @@ impl Asking<'_> {
             Phase::Pending | Phase::Running | Phase::Unknown => {}
         }
         answers
+    }
+
+    /// Why there is a container that was added to look at the pod, or how it ended.
+    fn added(&self, pod: &Pod, status: &ContainerStatus) -> Answer {
+        let name = &status.name;
+        let mut because = Vec::new();
+        let what = match &status.state {
+            ContainerState::Terminated(end) => {
+                because = self.end_of(pod, name, end);
+                let text = format!("ephemeral container {name} ended");
+                return Answer {
+                    what: Because { at: end.finished_at, ..Because::plain(text) },
+                    because,
+                };
+            }
+            ContainerState::Running { started_at } => {
+                Because::then(*started_at, format!("ephemeral container {name} runs"))
+            }
+            ContainerState::Waiting { reason, message } => {
+                if !ON_ITS_WAY.contains(&reason.as_str()) {
+                    because.push(Because::plain(format!("{reason}: {message}")));
+                }
+                Because::plain(format!("ephemeral container {name} waits"))
+            }
+        };
+        let holds = |object: &Object| match object {
+            Object::Pod(pod) => {
+                pod.spec.ephemeral_containers.iter().any(|e| e.container.name == *name)
+            }
+            _ => false,
+        };
+        match self.past.versions(pod.meta.uid).find(|version| holds(version.new)) {
+            Some(version) => {
+                because.push(Because::then(version.at, "it was added to the pod"));
+                self.follow(version.cause, version.at, None, &mut because);
+            }
+            None => because.append(&mut self.made(pod.meta.uid)),
+        }
+        Answer { what, because }
     }
 
     /// Why a container was started again.

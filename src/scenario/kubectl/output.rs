@@ -10,8 +10,8 @@ use super::args::Args;
 use super::{Cx, Failure};
 use crate::api::go_template::Template;
 use crate::api::go_value;
-use crate::api::jsonpath::{JsonPath, sorted};
-use crate::api::yaml::go;
+use crate::api::jsonpath::{JsonPath, JsonPathError, sorted};
+use crate::api::yaml::{go, kyaml};
 use crate::report::tabs;
 
 /// Whether anything is really done.
@@ -53,7 +53,8 @@ enum Form {
     Name,
     Json,
     Yaml,
-    Path(Box<JsonPath>),
+    Kyaml,
+    Path { path: Box<JsonPath>, template: String, missing: bool },
     PathAsJson(Box<JsonPath>),
     Template { template: Box<Template>, missing: bool },
     Columns { columns: Vec<(String, JsonPath)>, headers: bool },
@@ -133,7 +134,13 @@ impl Printer {
             Form::Name => format!("{}\n", title(object)),
             Form::Json => json(object),
             Form::Yaml => to_yaml(object),
-            Form::Path(path) => path.render(object),
+            Form::Kyaml => kyaml::write(object, go::Keys::Sorted),
+            Form::Path { path, template, missing } => {
+                return match path.fill(object, *missing) {
+                    Ok(text) => (text, None),
+                    Err(why) => (String::new(), Some(path_failed(template, object, &why))),
+                };
+            }
             Form::PathAsJson(path) => {
                 json(&path.find(object).into_iter().cloned().collect::<Vec<_>>().into())
             }
@@ -158,6 +165,15 @@ fn template_failed(
     );
     let failure = format!("error executing template {:?}: {why}", template.text());
     (shown, Some(failure.into()))
+}
+
+/// What is said of a path that does not fit: all of the object, as Go writes it for programmers.
+fn path_failed(template: &str, object: &Value, why: &JsonPathError) -> Failure {
+    format!(
+        "error executing jsonpath {template:?}: Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{template}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n\n",
+        go_value::source(object)
+    )
+    .into()
 }
 
 /// Columns of one object, or of each object of a list.
@@ -236,7 +252,11 @@ impl Form {
             "name" => Ok(Self::Name),
             "json" => Ok(Self::Json),
             "yaml" => Ok(Self::Yaml),
-            "jsonpath" => path().map(Self::Path),
+            "kyaml" => Ok(Self::Kyaml),
+            "jsonpath" => {
+                let missing = args.on("allow-missing-template-keys");
+                path().map(|path| Self::Path { path, template: template.to_owned(), missing })
+            }
             "jsonpath-as-json" => path().map(Self::PathAsJson),
             "go-template" | "template" => {
                 if template.is_empty() {
@@ -252,7 +272,6 @@ impl Form {
                 let headers = name == "custom-columns-lines" || !args.on("no-headers");
                 Ok(Self::Columns { columns, headers })
             }
-            "kyaml" => Err("-o kyaml is not modelled\nwavetank hint: -o yaml".into()),
             other => Err(format!(
                 "unable to match a printer suitable for the output format {other:?}, allowed formats are: {}",
                 if args.verb == "get" { GET_FORMS } else { FORMS }

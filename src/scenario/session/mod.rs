@@ -486,13 +486,13 @@ impl Session {
         let session =
             KubectlSession { namespace: NAMESPACE, namespace_given: false, files: &files };
         if let Some((stdout, stderr, code)) = self.tank.runner.glance(&words, &session) {
-            let error = (code != 0 || !stderr.is_empty()).then(|| stderr.trim_end().to_owned());
+            // What kubectl remarks on where all is well is no mistake.
+            if code == 0 {
+                return Answer::of(stdout + &stderr);
+            }
             let hint = help::hint(line, &stderr);
-            return Answer {
-                text: stdout,
-                error: error.map(|e| format!("{e}{hint}")),
-                over: false,
-            };
+            let error = Some(format!("{}{hint}", stderr.trim_end()));
+            return Answer { text: stdout, error, over: false };
         }
         self.did(Did::Kubectl(line.to_owned()))
     }
@@ -530,9 +530,10 @@ impl Session {
             text.push_str(&told);
             if let Some(done) = done {
                 text.push_str(&done.stdout);
-                let complaint = done.stderr.trim_end().to_owned();
-                error =
-                    (done.exit_code != 0 || !complaint.is_empty()).then_some(complaint).or(error);
+                match done.exit_code {
+                    0 => text.push_str(&done.stderr),
+                    _ => error = Some(done.stderr.trim_end().to_owned()),
+                }
             }
         }
         let answer = self.moved(text);

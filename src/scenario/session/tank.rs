@@ -3,12 +3,14 @@
 use std::ops::ControlFlow;
 
 use super::super::monitor::Trigger;
+use super::super::remedy;
 use super::super::runner::{Ended, Plan, Runner, TimedStep};
 use crate::api::kinds;
 use crate::api::suggest;
 use crate::base::time::SimTime;
 use crate::model::{Key, Kind, Object, Pod};
 use crate::report::explain;
+use crate::report::summary::Gathered;
 use crate::report::timeline::{Detail, Line, Style, Timeline, render};
 use crate::report::why::{self, Past};
 use crate::store::ApiError;
@@ -24,6 +26,7 @@ pub(super) struct Tank {
 #[derive(Debug)]
 struct Told {
     past: Past,
+    gathered: Gathered,
     timeline: Timeline,
     style: Style,
     text: String,
@@ -33,6 +36,7 @@ impl Told {
     /// Takes in a fact. Answers whether something is told of it.
     fn observe(&mut self, fact: &Fact) -> bool {
         self.past.observe(fact);
+        self.gathered.observe(fact);
         self.timeline.observe(fact);
         let lines = self.timeline.take();
         self.add(&lines);
@@ -59,8 +63,9 @@ impl Tank {
     pub(super) fn new(mut plan: Plan, explained: Option<Key>) -> Result<Self, Box<ApiError>> {
         plan.options.explained = explained;
         let style = Style { colour: false, start: plan.options.start.0 };
-        let (past, timeline) = (Past::default(), Timeline::new(Detail::Usual));
-        let mut told = Told { past, timeline, style, text: String::new() };
+        let timeline = Timeline::new(Detail::Usual);
+        let (past, gathered) = (Past::default(), Gathered::default());
+        let mut told = Told { past, gathered, timeline, style, text: String::new() };
         let mut runner = Runner::new(plan, &mut |fact| told.past.observe(fact))?;
         runner.keep_history();
         Ok(Self { runner, told })
@@ -129,7 +134,8 @@ impl Tank {
         let sim = self.runner.sim();
         let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
         let answers = why::why(past, object, sim.now(), &blocked);
-        Ok(why::text(&object.reference(), &answers, self.runner.start()))
+        let found = remedy::of(None, &self.runner, &self.told.gathered, object);
+        Ok(why::text(&object.reference(), &answers, found.as_ref(), self.runner.start()))
     }
 
     /// Why a pod went to its node, or goes nowhere.
