@@ -12,5 +12,7 @@ pub const BAD_INPUT: u8 = 3;
 pub const IO: u8 = 4;
 /// The run was ended by a bound that was set: --max-events or --max-memory.
 pub const BOUND: u8 = 5;
+/// A checkpoint cannot be gone on from: the same run comes to another state in this program.
+pub const CHANGED: u8 = 6;
 /// Somebody pressed Ctrl-C: 128 + SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;

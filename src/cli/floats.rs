@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::SecondsFormat;
+
 use super::cluster_file::{self, Cluster};
 use super::input::Input;
 use super::{exit_code, scheduler_config, ui};
 use crate::api::diagnostic::{Diagnostic, render as diagnostics};
 use crate::api::load::{self, Loaded};
+use crate::base::length;
 use crate::base::time::SimTime;
 use crate::scenario::monitor::Expectation;
 use crate::scenario::openb::{self, Openb};
 use crate::scenario::recorded;
-use crate::scenario::runner::{End, Plan, Runner, StepAction, TimedStep};
+use crate::scenario::runner::{End, LONGEST, Plan, Runner, StepAction, TimedStep};
+use crate::scenario::scheduler_perf::{self, Throughput, Wanted};
 use crate::scenario::simulation::{self, Simulation};
 use crate::scenario::snapshot::{self, Snapshot};
 use crate::sim::{Options, Start};
@@ -26,7 +30,7 @@ pub(super) struct Floats {
     #[command(flatten)]
     pub(super) input: Input,
     /// How many nodes the cluster has: workers with 4 CPUs and 8Gi each
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = NODES, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub(super) nodes: u32,
     /// A file that describes the cluster: Node manifests, or a short form with count, capacity, labels, taints
     #[arg(long, value_name = "FILE", conflicts_with = "nodes")]
@@ -42,11 +46,18 @@ pub(super) struct Floats {
     /// The nodes are the cluster; pods are created and end as the trace says. Manifests may be given besides.
     #[arg(long, num_args = 2, value_names = ["NODES.csv", "PODS.csv"], conflicts_with_all = ["cluster", "from", "nodes"])]
     pub(super) openb: Vec<PathBuf>,
+    /// A file of test cases of kube-scheduler's own performance suite (scheduler_perf): the ops of a workload are
+    /// carried out, and its SchedulingThroughput is told in virtual time
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cluster", "from", "nodes", "openb", "scenario", "step", "paths", "filename"])]
+    pub(super) scheduler_perf: Option<PathBuf>,
+    /// Which test case and workload of --scheduler-perf, such as SchedulingBasic/500Nodes
+    #[arg(long, value_name = "CASE/WORKLOAD", requires = "scheduler_perf")]
+    pub(super) case: Option<String>,
     /// A KubeSchedulerConfiguration (v1): the scheduler's profiles, plugins and their arguments
     #[arg(long, value_name = "FILE")]
     pub(super) scheduler_config: Option<PathBuf>,
     /// How much virtual time to simulate, such as 90s, 10m, 3h, 2d
-    #[arg(long = "for", value_name = "TIME", value_parser = length)]
+    #[arg(long = "for", value_name = "TIME", value_parser = length_of)]
     pub(super) length: Option<Duration>,
     /// Stop when nothing is left to happen or nothing has changed for a while (the default)
     #[arg(long, conflicts_with = "length")]
@@ -69,7 +80,48 @@ pub(super) struct Floats {
     pub(super) scenario: Option<PathBuf>,
 }
 
-fn length(text: &str) -> Result<Duration, String> {
+/// How many nodes there are where nothing is said.
+const NODES: u32 = 3;
+
+impl Floats {
+    /// The words of a command line that say the same.
+    pub(super) fn words(&self) -> Vec<String> {
+        let (mut words, paths) = self.input.words();
+        let mut option = |name: &str, value: Option<String>| {
+            words.extend(value.map(|value| format!("--{name}={value}")));
+        };
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        option("nodes", Some(self.nodes).filter(|n| *n != NODES).map(|n| n.to_string()));
+        option("cluster", path(&self.cluster));
+        self.from.iter().for_each(|from| option("from", Some(from.display().to_string())));
+        option("scheduler-perf", path(&self.scheduler_perf));
+        option("case", self.case.clone());
+        option("scheduler-config", path(&self.scheduler_config));
+        let nanos = |length: Duration| i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
+        option("for", self.length.map(|length| length::go(nanos(length))));
+        let start = |start: Start| start.0.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        option("start", self.start.map(start));
+        option("seed", self.seed.map(|seed| seed.to_string()));
+        option("shuffle-ties", self.shuffle_ties.map(|seed| seed.to_string()));
+        self.step.iter().for_each(|step| option("step", Some(step.clone())));
+        option("scenario", path(&self.scenario));
+        if self.until_quiet {
+            words.push("--until-quiet".to_owned());
+        }
+        if let [nodes, pods] = self.openb.as_slice() {
+            let paths = [nodes, pods].map(|path| path.display().to_string());
+            words.push("--openb".to_owned());
+            words.extend(paths);
+        }
+        if !paths.is_empty() {
+            words.push("--".to_owned());
+            words.extend(paths);
+        }
+        words
+    }
+}
+
+fn length_of(text: &str) -> Result<Duration, String> {
     recorded::duration(text)
 }
 
@@ -120,6 +172,8 @@ pub(super) struct Prepared {
     pub(super) nodes: usize,
     /// What is expected of it.
     pub(super) expectations: Arc<Vec<Expectation>>,
+    /// What measures it, for an op list of kube-scheduler's performance suite.
+    pub(super) throughput: Option<Throughput>,
 }
 
 /// Builds the cluster of a plan, or tells why it cannot be and answers the exit code.
@@ -156,8 +210,12 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
         && args.scenario.is_none()
         && args.from.is_empty()
         && args.openb.is_empty()
+        && args.scheduler_perf.is_none()
     {
         return Err(Refused::Nothing);
+    }
+    if let Some(file) = &args.scheduler_perf {
+        return prepare_scheduler_perf(args, file, quiet);
     }
     if let Some(file) = simulation_file(args) {
         return prepare_simulation(args, &file, quiet);
@@ -209,7 +267,30 @@ pub(super) fn prepare(args: &Floats, quiet: bool) -> Result<Prepared, Refused> {
     let nodes = Some(snapshot.nodes()).filter(|n| *n > 0).unwrap_or(cluster.nodes.len());
     let Cluster { nodes: workers, storage } = cluster;
     let plan = Plan { options, snapshot, nodes: workers, storage, steps, end };
-    Ok(Prepared { plan, inert, nodes, expectations: Arc::default() })
+    Ok(Prepared { plan, inert, nodes, expectations: Arc::default(), throughput: None })
+}
+
+/// Reads an op list of kube-scheduler's performance suite: it makes its nodes itself.
+fn prepare_scheduler_perf(args: &Floats, file: &Path, quiet: bool) -> Result<Prepared, Refused> {
+    let wanted = Wanted { name: args.case.clone() };
+    let perf = scheduler_perf::read(file, &wanted).map_err(Refused::Input)?;
+    if !quiet {
+        perf.notes.iter().for_each(|note| ui::err(&format!("note: {}: {note}", file.display())));
+    }
+    let ops = perf.steps.iter().filter_map(|step| match &step.action {
+        StepAction::Perf(op) => Some(&**op),
+        _ => None,
+    });
+    let throughput = Some(Throughput::new(&perf.name, ops));
+    let mut plan = Plan { nodes: Vec::new(), ..empty(args) };
+    plan.options.scheduler = match (&args.scheduler_config, perf.scheduler) {
+        (Some(file), _) => scheduler_config::read(file, quiet).map_err(Refused::Input)?,
+        (None, Some(config)) => config,
+        (None, None) => plan.options.scheduler,
+    };
+    plan.end = End::WithSteps(args.length.unwrap_or(LONGEST));
+    plan.steps = perf.steps;
+    Ok(Prepared { plan, inert: Vec::new(), nodes: 0, expectations: Arc::default(), throughput })
 }
 
 /// The trace that was named.
@@ -270,7 +351,7 @@ fn prepare_simulation(args: &Floats, file: &Path, quiet: bool) -> Result<Prepare
     for text in &args.step {
         plan.steps.push(kubectl_step(text).map_err(Refused::Text)?);
     }
-    Ok(Prepared { plan, inert, nodes, expectations })
+    Ok(Prepared { plan, inert, nodes, expectations, throughput: None })
 }
 
 /// The cluster to begin with: what `--from` names, or an empty one.
@@ -322,7 +403,7 @@ fn first_step(args: &Floats, loaded: Loaded) -> TimedStep {
 
 fn kubectl_step(text: &str) -> Result<TimedStep, String> {
     let (at, command) = text.trim().split_once(char::is_whitespace).unwrap_or((text, ""));
-    let due = length(at).map_err(|e| {
+    let due = length_of(at).map_err(|e| {
         format!("--step {text:?}: {e}\n  hint: a step is a time and a kubectl command, as in '20s delete pod web-0'")
     })?;
     let command = command.trim();

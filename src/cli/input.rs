@@ -41,6 +41,18 @@ impl Input {
         self.paths.iter().chain(&self.filename).cloned().collect()
     }
 
+    /// The words that say the same, options first and paths behind `--`.
+    pub(super) fn words(&self) -> (Vec<String>, Vec<String>) {
+        let mut options: Vec<String> =
+            self.filename.iter().map(|path| format!("--filename={}", path.display())).collect();
+        match self.validate {
+            Validate::Strict => {}
+            Validate::Warn => options.push("--validate=warn".to_owned()),
+            Validate::Ignore => options.push("--validate=ignore".to_owned()),
+        }
+        (options, self.paths.iter().map(|path| path.display().to_string()).collect())
+    }
+
     /// Reads everything that was named, and holds it against the rules of the API.
     ///
     /// # Errors

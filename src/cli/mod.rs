@@ -2,6 +2,7 @@
 //! environment or look at the machine's clock.
 
 mod check;
+mod checkpoint;
 mod cluster_file;
 mod conform;
 mod convert;
@@ -14,6 +15,8 @@ mod floats;
 mod get;
 mod graph;
 mod input;
+mod inputs;
+mod interrupt;
 mod logs;
 mod look;
 mod manual;

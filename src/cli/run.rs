@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use super::checkpoint::{self, Checkpoint};
 use super::floats::{self, Floats, Prepared};
 use super::outputs::{Outputs, Writers};
 use super::stop::{self, Stop};
@@ -23,6 +26,7 @@ use crate::report::why::{self, Past};
 use crate::scenario::monitor::{Expectation, Monitors, Violation};
 use crate::scenario::remedy::{self, Effort};
 use crate::scenario::runner::{Ended, LONGEST, NAMESPACE, Plan, Runner, SETTLED};
+use crate::scenario::scheduler_perf::Throughput;
 use crate::scenario::verify::{self, Tried, Trying};
 
 /// Float manifests in a simulated cluster and tell what happens
@@ -68,6 +72,14 @@ pub(super) struct Args {
     /// exit with 5
     #[arg(long, value_name = "SIZE", value_parser = stop::memory)]
     max_memory: Option<u64>,
+    /// When the run ends or is ended, write a checkpoint of where it stands, to go on from with --resume
+    #[arg(long, value_name = "FILE", conflicts_with = "tui")]
+    save: Option<PathBuf>,
+    /// Go on from a checkpoint: the run is made again up to there, without a word, and must be the same
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tui", "paths", "filename", "validate", "nodes", "cluster",
+        "from", "openb", "scheduler_perf", "case", "scheduler_config", "start", "seed", "shuffle_ties", "step",
+        "scenario"])]
+    resume: Option<PathBuf>,
     /// What to do about what is stuck at the end: try the changes that suggest themselves by running again
     /// with each, tell them untried, or look for no causes
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Fixes::Try)]
@@ -136,10 +148,37 @@ pub(super) fn run(args: &Args) -> u8 {
     if args.tui {
         return super::tui::run(&args.floats);
     }
-    match floats::prepare(&args.floats, args.quiet) {
-        Ok(prepared) => float(args, prepared),
+    let began = match &args.resume {
+        None => begin(args),
+        Some(file) => resume(args, file),
+    };
+    began.unwrap_or_else(|(text, code)| {
+        ui::err(&format!("error: {text}"));
+        code
+    })
+}
+
+fn begin(args: &Args) -> Result<u8, checkpoint::Refused> {
+    let save = args.save.as_ref().map(|_| Checkpoint::of(&args.floats)).transpose()?;
+    Ok(match floats::prepare(&args.floats, args.quiet) {
+        Ok(prepared) => float(args, &args.floats, prepared, None, save),
         Err(refused) => refused.tell(),
+    })
+}
+
+/// Makes the run of a checkpoint again, and goes on; how long it takes may be another now.
+fn resume(args: &Args, file: &Path) -> Result<u8, checkpoint::Refused> {
+    let checkpoint = Checkpoint::read(file)?;
+    let mut floats = checkpoint.floats()?;
+    if args.floats.length.is_some() || args.floats.until_quiet {
+        (floats.length, floats.until_quiet) = (args.floats.length, args.floats.until_quiet);
     }
+    let save = args.save.as_ref().map(|_| checkpoint.clone().run_as(&floats));
+    // Warnings were told when it was made.
+    Ok(match checkpoint.with_files(&floats, || floats::prepare(&floats, true))? {
+        Ok(prepared) => float(args, &floats, prepared, Some(checkpoint), save),
+        Err(refused) => refused.tell(),
+    })
 }
 
 /// What listens to a run.
@@ -154,6 +193,8 @@ struct Listeners {
     style: Style,
     /// Whether lines are printed as they come; otherwise they are kept.
     print: bool,
+    /// Set once the run has come to what was told before.
+    reached: Option<Arc<AtomicBool>>,
     kept: Vec<Line>,
 }
 
@@ -176,6 +217,7 @@ impl Listeners {
             writers: args.outputs.writers(start),
             style: Style { colour, start },
             print: args.output == Output::Timeline && !args.quiet,
+            reached: None,
             kept: Vec::new(),
         }
     }
@@ -203,7 +245,11 @@ impl Listeners {
     }
 
     fn tell(&mut self, lines: Vec<Line>) {
+        let told = |reached: &Arc<AtomicBool>| reached.load(Ordering::Relaxed);
         if self.print {
+            if !self.reached.as_ref().is_none_or(told) {
+                return;
+            }
             for line in &lines {
                 ui::out(&render(line, self.style));
             }
@@ -219,17 +265,25 @@ struct Came {
     summary: Summary,
     violations: Vec<Violation>,
     tried: Vec<Tried>,
+    throughput: Option<Throughput>,
 }
 
 impl Came {
     fn is_good(&self) -> bool {
-        self.violations.is_empty() && self.tried.iter().all(|t| t.recovers)
+        let failed = self.throughput.as_ref().is_some_and(|t| t.failed().is_some());
+        self.violations.is_empty() && self.tried.iter().all(|t| t.recovers) && !failed
     }
 }
 
-fn float(args: &Args, prepared: Prepared) -> u8 {
+fn float(
+    args: &Args,
+    floats: &Floats,
+    prepared: Prepared,
+    from: Option<Checkpoint>,
+    save: Option<Checkpoint>,
+) -> u8 {
     let wall = Wall::now();
-    let Prepared { mut plan, inert, nodes, expectations } = prepared;
+    let Prepared { mut plan, inert, nodes, expectations, mut throughput } = prepared;
     if args.html.is_some() {
         plan.options.explained_first = EXPLAINED;
     }
@@ -238,6 +292,13 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         let nodes = crate::report::timeline::count(nodes, "node");
         let at = start.to_rfc3339();
         ui::out(&format!("wavetank · {nodes} · starts {at} · seed {seed}\n\n"));
+        if let Some(from) = &from {
+            ui::out(&format!(
+                "resumes at {}, after {} events\n\n",
+                from.time(),
+                from.mark().events
+            ));
+        }
     }
     let again = (!args.verify.is_empty() || args.fixes != Fixes::None).then(|| plan.clone());
     let mut monitors = Monitors::new(&expectations, start);
@@ -254,11 +315,20 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
     let mut stop = Stop::new(args.max_memory);
     runner.stop_with(stop.flag());
     runner.set_max_events(args.max_events.unwrap_or(u64::MAX));
+    listeners.reached = from.as_ref().map(|from| runner.hold_against(from.mark()));
     let ended = runner.run(&mut |fact| {
         stop.hear();
+        if let Some(throughput) = &mut throughput {
+            throughput.observe(fact);
+        }
         monitors.observe(fact);
         listeners.hear(fact);
     });
+    if let Some(from) = &from
+        && let Err(code) = come_again(from, &runner, listeners.reached.as_ref())
+    {
+        return code;
+    }
     let now = runner.sim().now();
     let last = listeners.timeline.finish(now);
     listeners.tell(last);
@@ -269,6 +339,7 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         summary: summary(args, whole.as_ref(), &runner, &listeners.gathered, inert),
         violations: monitors.finish(now),
         tried: whole.and_then(|plan| tried(args, &plan)).unwrap_or_default(),
+        throughput,
     };
     print(args, &runner, seed, &expectations, &listeners.kept, &came);
     let code = match finish(args, &runner, listeners.recorder, wall, &came.summary) {
@@ -289,8 +360,54 @@ fn float(args: &Args, prepared: Prepared) -> u8 {
         }
         None => code,
     };
-    let (Some(chronicle), Some(past)) = (listeners.chronicle, listeners.past) else { return code };
-    page(args, chronicle, &past, &runner, seed, &came).err().unwrap_or(code)
+    let told = listeners.chronicle.zip(listeners.past);
+    let page = told.map(|(c, past)| page(args, floats, c, &past, &runner, seed, &came));
+    let failed = page.and_then(Result::err).or(saved(args, &runner, save).err());
+    failed.unwrap_or(code)
+}
+
+/// Whether a run that goes on from a checkpoint has come to it, and was the same there.
+fn come_again(
+    from: &Checkpoint,
+    runner: &Runner,
+    reached: Option<&Arc<AtomicBool>>,
+) -> Result<(), u8> {
+    let events = from.mark().events;
+    if let Some(found) = runner.differs() {
+        ui::err(&format!(
+            "error: the run is not the one that was saved: after {events} events its digest is {:016x}, and was \
+             {:016x}\n  hint: the checkpoint was written by wavetank {}, and what it simulates has changed since; \
+             make the run anew",
+            found.digest,
+            from.mark().digest,
+            from.program()
+        ));
+        return Err(exit_code::CHANGED);
+    }
+    if reached.is_some_and(|reached| !reached.load(Ordering::Relaxed)) {
+        ui::err(&format!(
+            "error: the run ended before it came to the checkpoint, at {} after {events} events\n  hint: --for and \
+             --max-events count from the start of the run",
+            from.time()
+        ));
+        return Err(exit_code::USAGE);
+    }
+    Ok(())
+}
+
+/// Writes the checkpoint.
+fn saved(args: &Args, runner: &Runner, save: Option<Checkpoint>) -> Result<(), u8> {
+    let (Some(file), Some(checkpoint)) = (&args.save, save) else { return Ok(()) };
+    let (mark, at) = runner.mark();
+    let text = checkpoint.at(mark, at.max(runner.start()).to_rfc3339()).text();
+    fs::write(file, text).map_err(|error| {
+        ui::err(&format!("error: cannot write {}: {error}", file.display()));
+        exit_code::IO
+    })?;
+    if !args.quiet {
+        ui::err(&format!("saved; go on with wavetank run --resume {}", file.display()));
+    }
+    Ok(())
 }
 
 /// What the run came to, with what holds up what is stuck; `again` is what was run.
@@ -336,6 +453,9 @@ fn print(
             ui::out(&format!("digest {:016x}, {} events\n", sim.digest(), sim.stats().events));
             ui::out(&verdict::told(expectations, &came.violations, start));
             ui::out(&verdict::tried(&came.tried));
+            if let Some(throughput) = &came.throughput {
+                ui::out(&throughput.told());
+            }
         }
         Output::Json | Output::Yaml => {
             let mut document = result(runner, seed, came.ended, kept, &came.summary);
@@ -345,6 +465,9 @@ fn print(
             }
             if !args.verify.is_empty() {
                 document["verdicts"] = verdict::tried_json(&came.tried);
+            }
+            if let Some(throughput) = &came.throughput {
+                document["schedulerPerf"] = throughput.json();
             }
             match args.output {
                 Output::Yaml => ui::out(&yaml::write::to_string(&document).unwrap_or_default()),
@@ -357,6 +480,7 @@ fn print(
 /// Writes the report to look at.
 fn page(
     args: &Args,
+    floats: &Floats,
     mut chronicle: Chronicle,
     past: &Past,
     runner: &Runner,
@@ -367,7 +491,7 @@ fn page(
     for (pod, explanation) in runner.sim().explained() {
         chronicle.explain(pod, explain::text(&explanation, runner.start()));
     }
-    let (sim, input) = (runner.sim(), &args.floats.input);
+    let (sim, input) = (runner.sim(), &floats.input);
     let blocked = |pod: &Pod, container: &str| sim.kubelets().blocked_on(pod, container);
     for pod in chronicle.troubled(EXPLAINED) {
         let Some(object) = past.last(pod) else { continue };
@@ -375,7 +499,7 @@ fn page(
         let text = why::text(&object.reference(), &answers, None, runner.start());
         chronicle.tell_causes(pod, text);
     }
-    let paths = input.paths.iter().chain(&input.filename).chain(&args.floats.scenario);
+    let paths = input.paths.iter().chain(&input.filename).chain(&floats.scenario);
     let names: Vec<String> = paths.map(|path| path.display().to_string()).collect();
     let heading = Heading {
         title: &names.join(" "),

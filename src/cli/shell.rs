@@ -14,9 +14,9 @@ use rustyline::hint::Hinter;
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, Helper};
-use tokio::runtime::{Builder, Runtime};
 
 use super::floats::{self, Floats};
+use super::interrupt::on_interrupt;
 use super::{exit_code, ui};
 use crate::scenario::session::{Answer, Base, Session};
 use crate::scenario::simulation;
@@ -158,14 +158,8 @@ fn interactive(session: &mut Session) -> u8 {
             return exit_code::IO;
         }
     };
-    // The runtime listens as long as it is held.
-    let (_runtime, stop) = match on_interrupt() {
-        Ok(both) => both,
-        Err(error) => {
-            ui::err(&format!("error: {error}"));
-            return exit_code::IO;
-        }
-    };
+    let stop = Arc::new(AtomicBool::new(false));
+    on_interrupt(&stop);
     session.stop_with(Arc::clone(&stop));
     ui::out("a simulated cluster; `help` tells what can be typed, `run 30s` lets time pass\n");
     loop {
@@ -192,21 +186,4 @@ fn interactive(session: &mut Session) -> u8 {
             return exit_code::OK;
         }
     }
-}
-
-/// A flag that is set when somebody presses Ctrl-C while a line is carried out.
-fn on_interrupt() -> Result<(Runtime, Arc<AtomicBool>), String> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|e| format!("cannot start threads: {e}"))?;
-    let flag = Arc::clone(&stop);
-    drop(runtime.spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            flag.store(true, Ordering::Relaxed);
-        }
-    }));
-    Ok((runtime, stop))
 }

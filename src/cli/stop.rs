@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::interrupt::on_interrupt;
 use crate::base::quantity::Quantity;
 
 /// Every so many facts the memory is looked at: a look takes about as long as ten facts.
@@ -27,9 +28,8 @@ impl Stop {
     pub(super) fn new(max_memory: Option<u64>) -> Self {
         let (flag, interrupted) = (Arc::default(), Arc::default());
         let stop = Self { flag, interrupted, max_memory, had: None, heard: 0 };
-        let flags = [Arc::clone(&stop.interrupted), Arc::clone(&stop.flag)];
-        // Where there is no listening, Ctrl-C ends the program as it ends any.
-        drop(std::thread::Builder::new().name("interrupt".into()).spawn(|| listen(flags)));
+        on_interrupt(&stop.interrupted);
+        on_interrupt(&stop.flag);
         stop
     }
 
@@ -68,17 +68,6 @@ impl Stop {
             mebibytes(had),
             mebibytes(most)
         ))
-    }
-}
-
-fn listen(flags: [Arc<AtomicBool>; 2]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    if let Ok(runtime) = runtime
-        && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
-    {
-        for flag in flags {
-            flag.store(true, Ordering::Relaxed);
-        }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod recorded;
 pub mod remedy;
 pub mod replay;
 pub mod runner;
+pub mod scheduler_perf;
 pub mod seeds;
 pub mod session;
 pub mod simulation;

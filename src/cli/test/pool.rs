@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::super::interrupt::on_interrupt;
 use super::super::wall::Wall;
 use crate::scenario::simulation::Simulation;
 use crate::scenario::trial::{self, Settings, Trial};
@@ -63,6 +64,7 @@ impl Pool {
     ) -> Result<(), String> {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let beside = self.jobs.and_then(|j| usize::try_from(j).ok()).unwrap_or(processors);
+        on_interrupt(&self.stop);
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(beside)
@@ -88,21 +90,11 @@ impl Pool {
                     });
                 }
             });
-            // Of its own, so that it is heard while what came of a run is worked on as well.
-            let interrupted = tokio::spawn(on_interrupt(Arc::clone(&self.stop)));
             while let Some((number, settings, outcome, took)) = receiver.recv().await {
                 ended(number, &settings, outcome, took);
             }
-            interrupted.abort();
             feeder.await.map_err(|e| format!("runs could not be started: {e}"))
         })
-    }
-}
-
-/// Sets `stop` when somebody presses Ctrl-C.
-pub(super) async fn on_interrupt(stop: Arc<AtomicBool>) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        stop.store(true, Ordering::Relaxed);
     }
 }
 

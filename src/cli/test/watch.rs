@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::super::interrupt::on_interrupt;
 use super::find::{self, MAX_DEPTH, MAX_ENTRIES};
-use super::pool::on_interrupt;
 use super::{Args, round, tell_problems};
 use crate::cli::{exit_code, ui};
 use crate::report::timeline::count;
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> u8 {
             return exit_code::IO;
         }
     };
-    drop(runtime.spawn(on_interrupt(Arc::clone(&stop))));
+    on_interrupt(&stop);
     let mut known: BTreeMap<(PathBuf, String), Print> = BTreeMap::new();
     loop {
         let mut sources = args.paths.clone();

@@ -4,8 +4,10 @@
 //! between the others. A fault that lasts for a while brings a step that undoes it.
 
 mod faults;
+mod marks;
 mod operations;
 mod order;
+mod perf;
 mod play;
 
 use std::cell::Cell;
@@ -21,6 +23,7 @@ use super::kubectl::{
     Command, Ended as CommandEnded, Files, History, Invocation, Look, Next, Session,
 };
 use super::monitor::{Condition, Trigger};
+use super::scheduler_perf::Op;
 use super::snapshot::Snapshot;
 use super::suites::operation::{Operation, Remembered};
 use crate::base::time::SimTime;
@@ -33,7 +36,9 @@ use crate::store::ApiError;
 use crate::trace::{Fact, FactId, FactKind, StepDone};
 
 pub use faults::{Fault, KilledPod};
+pub use marks::Mark;
 
+use marks::Marks;
 use order::{Next as NextStep, Order};
 
 /// The namespace of everything that names none.
@@ -170,6 +175,8 @@ pub enum StepAction {
     Sleep(Duration),
     /// An operation of another tool's suite.
     Operation(Arc<Operation>),
+    /// An op of kube-scheduler's performance suite.
+    Perf(Arc<Op>),
     /// Something goes wrong.
     Fault(Fault),
     /// What went wrong is right again.
@@ -188,6 +195,7 @@ impl StepAction {
             Self::Await(awaited) => ("await", awaited.condition.to_string()),
             Self::Sleep(length) => ("sleep", duration(*length)),
             Self::Operation(operation) => operation.title.clone(),
+            Self::Perf(op) => (op.opcode(), op.about()),
             Self::Fault(fault) => (fault.name(), fault.to_string()),
             Self::Undo(fault) => ("end of", format!("{} {fault}", fault.name())),
         }
@@ -218,6 +226,9 @@ pub struct Runner {
     history: History,
     /// What operations of a suite have remembered.
     remembered: Remembered,
+    /// What ops of kube-scheduler's performance suite leave to those that follow.
+    perf: perf::State,
+    marks: Marks,
 }
 
 /// How a run ended.
@@ -271,6 +282,8 @@ impl Runner {
             machines,
             history,
             remembered: Remembered::default(),
+            perf: perf::State::default(),
+            marks: Marks::default(),
         })
     }
 
@@ -296,7 +309,7 @@ impl Runner {
 
     /// Has the run end once so many events have been handled.
     pub fn set_max_events(&mut self, events: u64) {
-        self.sim.set_max_events(events);
+        self.marks.set_max_events(events, &mut self.sim);
     }
 
     /// The simulation, to be looked at.
@@ -386,9 +399,7 @@ impl Runner {
     }
 
     fn run_sim(&mut self, until: SimTime, going: &Cell<bool>, ear: &mut Ear<'_>) -> Outcome {
-        let outcome = self.sim.run_while(until, going, &mut |fact| ear.hear(fact));
-        ear.spent |= outcome == Outcome::Spent;
-        outcome
+        self.run_with(until, going, ear, &mut |_| {})
     }
 
     /// Runs while kubectl waits: conditions of steps are looked at afterwards.
@@ -475,6 +486,7 @@ impl Runner {
             | StepAction::Await(_)
             | StepAction::Sleep(_)
             | StepAction::Operation(_)
+            | StepAction::Perf(_)
             | StepAction::Fault(_)
             | StepAction::Undo(_) => {
                 let carried_out = self.act(step, &mut done, ear);
@@ -510,6 +522,7 @@ impl Runner {
                 Ok(())
             }
             StepAction::Operation(operation) => self.operate(operation, &step.files, done, ear),
+            StepAction::Perf(op) => self.perf(op, done, ear),
             StepAction::Undo(fault) => self.undo(fault, ear),
             StepAction::Fault(fault) => self.befall(fault, step.lasts, ear),
             _ => Ok(()),
@@ -602,11 +615,11 @@ impl Runner {
                 Next::Send(request) => {
                     self.sim.send(self.sim.now(), Token(0), FactId::NONE, *request);
                     let mut warnings = Vec::new();
-                    let outcome = self.sim.run_until(self.limit, &mut |fact| {
+                    let going = Cell::new(true);
+                    let outcome = self.run_with(self.limit, &going, ear, &mut |fact| {
                         if let (FactKind::Warned(text), FactId::NONE) = (&fact.kind, fact.cause) {
                             warnings.push(text.clone());
                         }
-                        ear.hear(fact);
                     });
                     if outcome != Outcome::Replied {
                         break None;

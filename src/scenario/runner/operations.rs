@@ -1,5 +1,6 @@
 //! Operations of other tools' suites, carried out.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -210,7 +211,7 @@ impl Runner {
         const TRIES: u32 = 50;
         for _ in 0..TRIES {
             self.sim.send(self.sim.now(), Token(0), FactId::NONE, request.clone());
-            if self.sim.run_until(self.limit, &mut |fact| ear.hear(fact)) != SimOutcome::Replied {
+            if self.run_sim(self.limit, &Cell::new(true), ear) != SimOutcome::Replied {
                 return Err("the run ended before the reply".to_owned());
             }
             let reply = self.sim.take_replies().into_iter().next_back().map(|answer| answer.reply);

@@ -1,0 +1,138 @@
+//! Checkpoints: a run that is saved and resumed is the run that was never broken.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("checkpoints").join(name);
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn wavetank(at: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+    command.current_dir(at).args(["run", "--fixes", "none", "-q", "--facts", "facts.jsonl"]);
+    command.args(args).output().unwrap()
+}
+
+/// What a run came to: its summary with the digest, and every fact.
+fn came(at: &Path, args: &[&str]) -> (String, String) {
+    let out = wavetank(at, args);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let facts = fs::read_to_string(at.join("facts.jsonl")).unwrap();
+    (String::from_utf8(out.stdout).unwrap(), facts)
+}
+
+fn with_manifests(name: &str) -> PathBuf {
+    let folder = folder(name);
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/seed")).unwrap()
+    {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "yaml") {
+            fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    folder
+}
+
+const RUN: [&str; 4] =
+    [".", "--seed=7", "--for=5m", "--step=20s scale statefulset/web --replicas=3"];
+
+#[test]
+fn a_run_that_is_stopped_anywhere_and_resumed_is_the_unbroken_run() {
+    let at = with_manifests("anywhere");
+    let whole = came(&at, &RUN);
+    // In the middle of an instant, of a kubectl command, of a rest.
+    for events in ["1", "7", "50", "120", "333"] {
+        let mut args = RUN.to_vec();
+        args.extend(["--max-events", events, "--save", "here.yaml"]);
+        let out = wavetank(&at, &args);
+        assert_eq!(out.status.code(), Some(5), "{}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(came(&at, &["--resume", "here.yaml"]), whole, "after {events} events");
+        fs::remove_file(at.join("here.yaml")).unwrap();
+    }
+}
+
+#[test]
+fn a_run_that_is_over_goes_on_for_longer_and_can_be_saved_again() {
+    let at = with_manifests("longer");
+    let mut long = RUN;
+    long[2] = "--for=20m";
+    let whole = came(&at, &long);
+    let mut args = RUN.to_vec();
+    args.extend(["--save", "a.yaml"]);
+    drop(came(&at, &args));
+    drop(came(&at, &["--resume", "a.yaml", "--for", "10m", "--save", "b.yaml"]));
+    assert_eq!(came(&at, &["--resume", "b.yaml", "--for", "20m"]), whole);
+    let early = wavetank(&at, &["--resume", "b.yaml", "--for", "1s"]);
+    assert_eq!(early.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&early.stderr).contains("before it came to the checkpoint"));
+}
+
+#[test]
+fn a_checkpoint_holds_its_files_as_they_were() {
+    let at = with_manifests("files");
+    fs::write(
+        at.join("cluster.txt"),
+        "apiVersion: wavetank.dev/v1alpha1\nkind: Cluster\nnodes:\n- {count: 2, name: worker}\n",
+    )
+    .unwrap();
+    let run = [".", "--for=2m", "--cluster=cluster.txt"];
+    let whole = came(&at, &run);
+    let mut args = run.to_vec();
+    args.extend(["--max-events", "100", "--save", "../here.txt"]);
+    assert_eq!(wavetank(&at, &args).status.code(), Some(5));
+    fs::remove_file(at.join("cluster.txt")).unwrap();
+    fs::write(at.join("counter-job.yaml"), "kind: Nothing\n").unwrap();
+    assert_eq!(came(&at, &["--resume", "../here.txt"]), whole);
+}
+
+#[test]
+fn simulations_and_op_lists_are_resumed_too() {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = |name: &str| folder(name).join("file").display().to_string();
+    let op_list = "--scheduler-perf=fixtures/scheduler-perf/performance-config.yaml";
+    for (name, run) in [
+        ("simulation", vec!["simulations/2-workloads/06-rolling-update.yaml"]),
+        ("op-list", vec![op_list, "--case=RoomIsMade"]),
+    ] {
+        let (facts, saved) = (file(name), file(&format!("{name}-saved")));
+        let summary = |args: &[&str], code: i32| {
+            let mut all = args.to_vec();
+            all.extend(["--facts", &facts, "-q", "--fixes", "none"]);
+            let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+            let out = command.current_dir(at).arg("run").args(all).output().unwrap();
+            assert_eq!(out.status.code(), Some(code), "{}", String::from_utf8_lossy(&out.stderr));
+            (out.stdout, fs::read(&facts).unwrap())
+        };
+        let whole = summary(&run, 0);
+        let mut args = run.clone();
+        args.extend(["--max-events", "90", "--save", &saved]);
+        drop(summary(&args, 5));
+        assert!(summary(&["--resume", &saved], 0) == whole, "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_gone_on_from_is_told() {
+    let at = with_manifests("refused");
+    let mut args = RUN.to_vec();
+    args.extend(["--max-events", "100", "--save", "here.txt"]);
+    assert_eq!(wavetank(&at, &args).status.code(), Some(5));
+    let text = fs::read_to_string(at.join("here.txt")).unwrap();
+    let refused = |text: &str, code: i32, word: &str| {
+        fs::write(at.join("other.txt"), text).unwrap();
+        let out = wavetank(&at, &["--resume", "other.txt"]);
+        let told = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(code), "{told}");
+        assert!(told.contains(word), "no {word:?} in:\n{told}");
+    };
+    refused(&text[..text.len() / 2], 3, "damaged");
+    refused("kind: Pod\n", 3, "no checkpoint");
+    let input = wavetank(&at, &["-", "--save", "x.txt"]);
+    assert!(String::from_utf8_lossy(&input.stderr).contains("standard input"));
+    let both = wavetank(&at, &["--resume", "here.txt", "--seed", "3"]);
+    assert_eq!(both.status.code(), Some(2));
+}
