@@ -273,7 +273,7 @@ function drawDetail() {
   const events = data.events.filter((event) => event[6] === chosen);
   if (events.length) {
     parts.push(el("h2", "", "Events"));
-    parts.push(table(["at", "reason", "message"], events.slice(-60).map(([at, , , reason, message]) => [span(at), reason, message])));
+    parts.push(table(["at", "event"], events.slice(-60).map(([at, , , reason, message]) => [span(at), reason + ": " + message])));
   }
   const lines = data.lines.filter((line) => line[1] === chosen && line[0] <= now);
   if (lines.length) {
