@@ -127,7 +127,15 @@ fn made(args: &Args) -> Result<(Rows, u8), u8> {
         rows.push(row.map_err(|e| refuse(exit_code::BAD_INPUT, &e.to_string()))?);
     }
     rows.retain(|row| row.verdict != Verdict::Stopped);
-    let code = if stop.interrupted() { exit_code::INTERRUPTED } else { exit_code::OK };
+    let mut code = exit_code::OK;
+    if stop.interrupted() {
+        let all = sweep.numbers(shard).count();
+        let text = format!(
+            "the sweep was ended before its time: Ctrl-C was pressed; {} of {all} runs are told",
+            rows.len()
+        );
+        code = refuse(exit_code::INTERRUPTED, &text);
+    }
     let parameters = sweep.parameters.iter().map(|p| p.path.clone()).collect();
     Ok((Rows { parameters, rows }, code))
 }

@@ -40,6 +40,11 @@ impl<'a> Trial<'a> {
     /// The pods that would have to go from a node (`SelectVictimsOnNode`).
     pub(super) fn on(&mut self, slot: u32) -> Tried {
         let node = self.view.snapshot.node(slot);
+        if !node.pods.iter().any(|p| self.is_lower(p)) {
+            // Said without a copy of the node: of many pods of one priority none can make room for another.
+            let none = Refusal::unresolvable("No preemption victims found for incoming pod");
+            return Err(Status { plugin: None, refusal: none });
+        }
         let mark = self.state.mark();
         let mut copy = node.clone();
         let mut gone: Vec<Arc<PodInfo>> = Vec::new();
@@ -51,18 +56,17 @@ impl<'a> Trial<'a> {
         result.map(|victims| Candidate { rank: victims.rank(), victims })
     }
 
+    fn is_lower(&self, placed: &Placed) -> bool {
+        placed.info.priority() < self.view.pod.priority()
+    }
+
     fn select(
         &mut self,
         node: &mut NodeInfo,
         gone: &mut Vec<Arc<PodInfo>>,
     ) -> Result<Victims, Status> {
-        let lower = |p: &&Placed| p.info.priority() < self.view.pod.priority();
         let mut potential: Vec<Arc<PodInfo>> =
-            node.pods.iter().filter(lower).map(|p| p.info.clone()).collect();
-        if potential.is_empty() {
-            let none = Refusal::unresolvable("No preemption victims found for incoming pod");
-            return Err(Status { plugin: None, refusal: none });
-        }
+            node.pods.iter().filter(|p| self.is_lower(p)).map(|p| p.info.clone()).collect();
         for pod in &potential {
             self.take(node, pod, gone);
         }
