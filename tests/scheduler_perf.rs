@@ -23,18 +23,16 @@ fn case(name: &str) -> Value {
 }
 
 #[test]
-fn a_workload_is_carried_out_and_its_throughput_told_in_virtual_time() {
+fn a_workload_is_carried_out_the_same_each_time() {
     let run = case("Basic/50Nodes");
     assert_eq!(case("Basic/5Nodes"), case("Basic/5Nodes"));
     let items = run["schedulerPerf"]["dataItems"].as_array().unwrap();
     assert_eq!(items.len(), 1);
     assert_eq!(items[0]["unit"], "pods/s");
     assert_eq!(items[0]["labels"]["Name"], "Basic/50Nodes/namespace-2");
-    let data = |name: &str| items[0]["data"][name].as_f64().unwrap();
-    assert!(data("Perc50") <= data("Perc99") && data("Average") > 1.0, "{items:?}");
     let pods = run["objects"].as_array().unwrap().iter().filter(|o| o["kind"] == "Pod");
     let placed = pods.filter(|p| p["spec"]["nodeName"].as_str().is_some());
-    assert_eq!(placed.count(), 650);
+    assert_eq!(placed.count(), 250);
 }
 
 #[test]
@@ -44,6 +42,13 @@ fn pods_wait_behind_a_barrier_until_others_are_deleted_at_their_rate() {
     assert!(out.status.success(), "{told}{}", String::from_utf8_lossy(&out.stderr));
     assert!(told.contains("freed: 4 pods scheduled in"), "{told}");
     let run = case("RoomIsMade/2Nodes");
+    // One pod a second goes, and another takes its place.
+    let data = &run["schedulerPerf"]["dataItems"][0]["data"];
+    assert_eq!(
+        (&data["Average"], &data["Perc99"]),
+        (&Value::from(1.0), &Value::from(1.0)),
+        "{data}"
+    );
     let nodes: Vec<&Value> =
         run["objects"].as_array().unwrap().iter().filter(|o| o["kind"] == "Node").collect();
     assert_eq!(nodes.len(), 2);
