@@ -348,7 +348,7 @@ fn explain(
     more: &[&str],
 ) -> (Option<i32>, String, String) {
     let pods = file(&format!("explain-{test}.yaml"), manifests.as_bytes());
-    let cluster = file("explain-cluster.yaml", SMALL_CLUSTER.as_bytes());
+    let cluster = file(&format!("explain-{test}-cluster.yaml"), SMALL_CLUSTER.as_bytes());
     let (pods, cluster) = (pods.display().to_string(), cluster.display().to_string());
     let mut args = vec!["explain", target, &pods, "--cluster", &cluster];
     args.extend(more);
