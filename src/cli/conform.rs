@@ -15,7 +15,7 @@ use crate::scenario::replay::{Replayed, replay};
 /// Hold wavetank against recordings of a real cluster, and against data computed by the real code
 ///
 /// PATHS are folders of recorded scenarios (a scenario.yaml with a trace.jsonl beside it), folders of
-/// such folders, or corpus files (*.jsonl, *.jsonl.zst). Each scenario is run and judged, each corpus
+/// such folders, or corpus files (*.jsonl, *.jsonl.zst, printers-columns.json). Each scenario is run and judged, each corpus
 /// case is computed and compared; a line is printed for each, and last how many agree.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -38,6 +38,22 @@ pub fn check_row(case: &Value) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks the columns of one kind, the case's id.
+///
+/// # Errors
+/// The first column that differs.
+pub fn check_columns(case: &Value) -> Result<(), String> {
+    let kind = case["id"].as_str().ok_or("no kind")?;
+    let recorded = case["out"].as_array().ok_or("no columns")?;
+    let told = |c: &Value| (c["name"].as_str().unwrap_or_default().to_owned(), c["priority"] == 1);
+    let recorded: Vec<_> = recorded.iter().map(told).collect();
+    let ours: Vec<_> = columns(kind).iter().map(|c| (c.name.to_owned(), c.wide)).collect();
+    if ours == recorded {
+        return Ok(());
+    }
+    Err(format!("{kind}: ours {ours:?}, recorded {recorded:?} (name, wide)"))
+}
+
 /// Checks one case of `human-duration`.
 ///
 /// # Errors

@@ -108,6 +108,7 @@ pub static CORPORA: &[Corpus] = &[
         "a pod's effective requests and limits, its class and priority",
         api::pod_resources::check,
     ),
+    corpus("printers-columns", "the columns of kubectl get", printers::check_columns),
     corpus("printers-other", "rows of kubectl get, of all kinds but pods", printers::check_row),
     corpus("printers-pod", "rows of kubectl get pods", printers::check_row),
     corpus("quantity", "quantities: reading, arithmetic, canonical form", api::quantity::check),
@@ -181,7 +182,7 @@ pub struct Agreement {
 /// A case in which we differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Disagreement {
-    /// Its line in the file, from 1.
+    /// Its line in the file, from 1; its place in a file that is one document.
     pub line: usize,
     /// Its id; `None` when the line cannot be read.
     pub id: Option<String>,
@@ -189,10 +190,16 @@ pub struct Disagreement {
     pub difference: String,
 }
 
+/// Corpora that are one document, with a case under each of its keys.
+const WHOLE: [&str; 1] = ["printers-columns"];
+
 /// The name of the corpus that a file belongs to, whether or not it can be checked; `None` when it
 /// is no corpus file.
 pub fn corpus_name(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
+    if let Some(whole) = name.strip_suffix(".json") {
+        return Some(whole).filter(|base| WHOLE.contains(base));
+    }
     let base = name.strip_suffix(".zst").unwrap_or(name).strip_suffix(".jsonl")?;
     let half = base.strip_suffix("-a").or_else(|| base.strip_suffix("-b"));
     Some(half.unwrap_or(base)).filter(|name| !name.is_empty())
@@ -224,7 +231,9 @@ pub fn check_file(
         panicked: 0,
         examples: Vec::new(),
     };
-    let read = if path.extension().is_some_and(|e| e == "zst") {
+    let read = if WHOLE.contains(&corpus.name) {
+        agreement.check_whole(corpus, file, examples)
+    } else if path.extension().is_some_and(|e| e == "zst") {
         ruzstd::decoding::StreamingDecoder::new(file)
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
             .and_then(|plain| agreement.check_lines(corpus, BufReader::new(plain), examples))
@@ -255,16 +264,36 @@ impl Agreement {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            self.cases += 1;
-            let Err((id, difference)) = self.check_case(corpus, &line) else {
-                self.agreed += 1;
-                continue;
-            };
-            if self.examples.len() < examples {
-                self.examples.push(Disagreement { line: number, id, difference });
-            }
+            self.count(corpus, number, &line, examples);
         }
         Ok(())
+    }
+
+    /// The cases of one document: each has its key as its id.
+    fn check_whole(
+        &mut self,
+        corpus: &Corpus,
+        file: impl BufRead,
+        examples: usize,
+    ) -> io::Result<()> {
+        let cases: serde_json::Map<String, Value> =
+            serde_json::from_reader(file.take(MAX_LINE_BYTES))?;
+        for (number, (key, out)) in (1..).zip(cases) {
+            let case = serde_json::json!({"id": key, "out": out}).to_string();
+            self.count(corpus, number, case.as_bytes(), examples);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, corpus: &Corpus, number: usize, case: &[u8], examples: usize) {
+        self.cases += 1;
+        let Err((id, difference)) = self.check_case(corpus, case) else {
+            self.agreed += 1;
+            return;
+        };
+        if self.examples.len() < examples {
+            self.examples.push(Disagreement { line: number, id, difference });
+        }
     }
 
     fn check_case(&mut self, corpus: &Corpus, line: &[u8]) -> Result<(), (Option<String>, String)> {
@@ -299,7 +328,8 @@ mod tests {
         check("corpus/functions/quantity-a.jsonl.zst", Some("quantity"));
         check("job-backoff-b.jsonl", Some("job-backoff"));
         check("scheduler-sampling.jsonl.zst", Some("scheduler-sampling"));
-        check("printers-columns.json", None);
+        check("printers-columns.json", Some("printers-columns"));
+        check("other.json", None);
         check("README.md", None);
         assert!(corpus_of(Path::new("quantity-b.jsonl")).is_some());
         assert!(corpus_of(Path::new("unheard-of-a.jsonl")).is_none());
