@@ -1,8 +1,9 @@
 //! Creation.
 
 use super::{ApiServer, Handling, parts};
-use crate::base::Str;
+use crate::base::digest::digest_of;
 use crate::base::time::SimTime;
+use crate::base::{Map, Str};
 use crate::model::{Key, Kind, Object, Uid};
 use crate::store::{ApiError, ErrorReason, Reply};
 
@@ -79,32 +80,38 @@ impl ApiServer {
         Uid::from_random(self.rng.numbered_stream("uid", &of, now.as_nanos()).wide())
     }
 
-    /// What completes a generated name at the `attempt`-th try.
+    /// What completes a generated name. It follows from the instant, not from what was made before, and so
+    /// those of one instant are told apart by their number.
     pub(super) fn name_suffix(
-        &self,
+        &mut self,
         kind: Kind,
-        namespace: &str,
+        namespace: &Str,
         prefix: &str,
         now: SimTime,
-        attempt: u64,
     ) -> String {
         let of = format!("{kind}/{namespace}/{prefix}");
-        let n = now.as_nanos().wrapping_add(attempt << 56);
-        self.rng.numbered_stream("generated-name", &of, n).suffix(5)
+        let first = self.drawn.next(now, digest_of(0, of.as_bytes()));
+        let mut suffix = String::new();
+        for attempt in 0..NAME_ATTEMPTS {
+            let number = *first + attempt;
+            let n = now.as_nanos().wrapping_add(number.rotate_right(8));
+            suffix = self.rng.numbered_stream("generated-name", &of, n).suffix(5);
+            let name = format!("{prefix}{suffix}").into();
+            if self.store.get(kind, &Key { namespace: namespace.clone(), name }).is_none() {
+                *first = number + 1;
+                break;
+            }
+        }
+        suffix
     }
 
-    fn generate_name(&self, object: &mut Object, h: &Handling<'_>) {
+    fn generate_name(&mut self, object: &mut Object, h: &Handling<'_>) {
         let kind = object.kind();
         let prefix = object.meta().generate_name.clone();
         let prefix = &prefix[..floor_char(&prefix, MAX_GENERATED_PREFIX)];
         let namespace = object.meta().namespace.clone();
-        for attempt in 0..NAME_ATTEMPTS {
-            let suffix = self.name_suffix(kind, &namespace, prefix, h.now, attempt);
-            object.meta_mut().name = format!("{prefix}{suffix}").into();
-            if self.store.get(kind, &object.key()).is_none() {
-                return;
-            }
-        }
+        let suffix = self.name_suffix(kind, &namespace, prefix, h.now);
+        object.meta_mut().name = format!("{prefix}{suffix}").into();
     }
 
     /// As the admission plugin NamespaceLifecycle: the namespace must exist and not be going away.
@@ -126,7 +133,58 @@ impl ApiServer {
     }
 }
 
+/// How many names of a prefix were generated at one instant: a controller asks for dozens at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Drawn {
+    at: SimTime,
+    /// By a digest of kind, namespace and prefix.
+    of_prefix: Map<u64, u64>,
+}
+
+impl Drawn {
+    /// The number of the next one.
+    fn next(&mut self, now: SimTime, prefix: u64) -> &mut u64 {
+        if self.at != now {
+            self.at = now;
+            self.of_prefix.clear();
+        }
+        self.of_prefix.entry(prefix).or_default()
+    }
+}
+
 /// The longest length up to `max` at which `text` can be cut.
 fn floor_char(text: &str, max: usize) -> usize {
     (0..=max.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::convert;
+    use crate::api::typed::Typed;
+    use crate::base::rng::Rng;
+    use crate::engine::{Call, ComponentId, Token};
+    use crate::store::Request;
+    use crate::trace::{FactId, Facts};
+
+    #[test]
+    fn any_number_of_names_are_generated_at_one_instant() {
+        let mut api = ApiServer::new(Rng::new(1));
+        let mut create = |manifest| {
+            let object = convert::from_wire(Typed::decode(&manifest).unwrap()).unwrap();
+            let (from, token, cause) = (ComponentId::World, Token(0), FactId::NONE);
+            let call = Call { from, token, cause, request: Request::Create(object) };
+            let made = api.handle(call, SimTime::from_secs(1_000), &mut Facts::default());
+            made.expect("the name is free").expect("the object is answered").meta().name.clone()
+        };
+        create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}));
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"namespace": "default", "generateName": "map-"}});
+        let names: BTreeSet<Str> = (0..300).map(|_| create(map.clone())).collect();
+        assert_eq!(names.len(), 300);
+    }
 }

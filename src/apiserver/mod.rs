@@ -40,6 +40,8 @@ pub struct ApiServer {
     admitted: Map<(u64, Str), admission::Admitted>,
     cluster_ips: Set<Ipv4Addr>,
     node_ports: Set<u16>,
+    /// Names generated at this instant.
+    drawn: create::Drawn,
 }
 
 /// The context of one request.
@@ -58,6 +60,7 @@ impl ApiServer {
             admitted: Map::default(),
             cluster_ips: Set::default(),
             node_ports: Set::default(),
+            drawn: create::Drawn::default(),
         }
     }
 

@@ -42,7 +42,7 @@ impl ApiServer {
 
     /// The document of a new object as it is stored: defaulted, prepared, with what the server gives it.
     fn defaulted_new(
-        &self,
+        &mut self,
         target: &Ref,
         body: &Value,
         h: &mut Handling<'_>,
@@ -51,7 +51,7 @@ impl ApiServer {
             return Ok(body.clone());
         }
         let generate = body["metadata"]["generateName"].as_str().unwrap_or_default();
-        let suffix = self.name_suffix(target.kind, &target.key.namespace, generate, h.now, 0);
+        let suffix = self.name_suffix(target.kind, &target.key.namespace, generate, h.now);
         let mut key = target.key.clone();
         if body["metadata"]["name"].as_str().is_none_or(str::is_empty) {
             key.name = format!("{generate}{suffix}").into();
