@@ -41,6 +41,14 @@ fn pods_wait_behind_a_barrier_until_others_are_deleted_at_their_rate() {
     let told = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(out.status.success(), "{told}{}", String::from_utf8_lossy(&out.stderr));
     assert!(told.contains("freed: 4 pods scheduled in"), "{told}");
+    let mut ready = std::collections::BTreeSet::new();
+    for line in told.lines() {
+        let pod = line.split_whitespace().nth(1).unwrap_or_default();
+        if line.ends_with("ready") {
+            ready.insert(pod);
+        }
+        assert!(!line.contains("waits:") || !ready.contains(pod), "it waits no longer: {line}");
+    }
     let run = case("RoomIsMade/2Nodes");
     // One pod a second goes, and another takes its place.
     let data = &run["schedulerPerf"]["dataItems"][0]["data"];

@@ -156,7 +156,7 @@ impl<'p> Trials<'p> {
     /// What is stuck in a run with a change.
     fn outcome(&mut self, fix: &Fix) -> Result<BTreeSet<Ref>, String> {
         if fix.edits.is_empty() {
-            return Err("it is nothing that could be tried".to_owned());
+            return Err("a trial changes manifests alone".to_owned());
         }
         if let Some(known) = self.tried.get(&fix.text) {
             return known.clone();

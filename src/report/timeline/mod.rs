@@ -150,6 +150,10 @@ impl Timeline {
             Change::Modified => {
                 let Some(old) = old else { return };
                 if let (Object::Pod(new), Object::Pod(old)) = (object, old) {
+                    if old.node != new.node {
+                        // It waits for a node no longer.
+                        self.waits.remove(&new.meta.uid);
+                    }
                     pods::changed(at, old, new, &mut self.lines);
                     return;
                 }
@@ -157,6 +161,7 @@ impl Timeline {
                 cluster::changed(old, object, &mut said);
             }
             Change::Deleted => {
+                self.waits.remove(&object.meta().uid);
                 if let Object::Pod(pod) = object {
                     self.outputs.forget(at, pod.meta.uid, &mut self.lines);
                 }
