@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use clap::Parser as _;
@@ -20,6 +19,7 @@ use super::exit_code;
 use super::floats::Floats;
 use super::inputs::named_files;
 use crate::api::limits::Limits;
+use crate::api::load;
 use crate::api::yaml;
 use crate::base::digest::digest_of;
 use crate::scenario::runner::Mark;
@@ -217,18 +217,8 @@ impl Checkpoint {
 }
 
 fn text_of(path: &Path, most: u64) -> Result<String, String> {
-    let name = path.display();
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("{name} cannot be read: {error}"))?;
-    if bytes.len() as u64 > most {
-        return Err(format!(
-            "{name} is too large: a checkpoint holds {} MiB at most",
-            MOST_BYTES >> 20
-        ));
-    }
-    String::from_utf8(bytes).map_err(|_| format!("{name} is not text"))
+    let bound = format!("a checkpoint holds {} MiB at most", MOST_BYTES >> 20);
+    load::text_of(path, most, &bound).map_err(|problem| problem.message)
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ mod fields;
 mod files;
 mod own;
 mod rules;
+mod text;
+
+pub use self::text::text_of;
 
 use std::io::Read;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::basis::{Based, Basis};
 use super::groups::{Groups, Port};
 use super::plan;
 use super::{Service, zone_of};
@@ -15,11 +16,9 @@ use crate::model::{Endpoint, Key, Kind, Labels, Node, Object, Pod, Slot, Uid};
 /// What is kept of a Service.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    service: Option<Arc<Service>>,
+    basis: Basis,
     /// How often a node's zone may have changed when the endpoints were made.
     zones: u64,
-    /// Pods that have changed since.
-    changed: Vec<Slot>,
     /// The labels of its slices.
     labels: Labels,
     groups: Groups,
@@ -39,23 +38,21 @@ struct Made {
     taken: u64,
 }
 
-impl Known {
-    /// A pod that the Service selects, or did, has changed.
-    pub(super) fn pod_changed(&mut self, slot: Slot) {
-        self.changed.push(slot);
+impl Based for Known {
+    fn basis(&mut self) -> &mut Basis {
+        &mut self.basis
     }
+}
 
+impl Known {
     /// Brings the endpoints up to date.
     pub(super) fn refresh(&mut self, key: &Key, service: &Arc<Service>, zones: u64, view: &View) {
-        let known = self.service.as_ref().is_some_and(|s| Arc::ptr_eq(s, service) || s == service);
-        let mut changed = std::mem::take(&mut self.changed);
-        if !known || self.zones != zones {
+        let mut changed = self.basis.take_changed();
+        if !self.basis.is(service) || self.zones != zones {
             *self = Self::of(service);
             self.zones = zones;
             changed = view.services().of(key).collect();
         }
-        changed.sort_unstable();
-        changed.dedup();
         let zone = |node: &str| {
             let node: &Arc<Node> = view.typed(Kind::Node, &Key::new("", node))?;
             zone_of(node).cloned()
@@ -72,7 +69,7 @@ impl Known {
     /// Of a Service, without endpoints.
     pub(super) fn of(service: &Arc<Service>) -> Self {
         let labels = plan::slice_labels(service);
-        Self { service: Some(Arc::clone(service)), labels, ..Self::default() }
+        Self { basis: Basis::of(service), labels, ..Self::default() }
     }
 
     /// The pod in a slot is this one, or none that has an endpoint.
@@ -94,7 +91,7 @@ impl Known {
             (None, Ok(place)) => drop(self.pods.remove(place)),
             (None, Err(_)) => {}
         }
-        if let (Some(pod), Some(service)) = (pod, &self.service) {
+        if let (Some(pod), Some(service)) = (pod, self.basis.service()) {
             let group = self.groups.enter(service, pod);
             let endpoint = Arc::new(plan::endpoint(service, pod, zone));
             self.of_pod.insert(pod.meta.uid, Made { group, endpoint, taken: 0 });

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::basis::{Based, Basis, note};
 use super::groups::Groups;
 use super::plan::explicit_hostname;
 use super::{HEADLESS, Service, TRIGGER_TIME};
@@ -46,9 +47,7 @@ pub struct EndpointsController {
 /// The addresses of a Service's pods as they were last made.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    service: Option<Arc<Service>>,
-    /// Pods that have changed since.
-    changed: Vec<Slot>,
+    basis: Basis,
     groups: Groups,
     /// In the order in which they are written.
     addresses: Vec<Made>,
@@ -90,12 +89,7 @@ impl Controller for EndpointsController {
         if kind == Kind::Endpoints && delta.change == Change::Deleted {
             queue.add(delta.new.key(), delta.fact);
         }
-        for key in view.concerned() {
-            if let Some(known) = self.known.get_mut(key).filter(|_| kind == Kind::Pod) {
-                Arc::make_mut(known).changed.push(delta.slot);
-            }
-            queue.add(key.clone(), delta.fact);
-        }
+        note(&mut self.known, kind, delta, view, queue);
     }
 
     fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
@@ -209,18 +203,20 @@ fn labels_fit(labels: &Labels, wanted: &Labels) -> bool {
         && labels.into_iter().filter(|(k, _)| !own(k)).eq(wanted)
 }
 
+impl Based for Known {
+    fn basis(&mut self) -> &mut Basis {
+        &mut self.basis
+    }
+}
+
 impl Known {
     /// Brings the addresses up to date.
     fn refresh(&mut self, key: &Key, service: &Arc<Service>, view: &View) {
-        let is_known =
-            self.service.as_ref().is_some_and(|s| Arc::ptr_eq(s, service) || s == service);
-        let mut changed = std::mem::take(&mut self.changed);
-        if !is_known {
-            *self = Self { service: Some(Arc::clone(service)), ..Self::default() };
+        let mut changed = self.basis.take_changed();
+        if !self.basis.is(service) {
+            *self = Self { basis: Basis::of(service), ..Self::default() };
             changed = view.services().of(key).collect();
         }
-        changed.sort_unstable();
-        changed.dedup();
         let spec = service.body.spec.as_ref();
         let publish = spec.is_some_and(|s| s.publish_not_ready_addresses == Some(true));
         for slot in changed {

@@ -11,6 +11,7 @@
 //! `topology-mode` annotation and dual-stack addresses. The older Endpoints are kept by [`legacy`], and
 //! those that a user writes become slices by [`mirror`].
 
+mod basis;
 mod groups;
 mod index;
 mod known;
@@ -21,6 +22,7 @@ mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::basis::note;
 pub(super) use self::index::Members;
 use self::known::Known;
 pub use self::legacy::EndpointsController;
@@ -94,12 +96,7 @@ impl Controller for EndpointSliceController {
             }
             _ => {}
         }
-        for key in view.concerned() {
-            if let Some(known) = self.known.get_mut(key).filter(|_| kind == Kind::Pod) {
-                Arc::make_mut(known).pod_changed(delta.slot);
-            }
-            queue.add(key.clone(), delta.fact);
-        }
+        note(&mut self.known, kind, delta, view, queue);
     }
 
     fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<()> {

@@ -1,8 +1,6 @@
 //! From a file of test cases to the ops of one workload.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +13,7 @@ use super::{MOST_OBJECTS, MOST_OPS, Measure, NodeLabel, Op, SchedulerPerf, Templ
 use crate::api::diagnostic::{Code, Diagnostic};
 use crate::api::documents::read_documents;
 use crate::api::limits::Limits;
+use crate::api::load;
 use crate::api::source::Source;
 use crate::api::tree::{Tree, parse_path};
 use crate::scenario::recorded;
@@ -271,23 +270,7 @@ fn chosen<'c>(
 }
 
 fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
-    let name = path.display();
-    let unreadable = |error: std::io::Error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::NotFound => Code::NotFound,
-            _ => Code::Unreadable,
-        };
-        Box::new(Diagnostic::new(code, format!("{name} cannot be read: {error}")))
-    };
-    let mut bytes = Vec::new();
-    let opened = fs::File::open(path).map_err(unreadable)?;
-    opened.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        let text = format!("{name} is too large: {MOST_BYTES} bytes are the most");
-        return Err(Box::new(Diagnostic::new(Code::Limit, text)));
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| Box::new(Diagnostic::new(Code::NotText, format!("{name} is not text"))))
+    load::text_of(path, MOST_BYTES, &format!("{MOST_BYTES} bytes are the most"))
 }
 
 /// A file that is being read.

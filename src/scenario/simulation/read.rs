@@ -1,8 +1,6 @@
 //! From a file to a simulation.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,23 +110,8 @@ pub fn read_with(path: &Path, sets: &[(Vec<Step>, Value)]) -> Result<Simulation,
 }
 
 fn text_of(path: &Path) -> Result<String, Box<Diagnostic>> {
-    let name = path.display();
-    let unreadable = |error: std::io::Error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::NotFound => Code::NotFound,
-            _ => Code::Unreadable,
-        };
-        Box::new(Diagnostic::new(code, format!("{name} cannot be read: {error}")))
-    };
-    let mut bytes = Vec::new();
-    let opened = fs::File::open(path).map_err(unreadable)?;
-    opened.take(MAX_SCENARIO_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_SCENARIO_BYTES {
-        let text = format!("{name} is too large: a simulation may have {MAX_SCENARIO_BYTES} bytes");
-        return Err(Box::new(Diagnostic::new(Code::Limit, text)));
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| Box::new(Diagnostic::new(Code::NotText, format!("{name} is not text"))))
+    let bound = format!("a simulation may have {MAX_SCENARIO_BYTES} bytes");
+    load::text_of(path, MAX_SCENARIO_BYTES, &bound)
 }
 
 /// The document of the simulation, and the text of the others as a source of manifests.
