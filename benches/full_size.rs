@@ -1,7 +1,7 @@
 //! Full size: the whole control loop, from the first apply to the last drained node.
 //!
 //! `cargo bench --bench full_size [-- PODS…]`. So many pods (1,000, 10,000 and 50,000 if none are
-//! given) on a thirtieth as many nodes: Deployments, StatefulSets, a DaemonSet, Jobs and Services are
+//! given) on a thirtieth as many nodes (`-- PODS --dense`: on a hundredth, of room for as many): Deployments, StatefulSets, a DaemonSet, Jobs and Services are
 //! applied, scheduled, started and ready; half of the Deployments are rolled once; a hundredth of the
 //! nodes is drained. Everything is at full fidelity: default latencies, default plugins, every status
 //! and every event. Told for each phase: the machine's time, what it costs for each pod, how many
@@ -13,7 +13,7 @@
 //! drained in turn on a fork of the settled cluster, to its end.
 //!
 //! `-- cron` instead: one CronJob of each of some schedules over ten years, and a thousand of mixed
-//! schedules over a month.
+//! schedules over a month. `-- cron DAYS`: the first of them alone, for so many days.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::disallowed_methods, reason = "the machine's clock is what it measures with")]
@@ -111,6 +111,31 @@ fn manifests(pods: usize) -> Vec<Value> {
     out
 }
 
+/// What nodes a cluster has.
+#[derive(Debug, Clone, Copy)]
+enum Nodes {
+    /// 30 pods on each: what Kubernetes is tested with at its largest.
+    Common,
+    /// A hundred pods on each, of room for 250.
+    Dense,
+}
+
+impl Nodes {
+    fn pods(self) -> usize {
+        match self {
+            Self::Common => 30,
+            Self::Dense => 100,
+        }
+    }
+
+    fn capacity(self) -> [(&'static str, &'static str); 3] {
+        match self {
+            Self::Common => [("cpu", "8"), ("memory", "32Gi"), ("pods", "110")],
+            Self::Dense => [("cpu", "32"), ("memory", "128Gi"), ("pods", "250")],
+        }
+    }
+}
+
 fn step(at: Duration, action: StepAction) -> TimedStep {
     let written = String::new();
     let files = Default::default();
@@ -126,12 +151,13 @@ fn begin(pods: usize, phase: usize) -> Duration {
     Duration::from_secs(((pods / 10_000 + 1) * phase * 3600) as u64)
 }
 
-fn plan(pods: usize) -> Plan {
-    let nodes = (pods / 30).max(1);
+fn plan(pods: usize, on: Nodes) -> Plan {
+    let nodes = (pods / on.pods()).max(1);
     let documents = (0..nodes).map(|i| {
         let mut node = NodeSpec::worker(format!("node-{i}"));
-        node.capacity.insert("memory".into(), "32Gi".into());
-        node.capacity.insert("cpu".into(), "8".into());
+        for (resource, amount) in on.capacity() {
+            node.capacity.insert(resource.into(), amount.into());
+        }
         node.labels.insert("topology.kubernetes.io/zone".into(), format!("zone-{}", i % 3));
         node.object(u32::try_from(i).expect("few nodes"), Options::default().start.0)
     });
@@ -195,7 +221,7 @@ impl Watch {
     }
 }
 
-fn full_size(pods: usize) {
+fn full_size(pods: usize, on: Nodes) {
     let mut watch = Watch {
         start: Options::default().start.0,
         pods,
@@ -204,7 +230,7 @@ fn full_size(pods: usize) {
         seconds: Default::default(),
         facts: Default::default(),
     };
-    let mut runner = Runner::new(plan(pods), &mut |_| {}).expect("the cluster is right");
+    let mut runner = Runner::new(plan(pods, on), &mut |_| {}).expect("the cluster is right");
     println!("{pods} pods: built in {:.2} s", watch.since.elapsed().as_secs_f64());
     watch.since = Instant::now();
     runner.run(&mut |fact| watch.hear(fact));
@@ -276,8 +302,12 @@ fn cron(name: &str, documents: Vec<Value>, nodes: u32, days: u64) {
     );
 }
 
-fn crons() {
+fn crons(days: Option<usize>) {
     let years = 3652;
+    if let Some(days) = days {
+        let name = format!("one CronJob, daily, {days} days");
+        return cron(&name, vec![cron_job("one", "0 2 * * *")], 1, days as u64);
+    }
     for (name, schedule) in [("daily", "0 2 * * *"), ("hourly", "0 * * * *")] {
         let name = format!("one CronJob, {name}, ten years");
         cron(&name, vec![cron_job("one", schedule)], 1, years);
@@ -296,7 +326,7 @@ fn crons() {
 
 /// A day of a settled cluster in which every container is probed.
 fn idle(pods: usize) {
-    let mut plan = plan(pods);
+    let mut plan = plan(pods, Nodes::Common);
     plan.steps.truncate(1);
     if let StepAction::Apply { documents, .. } = &mut plan.steps[0].action {
         for document in
@@ -341,7 +371,7 @@ fn is_server(container: &Value) -> bool {
 
 /// Drains each node in turn on a fork of the settled cluster.
 fn what_if(nodes: usize, pods: usize) {
-    let mut plan = plan(pods);
+    let mut plan = plan(pods, Nodes::Common);
     let node = |i: usize| {
         let mut node = NodeSpec::worker(format!("node-{i}"));
         node.labels.insert("topology.kubernetes.io/zone".into(), format!("zone-{}", i % 3));
@@ -366,11 +396,11 @@ fn what_if(nodes: usize, pods: usize) {
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    if words.iter().any(|w| w == "cron") {
-        return crons();
-    }
+    let words: Vec<String> = std::env::args().skip(1).collect();
     let given: Vec<usize> = words.iter().filter_map(|w| w.parse().ok()).collect();
+    if words.iter().any(|w| w == "cron") {
+        return crons(given.first().copied());
+    }
     if words.iter().any(|w| w == "idle") {
         return idle(given.first().copied().unwrap_or(10_000));
     }
@@ -379,5 +409,6 @@ fn main() {
         return what_if(nodes.unwrap_or(1000), pods.unwrap_or(10_000));
     }
     let sizes = if given.is_empty() { vec![1000, 10_000, 50_000] } else { given };
-    sizes.into_iter().for_each(full_size);
+    let on = if words.iter().any(|w| w == "--dense") { Nodes::Dense } else { Nodes::Common };
+    sizes.into_iter().for_each(|pods| full_size(pods, on));
 }

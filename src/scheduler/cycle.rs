@@ -339,7 +339,8 @@ fn score(
         let raw = record.is_some().then(|| scores.clone());
         id.plugin().normalise(state, feasible, scores);
         for (total, score) in scratch.totals.iter_mut().zip(&*scores) {
-            *total += score * weight;
+            // As upstream's sums, which wrap.
+            *total = total.wrapping_add(score.wrapping_mul(*weight));
         }
         if let (Some(r), Some(raw)) = (record.as_deref_mut(), raw) {
             let normalised = scores.clone();
@@ -350,33 +351,26 @@ fn score(
         r.skip_score = state.skip_score;
         r.totals.clone_from(&scratch.totals);
     }
-    Ok(feasible[best(&mut scratch.totals)])
+    Ok(feasible[best(&scratch.totals)])
 }
 
 /// The place of the node that is taken: the root of a binary heap made over the totals, as Go's
 /// `container/heap` makes it. Among equal totals nothing is drawn; the order alone decides.
-fn best(totals: &mut [i64]) -> usize {
-    let n = totals.len();
-    let mut places: Vec<u32> = (0..u32::try_from(n).unwrap_or(u32::MAX)).collect();
-    let at = |places: &[u32], i: usize| totals[places[i] as usize];
-    for start in (0..n / 2).rev() {
-        let mut i = start;
-        loop {
-            let left = 2 * i + 1;
-            if left >= n {
-                break;
-            }
-            let right = left + 1;
-            let greater = right < n && at(&places, right) > at(&places, left);
-            let child = if greater { right } else { left };
-            if at(&places, child) <= at(&places, i) {
-                break;
-            }
-            places.swap(i, child);
-            i = child;
-        }
-    }
-    places[0] as usize
+///
+/// While the heap is made a place yields only to a greater child, and to the left one if both are
+/// equal. So the root is the first of the greatest in preorder, and no heap has to be made.
+fn best(totals: &[i64]) -> usize {
+    let Some(greatest) = totals.iter().max() else { return 0 };
+    let places = totals.iter().enumerate().filter(|(_, total)| *total == greatest);
+    places.map(|(place, _)| place).min_by_key(|place| preorder(*place)).unwrap_or(0)
+}
+
+/// Orders places of a binary heap as a walk meets them that looks at a place before it goes left and then
+/// right: the turns from the root, read from the top, and of two places on one path the upper first.
+fn preorder(place: usize) -> (usize, u32) {
+    let path = place + 1;
+    let aligned = path << path.leading_zeros();
+    (aligned, path.ilog2())
 }
 
 #[cfg(test)]
@@ -385,9 +379,38 @@ mod tests {
 
     #[test]
     fn among_equal_totals_the_heap_decides() {
-        assert_eq!(best(&mut [1, 1, 1]), 0);
-        assert_eq!(best(&mut [0, 1, 1]), 1);
-        assert_eq!(best(&mut [0, 0, 0, 2, 2]), 3);
-        assert_eq!(best(&mut [1, 0, 2, 2, 2]), 3);
+        assert_eq!(best(&[1, 1, 1]), 0);
+        assert_eq!(best(&[0, 1, 1]), 1);
+        assert_eq!(best(&[0, 0, 0, 2, 2]), 3);
+        assert_eq!(best(&[1, 0, 2, 2, 2]), 3);
+    }
+
+    /// The root of a heap that is really made.
+    fn root(totals: &[i64]) -> usize {
+        let n = totals.len();
+        let mut places: Vec<usize> = (0..n).collect();
+        for start in (0..n / 2).rev() {
+            let mut i = start;
+            while 2 * i + 1 < n {
+                let (left, right) = (2 * i + 1, 2 * i + 2);
+                let greater = right < n && totals[places[right]] > totals[places[left]];
+                let child = if greater { right } else { left };
+                if totals[places[child]] <= totals[places[i]] {
+                    break;
+                }
+                places.swap(i, child);
+                i = child;
+            }
+        }
+        places[0]
+    }
+
+    #[test]
+    fn the_first_of_the_greatest_in_preorder_is_the_root_of_the_heap() {
+        let mut stream = crate::base::rng::Rng::new(7).stream("totals", "");
+        for n in 1..200 {
+            let totals: Vec<i64> = (0..n).map(|_| (stream.word() % 4) as i64).collect();
+            assert_eq!(best(&totals), root(&totals), "{totals:?}");
+        }
     }
 }

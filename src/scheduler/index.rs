@@ -62,6 +62,8 @@ pub struct Topology {
     /// The number of the value that each node has, by slot; [`Topology::MISSING`] without the label.
     pub of: Vec<u32>,
     numbers: Map<Str, u32>,
+    /// How many nodes have the label.
+    nodes: usize,
 }
 
 /// Pods with affinity terms: those of one template in one namespace.
@@ -85,7 +87,7 @@ pub struct PodIndex {
     tallies: Vec<Option<Tally>>,
     by_predicate: Map<u64, TallyId>,
     /// Tallies that count pods of a namespace, and perhaps of others.
-    tallies_in: BTreeMap<Str, Vec<TallyId>>,
+    tallies_in: BTreeMap<Str, Tallies>,
     /// Tallies that name no namespaces.
     tallies_everywhere: Vec<TallyId>,
     uses: u64,
@@ -95,6 +97,14 @@ pub struct PodIndex {
     by_affine: Map<(u64, Str), u32>,
     claims: Map<(Str, Str), u32>,
     labels: Vec<Option<Labels>>,
+}
+
+/// Tallies by a label that every pod has which they count, so that a new class is held against few.
+#[derive(Clone, Debug, Default)]
+struct Tallies {
+    by_label: Map<(Str, Str), Vec<TallyId>>,
+    /// Those whose pods need not have any label in common.
+    rest: Vec<TallyId>,
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +120,8 @@ struct Tally {
     predicate: Predicate,
     digest: u64,
     counts: Vec<Count>,
+    /// The slots whose counts are not zero, in order.
+    on: Vec<u32>,
     used: u64,
 }
 
@@ -126,15 +138,22 @@ impl Topology {
         (number != Self::MISSING).then_some(number as usize)
     }
 
+    /// Whether each of so many nodes has the label.
+    pub fn is_on_all(&self, nodes: usize) -> bool {
+        self.nodes == nodes
+    }
+
     fn set(&mut self, slot: u32, labels: Option<&Labels>) {
         let i = slot as usize;
         if self.of.len() <= i {
             self.of.resize(i + 1, Self::MISSING);
         }
+        self.nodes -= usize::from(self.of[i] != Self::MISSING);
         let Some(value) = labels.and_then(|l| l.get(&self.key)) else {
             self.of[i] = Self::MISSING;
             return;
         };
+        self.nodes += 1;
         self.of[i] = match self.numbers.get(value) {
             Some(number) => *number,
             None => {
@@ -162,6 +181,18 @@ impl Predicate {
         self.0.iter().all(|s| {
             s.namespaces.as_ref().is_none_or(|n| n.contains(namespace))
                 && s.selector.matches(labels)
+        })
+    }
+
+    /// A label that every pod has which it holds for, if it asks for one.
+    fn label(&self) -> Option<(&Str, &Str)> {
+        let requirements = self.0.iter().flat_map(|s| match &s.selector {
+            Selector::All(all) => &all[..],
+            Selector::Nothing => &[],
+        });
+        requirements.into_iter().find_map(|r| match r {
+            Requirement::In(key, values) if values.len() == 1 => Some((key, &values[0])),
+            _ => None,
         })
     }
 
@@ -277,6 +308,11 @@ impl PodIndex {
         self.tallies[id.0 as usize].as_ref().map(|t| &t.counts[..]).unwrap_or_default()
     }
 
+    /// The slots that have any pod of a tally, in order.
+    pub fn slots(&self, id: TallyId) -> &[u32] {
+        self.tallies[id.0 as usize].as_ref().map(|t| &t.on[..]).unwrap_or_default()
+    }
+
     /// The values of a node label.
     pub fn topology(&mut self, key: &Str) -> TopologyId {
         if let Some(id) = self.by_topology.get(key) {
@@ -284,7 +320,7 @@ impl PodIndex {
         }
         let id = TopologyId(u32::try_from(self.topologies.len()).expect("keys fit in 32 bits"));
         let (values, of, numbers) = (Vec::new(), Vec::new(), Map::default());
-        let mut new = Topology { key: key.clone(), values, of, numbers };
+        let mut new = Topology { key: key.clone(), values, of, numbers, nodes: 0 };
         for (slot, labels) in (0..).zip(&self.labels) {
             new.set(slot, labels.as_ref());
         }
@@ -328,8 +364,9 @@ impl PodIndex {
             return *id;
         }
         let holds = |t: &Tally| t.predicate.holds(&key.0, &key.1);
+        let of_namespace = self.tallies_in.get(&key.0).into_iter();
         let in_question =
-            self.tallies_in.get(&key.0).into_iter().flatten().chain(&self.tallies_everywhere);
+            of_namespace.flat_map(|t| t.concerning(&key.1)).chain(&self.tallies_everywhere);
         let tallies = in_question
             .filter(|id| self.tallies[id.0 as usize].as_ref().is_some_and(holds))
             .copied()
@@ -365,7 +402,7 @@ impl PodIndex {
         }
         for t in &class.tallies {
             if let Some(tally) = &mut self.tallies[t.0 as usize] {
-                tally.at(slot).add(change);
+                tally.add(slot, change);
             }
         }
     }
@@ -384,12 +421,14 @@ impl PodIndex {
             all.sort();
             all.dedup();
         }
-        let mut tally = Tally { predicate, digest, counts: Vec::new(), used: self.uses };
+        let label = predicate.label().map(|(key, value)| (key.clone(), value.clone()));
+        let (counts, on) = (Vec::new(), Vec::new());
+        let mut tally = Tally { predicate, digest, counts, on, used: self.uses };
         let mut take = |class: &mut Class| {
             if tally.predicate.holds(&class.namespace, &class.labels) {
                 class.tallies.push(id);
                 for (slot, count) in &class.on {
-                    tally.at(*slot).add(*count);
+                    tally.add(*slot, *count);
                 }
             }
         };
@@ -403,7 +442,7 @@ impl PodIndex {
                     for class in self.classes_in.get(&namespace).into_iter().flatten() {
                         take(&mut self.classes[class.0 as usize]);
                     }
-                    self.tallies_in.entry(namespace).or_default().push(id);
+                    self.tallies_in.entry(namespace).or_default().push(label.clone(), id);
                 }
             }
         }
@@ -455,12 +494,50 @@ impl Count {
 }
 
 impl Tally {
-    fn at(&mut self, slot: u32) -> &mut Count {
+    fn add(&mut self, slot: u32, change: Count) {
         let i = slot as usize;
         if self.counts.len() <= i {
             self.counts.resize(i + 1, Count::default());
         }
-        &mut self.counts[i]
+        let count = &mut self.counts[i];
+        let was_there = *count != Count::default();
+        count.add(change);
+        if was_there == (*count != Count::default()) {
+            return;
+        }
+        match self.on.binary_search(&slot) {
+            Ok(place) => {
+                self.on.remove(place);
+            }
+            Err(place) => self.on.insert(place, slot),
+        }
+    }
+}
+
+impl Tallies {
+    fn push(&mut self, label: Option<(Str, Str)>, id: TallyId) {
+        match label {
+            Some(label) => self.by_label.entry(label).or_default().push(id),
+            None => self.rest.push(id),
+        }
+    }
+
+    /// Those that may count pods with these labels.
+    fn concerning<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = &'a TallyId> {
+        let by_label = labels.iter().filter_map(|l| self.by_label.get(l)).flatten();
+        by_label.chain(&self.rest)
+    }
+
+    fn retain(&mut self, keep: impl Fn(&TallyId) -> bool) {
+        self.by_label.retain(|_, tallies| {
+            tallies.retain(&keep);
+            !tallies.is_empty()
+        });
+        self.rest.retain(&keep);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_label.is_empty() && self.rest.is_empty()
     }
 }
 

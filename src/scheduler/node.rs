@@ -50,10 +50,19 @@ pub struct ImageOnNode {
 /// A pod on a node.
 #[derive(Clone, Debug)]
 pub struct Placed {
+    /// Its uid, by which it is looked for without a look at the pod itself.
+    pub uid: Uid,
     /// The pod.
     pub info: Arc<PodInfo>,
     /// Its class in the index; `None` on copies of a node that a cycle tries things out on.
     pub class: Option<ClassId>,
+}
+
+impl Placed {
+    /// A pod of that class.
+    pub fn new(info: Arc<PodInfo>, class: Option<ClassId>) -> Self {
+        Self { uid: info.uid(), info, class }
+    }
 }
 
 /// A node and its pods.
@@ -146,7 +155,7 @@ impl NodeInfo {
 
     /// Takes a pod off it.
     pub fn remove_pod(&mut self, uid: Uid) -> Option<Placed> {
-        let i = self.pods.iter().position(|p| p.info.uid() == uid)?;
+        let i = self.pods.iter().position(|p| p.uid == uid)?;
         let placed = self.pods.swap_remove(i);
         self.take(placed.info.usage(), -1);
         for port in &placed.info.template.ports {
@@ -166,7 +175,8 @@ impl NodeInfo {
                 // A port that was freed by a pod with the same port is taken again by an update.
                 && info.template.ports.is_empty()
         };
-        match self.pods.iter_mut().find(|p| p.info.uid() == info.uid()) {
+        let uid = info.uid();
+        match self.pods.iter_mut().find(|p| p.uid == uid) {
             Some(p) if same(&p.info) => {
                 p.info = info.clone();
                 true

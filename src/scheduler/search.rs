@@ -83,7 +83,7 @@ pub fn filter_node(
         let mark = state.mark();
         let mut fuller = node.clone();
         for pod in pods.clone() {
-            fuller.add_pod(Placed { info: pod.clone(), class: None });
+            fuller.add_pod(Placed::new(pod.clone(), None));
             adjust(view, profile, state, pod, node, 1);
         }
         let verdict = run_filters(view, profile, state, &fuller);

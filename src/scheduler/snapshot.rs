@@ -82,7 +82,7 @@ impl Snapshot {
 
     /// The pod as it is on its node.
     pub fn pod(&self, pod: Uid) -> Option<&Arc<PodInfo>> {
-        self.node_of(pod)?.pods.iter().find(|p| p.info.uid() == pod).map(|p| &p.info)
+        self.node_of(pod)?.pods.iter().find(|p| p.uid == pod).map(|p| &p.info)
     }
 
     /// Whether any node has a taint with the effect PreferNoSchedule.
@@ -172,7 +172,7 @@ impl Snapshot {
         let listed = self.listed[slot as usize];
         let class = listed.then(|| index.add(slot, &pod));
         self.pods.insert(pod.uid(), slot);
-        self.nodes[slot as usize].add_pod(Placed { info: pod, class });
+        self.nodes[slot as usize].add_pod(Placed::new(pod, class));
         self.mark(slot);
     }
 

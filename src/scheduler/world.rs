@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::pod::PodInfo;
 use super::storage::Storage;
-use crate::base::Str;
+use crate::base::{Map, Str};
 use crate::model::{Key, Kind, Labels, Requirement, Selector, Whole, wire};
 
 /// A budget on disruption.
@@ -21,26 +21,68 @@ pub struct World {
     /// Disruption budgets that select something, with their selectors.
     budgets: BTreeMap<Key, (Arc<Budget>, Selector)>,
     budget_changes: u64,
-    /// Selectors of Services, by namespace and name. Services without selector are not listed.
-    services: BTreeMap<Str, BTreeMap<Str, Labels>>,
+    services: Services,
     /// Selectors of the controllers that spread their pods.
     owners: BTreeMap<(Kind, Key), Selector>,
+}
+
+/// Selectors of Services. Services without selector are not listed.
+///
+/// They are found by the first label that they select, so that a pod is held against those alone that
+/// may select it, however many its namespace has.
+#[derive(Clone, Debug, Default)]
+struct Services {
+    /// The selector of each Service that is listed.
+    selectors: BTreeMap<Key, Labels>,
+    /// Selectors by namespace and first label.
+    by_label: BTreeMap<Str, Map<(Str, Str), Vec<Labels>>>,
+}
+
+impl Services {
+    fn set(&mut self, key: &Key, selector: Option<Labels>) {
+        if let Some(old) = self.selectors.remove(key) {
+            self.forget(&key.namespace, &old);
+        }
+        let Some(selector) = selector else { return };
+        let Some(first) = selector.iter().next().cloned() else { return };
+        let labels = self.by_label.entry(key.namespace.clone()).or_default();
+        labels.entry(first).or_default().push(selector.clone());
+        self.selectors.insert(key.clone(), selector);
+    }
+
+    fn forget(&mut self, namespace: &Str, selector: &Labels) {
+        let Some(labels) = self.by_label.get_mut(namespace) else { return };
+        let Some(first) = selector.iter().next() else { return };
+        if let Some(all) = labels.get_mut(first) {
+            if let Some(i) = all.iter().position(|s| s == selector) {
+                all.swap_remove(i);
+            }
+            if all.is_empty() {
+                labels.remove(first);
+            }
+        }
+        if labels.is_empty() {
+            self.by_label.remove(namespace);
+        }
+    }
+
+    /// What the Services that select a pod with these labels ask for together.
+    fn selecting(&self, namespace: &Str, labels: &Labels) -> BTreeMap<Str, Str> {
+        let mut merged = BTreeMap::new();
+        let Some(of_namespace) = self.by_label.get(namespace) else { return merged };
+        for selector in labels.iter().filter_map(|l| of_namespace.get(l)).flatten() {
+            if selector.iter().all(|(k, v)| labels.get(k) == Some(v)) {
+                merged.extend(selector.iter().cloned());
+            }
+        }
+        merged
+    }
 }
 
 impl World {
     /// A Service has come, changed, or gone or lost its selector (`None`).
     pub fn set_service(&mut self, key: &Key, selector: Option<Labels>) {
-        match selector {
-            Some(selector) => {
-                let namespace = self.services.entry(key.namespace.clone()).or_default();
-                namespace.insert(key.name.clone(), selector);
-            }
-            None => {
-                if let Some(namespace) = self.services.get_mut(&key.namespace) {
-                    namespace.remove(&key.name);
-                }
-            }
-        }
+        self.services.set(key, selector);
     }
 
     /// A disruption budget has come, changed or gone (`None`).
@@ -93,13 +135,7 @@ impl World {
     /// it and of the controller that owns it. `None` where nothing selects it
     /// (`pkg/scheduler/framework/plugins/helper/spread.go`, `DefaultSelector`).
     pub fn default_selector(&self, pod: &PodInfo) -> Option<Selector> {
-        let labels = pod.labels();
-        let mut merged = BTreeMap::<Str, Str>::new();
-        for selector in self.services.get(pod.namespace()).into_iter().flat_map(|s| s.values()) {
-            if selector.iter().all(|(k, v)| labels.get(k) == Some(v)) {
-                merged.extend(selector.iter().cloned());
-            }
-        }
+        let merged = self.services.selecting(pod.namespace(), pod.labels());
         let mut all: Vec<Requirement> =
             merged.into_iter().map(|(k, v)| Requirement::In(k, vec![v])).collect();
         if let Some(Selector::All(own)) = self.owner_selector(pod) {

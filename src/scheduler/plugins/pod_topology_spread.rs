@@ -9,13 +9,15 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::taint_toleration::tolerates_all;
 use super::{MAX_SCORE, Plugin, PluginId, PreFilter, Prep, View, node_affinity};
 use crate::base::Str;
 use crate::model::{Node, Selector};
 use crate::scheduler::compile::Spread;
 use crate::scheduler::config::SpreadArgs;
-use crate::scheduler::index::{Predicate, TallyId, Topology, TopologyId};
+use crate::scheduler::index::{Count, Predicate, TallyId, Topology, TopologyId};
 use crate::scheduler::news::{Action, Hints, Interest, News, Resource};
 use crate::scheduler::node::NodeInfo;
 use crate::scheduler::pod::PodInfo;
@@ -196,7 +198,9 @@ impl Plugin for PodTopologySpread {
         }
         let need_all = own || !prep.args.spread.system;
         let s = &mut state.spread_score;
-        s.constraints = wanted.into_iter().map(|c| soft(prep, c)).collect();
+        let tallies = tallies(prep, wanted.iter().map(|w| &w.selector));
+        s.constraints.clear();
+        s.constraints.extend(wanted.iter().zip(tallies).map(|(c, tally)| soft(prep, c, tally)));
         let view = prep.view();
         take_domains(&view, s, feasible, need_all);
         count_soft(&view, s, need_all);
@@ -205,9 +209,13 @@ impl Plugin for PodTopologySpread {
 
     fn score(&self, view: &View<'_>, state: &CycleState, feasible: &[u32], scores: &mut [i64]) {
         let s = &state.spread_score;
-        let left_out = |i: usize| s.ignored.get(i).copied().unwrap_or(false);
-        for (i, (slot, score)) in feasible.iter().zip(scores).enumerate() {
-            *score = if left_out(i) { 0 } else { raw_score(view, s, *slot) };
+        let terms: SmallVec<[Term<'_>; 2]> =
+            s.constraints.iter().map(|c| Term::of(view, c)).collect();
+        for (slot, score) in feasible.iter().zip(&mut *scores) {
+            *score = raw_score(&terms, *slot as usize);
+        }
+        for (score, _) in scores.iter_mut().zip(&s.ignored).filter(|(_, ignored)| **ignored) {
+            *score = 0;
         }
     }
 
@@ -231,15 +239,23 @@ impl Plugin for PodTopologySpread {
 
     fn normalise(&self, state: &CycleState, _: &[u32], scores: &mut [i64]) {
         let ignored = &state.spread_score.ignored;
-        let counts = |i: usize| !ignored.get(i).copied().unwrap_or(false);
-        let kept = || scores.iter().enumerate().filter(|(i, _)| counts(*i)).map(|(_, s)| *s);
-        let (min, max) = (kept().min().unwrap_or(i64::MAX), kept().max().unwrap_or(0).max(0));
-        for (i, score) in scores.iter_mut().enumerate() {
-            *score = match (counts(i), max) {
-                (false, _) => 0,
-                (true, 0) => MAX_SCORE,
-                (true, max) => MAX_SCORE * (max + min - *score) / max,
-            };
+        let (mut min, mut max) = (i64::MAX, 0);
+        for (i, score) in scores.iter().enumerate() {
+            if !ignored.get(i).is_some_and(|ignored| *ignored) {
+                (min, max) = (min.min(*score), max.max(*score));
+            }
+        }
+        // Neighbours mostly score alike, and a division costs more than a look.
+        let mut last = (i64::MIN, 0);
+        for score in scores.iter_mut() {
+            if last.0 != *score {
+                let share = |max: i64| MAX_SCORE * (max + min - *score) / max;
+                last = (*score, if max == 0 { MAX_SCORE } else { share(max) });
+            }
+            *score = last.1;
+        }
+        for (score, _) in scores.iter_mut().zip(ignored).filter(|(_, ignored)| **ignored) {
+            *score = 0;
         }
     }
 }
@@ -326,6 +342,23 @@ fn tally(prep: &mut Prep<'_>, selector: &Selector) -> Option<TallyId> {
     Some(prep.index.tally(Predicate::within(prep.pod.namespace(), selector.clone())))
 }
 
+/// The tally of each selector; those of constraints of one pod are mostly the same.
+fn tallies<'a>(
+    prep: &mut Prep<'_>,
+    selectors: impl Iterator<Item = &'a Selector>,
+) -> SmallVec<[Option<TallyId>; 2]> {
+    let mut last: Option<(&Selector, Option<TallyId>)> = None;
+    let mut of = |selector: &'a Selector| match last {
+        Some((same, tally)) if same == selector => tally,
+        _ => {
+            let tally = tally(prep, selector);
+            last = Some((selector, tally));
+            tally
+        }
+    };
+    selectors.map(&mut of).collect()
+}
+
 fn hard(prep: &mut Prep<'_>, wanted: Wanted) -> Hard {
     let Wanted { spread: c, selector } = wanted;
     Hard {
@@ -344,8 +377,7 @@ fn hard(prep: &mut Prep<'_>, wanted: Wanted) -> Hard {
 
 /// As `calPreFilterState`.
 fn count_hard(prep: &mut Prep<'_>, s: &mut Filtering) {
-    let tallies: Vec<Option<TallyId>> =
-        s.constraints.iter().map(|c| tally(prep, &c.selector)).collect();
+    let tallies = tallies(prep, s.constraints.iter().map(|c| &c.selector));
     let view = prep.view();
     let topologies: Vec<&Topology> =
         s.constraints.iter().map(|c| view.index.values(c.topology)).collect();
@@ -380,9 +412,8 @@ fn live(view: &View<'_>, tally: TallyId, slot: u32) -> i32 {
     view.index.counts(tally).get(slot as usize).map_or(0, |c| c.live)
 }
 
-fn soft(prep: &mut Prep<'_>, wanted: Wanted) -> Soft {
-    let Wanted { spread: c, selector } = wanted;
-    let tally = tally(prep, &selector);
+fn soft(prep: &mut Prep<'_>, wanted: &Wanted, tally: Option<TallyId>) -> Soft {
+    let c = &wanted.spread;
     Soft {
         topology: prep.index.topology(&c.topology_key),
         per_node: c.topology_key == HOSTNAME,
@@ -402,7 +433,9 @@ fn take_domains(view: &View<'_>, s: &mut Scoring, feasible: &[u32], need_all: bo
         s.constraints.iter().map(|c| view.index.values(c.topology)).collect();
     let lacks = |slot: u32| topologies.iter().any(|t| t.value(slot).is_none());
     s.ignored.clear();
-    if need_all && feasible.iter().any(|slot| lacks(*slot)) {
+    let on_all = |t: &Topology| t.is_on_all(view.snapshot.order().len());
+    if need_all && !topologies.iter().all(|t| on_all(t)) && feasible.iter().any(|slot| lacks(*slot))
+    {
         s.ignored.extend(feasible.iter().map(|slot| lacks(*slot)));
     }
     let taken = s.ignored.iter().filter(|i| **i).count();
@@ -411,7 +444,11 @@ fn take_domains(view: &View<'_>, s: &mut Scoring, feasible: &[u32], need_all: bo
         if !c.per_node {
             domains = 0;
             c.counts = vec![None; t.values.len() + 1];
+            let most = t.values.len() + usize::from(!on_all(t));
             for (i, slot) in feasible.iter().enumerate() {
+                if domains == most {
+                    break;
+                }
                 if s.ignored.get(i).copied().unwrap_or(false) {
                     continue;
                 }
@@ -432,8 +469,8 @@ fn count_soft(view: &View<'_>, s: &mut Scoring, need_all: bool) {
         let (Some(tally), false) = (c.tally, c.per_node) else { continue };
         let all = includes_all(view.pod, c.honour_affinity, c.honour_taints);
         let counts = view.index.counts(tally);
-        for slot in view.snapshot.order() {
-            let pods = counts.get(*slot as usize).map_or(0, |n| n.live);
+        for slot in view.index.slots(tally) {
+            let pods = counts[*slot as usize].live;
             if pods == 0 || (need_all && topologies.iter().any(|t| t.value(*slot).is_none())) {
                 continue;
             }
@@ -449,20 +486,53 @@ fn count_soft(view: &View<'_>, s: &mut Scoring, need_all: bool) {
     }
 }
 
-fn raw_score(view: &View<'_>, s: &Scoring, slot: u32) -> i64 {
-    let mut sum = 0.0;
-    for c in &s.constraints {
-        let Some(domain) = view.index.values(c.topology).value(slot) else { continue };
-        let count = if c.per_node {
-            c.tally.map_or(0, |t| i64::from(live(view, t, slot)))
-        } else {
-            c.counts.get(domain).copied().flatten().unwrap_or(0)
-        };
-        sum += count as f64 * c.weight + f64::from(c.max_skew - 1);
+/// A constraint as a node is scored by it.
+struct Term<'a> {
+    /// The number of the domain of each node, by slot.
+    domains: &'a [u32],
+    /// Pods per node, by slot, where each node is a domain of its own.
+    per_node: Option<&'a [Count]>,
+    /// Pods per domain otherwise.
+    counts: &'a [Option<i64>],
+    weight: f64,
+    at_least: f64,
+}
+
+impl<'a> Term<'a> {
+    fn of(view: &View<'a>, c: &'a Soft) -> Self {
+        let counts_of = |t: Option<TallyId>| t.map_or(&[][..], |t| view.index.counts(t));
+        Self {
+            domains: &view.index.values(c.topology).of,
+            per_node: c.per_node.then(|| counts_of(c.tally)),
+            counts: &c.counts,
+            weight: c.weight,
+            at_least: f64::from(c.max_skew - 1),
+        }
     }
-    #[expect(clippy::cast_possible_truncation, reason = "a rounded count, far below 2^53")]
-    let rounded = sum.round() as i64;
-    rounded
+}
+
+fn raw_score(terms: &[Term<'_>], slot: usize) -> i64 {
+    let mut sum = 0.0;
+    for term in terms {
+        let domain = term.domains.get(slot).copied().unwrap_or(Topology::MISSING);
+        if domain == Topology::MISSING {
+            continue;
+        }
+        let count = match term.per_node {
+            Some(counts) => counts.get(slot).map_or(0, |c| i64::from(c.live)),
+            None => term.counts.get(domain as usize).copied().flatten().unwrap_or(0),
+        };
+        sum += count as f64 * term.weight + term.at_least;
+    }
+    rounded(sum)
+}
+
+/// The nearest whole number, halves away from zero, of a sum that is not negative and far below 2^53:
+/// what is cut off is known exactly there.
+fn rounded(sum: f64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "a count, far below 2^53")]
+    let whole = sum as i64;
+    whole + i64::from(sum - whole as f64 >= 0.5)
 }
 
 /// The natural logarithm of a small whole number, as Go's `math.Log`: the number is split into
@@ -509,6 +579,14 @@ mod tests {
         for n in 2..6000usize {
             let (ours, theirs) = (ln(n), (n as f64).ln());
             assert!((ours - theirs).abs() <= f64::EPSILON * theirs, "{n}: {ours} {theirs}");
+        }
+    }
+
+    #[test]
+    fn sums_are_rounded_as_the_mathematical_library_does() {
+        let below_half = 0.5_f64.next_down();
+        for sum in [0.0, below_half, 0.5, 1.499_999, 1.5, 2.5, 7.0, 1e9 + 0.5, 1e9 + 0.499] {
+            assert_eq!(rounded(sum) as f64, sum.round(), "{sum}");
         }
     }
 

@@ -108,7 +108,7 @@ impl<'a> Trial<'a> {
         victims: &mut Vec<Arc<PodInfo>>,
     ) {
         let uid: Uid = pod.uid();
-        node.add_pod(Placed { info: pod.clone(), class: None });
+        node.add_pod(Placed::new(pod.clone(), None));
         adjust(&self.view, self.profile, self.state, pod, node, 1);
         gone.retain(|p| p.uid() != uid);
         if filter_node(&self.view, self.profile, self.state, node, self.beside).is_err() {
