@@ -1,8 +1,9 @@
 //! Checkpoints: a run that is saved and resumed is the run that was never broken.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("checkpoints").join(name);
@@ -135,4 +136,77 @@ fn what_cannot_be_gone_on_from_is_told() {
     assert!(String::from_utf8_lossy(&input.stderr).contains("standard input"));
     let both = wavetank(&at, &["--resume", "here.txt", "--seed", "3"]);
     assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
+fn a_run_that_comes_to_another_state_is_not_gone_on_with() {
+    let at = with_manifests("another-state");
+    let mut args = RUN.to_vec();
+    args.extend(["--max-events", "100", "--save", "here.txt"]);
+    assert_eq!(wavetank(&at, &args).status.code(), Some(5));
+    let text = fs::read_to_string(at.join("here.txt")).unwrap();
+    // As if it had been written by a program that simulates otherwise: whole, but of another digest.
+    let (first, rest) = text.split_once('\n').unwrap();
+    let (before, after) = rest.split_once("\ndigest: ").unwrap();
+    let (digest, after) = after.split_once('\n').unwrap();
+    let other: String = digest.chars().rev().collect();
+    assert_ne!(digest, other);
+    let rest = format!("{before}\ndigest: {other}\n{after}");
+    let words = first.rsplit_once(' ').unwrap().0;
+    let sum = wavetank::base::digest::digest_of(0, rest.as_bytes());
+    fs::write(at.join("other.txt"), format!("{words} {sum:016x}\n{rest}")).unwrap();
+    let out = wavetank(&at, &["--resume", "other.txt"]);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(6), "{told}");
+    assert!(told.contains("the run is not the one that was saved"), "{told}");
+    assert!(told.contains("make the run anew"), "{told}");
+}
+
+#[test]
+fn a_run_that_needs_more_memory_than_it_may_is_saved_where_it_stands() {
+    let at = folder("memory");
+    let many = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 150\n  \
+        selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    \
+        spec: {containers: [{name: web, image: nginx:1.27}]}\n";
+    fs::write(at.join("many.yaml"), many).unwrap();
+    let run = [".", "--nodes=4", "--for=5m"];
+    let whole = came(&at, &run);
+    // The process has more than that from its start; it is looked at once in a thousand facts.
+    let args = [&run[..], &["--max-memory", "1Mi", "--save", "here.txt"]].concat();
+    let out = wavetank(&at, &args);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(5), "{told}");
+    assert!(told.contains("--max-memory"), "the bound is named:\n{told}");
+    assert_eq!(came(&at, &["--resume", "here.txt"]), whole);
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_saves_where_the_run_stands() {
+    let at = with_manifests("interrupt");
+    let endless = [".", "--seed=7", "--for=8000h", "--save=here.txt", "--fixes=none"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+    command.current_dir(&at).arg("run").args(endless);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("statefulset") {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "the timeline is told as it comes");
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    std::io::copy(&mut lines, &mut std::io::sink()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    let saved = fs::read_to_string(at.join("here.txt")).unwrap();
+    let events = saved.lines().find_map(|l| l.strip_prefix("events: ")).unwrap();
+    let further = (events.parse::<u64>().unwrap() + 500).to_string();
+    let until = |args: &[&str]| {
+        let out = wavetank(&at, &[args, &["--max-events", &further]].concat());
+        assert_eq!(out.status.code(), Some(5), "{}", String::from_utf8_lossy(&out.stderr));
+        (out.stdout, fs::read_to_string(at.join("facts.jsonl")).unwrap())
+    };
+    let resumed = until(&["--resume", "here.txt"]);
+    assert_eq!(resumed, until(&[".", "--seed=7", "--for=8000h"]));
 }
