@@ -127,12 +127,18 @@ impl Typed {
     /// # Errors
     /// A value of a wrong type, with Go's text for it.
     pub fn decode(json: &Value) -> Result<Self, DecodeError> {
-        let of = struct_of(json);
-        let normal = match of {
+        Self::from_normal(match struct_of(json) {
             Some(of) => schema::encode(of, &schema::decode(of, json)?.value),
             None => json.clone(),
-        };
-        Ok(match of.map_or("", |of| of.key) {
+        })
+    }
+
+    /// Reads an object from JSON as [`schema::encode`] writes it; a kind that it does not write may be as it is.
+    ///
+    /// # Errors
+    /// A value that the type refuses.
+    pub fn from_normal(normal: Value) -> Result<Self, DecodeError> {
+        Ok(match struct_of(&normal).map_or("", |of| of.key) {
             "core/v1.Pod" => Self::Pod(read(normal)?),
             "batch/v1.Job" => Self::Job(read(normal)?),
             "batch/v1.CronJob" => Self::CronJob(read(normal)?),

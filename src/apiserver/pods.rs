@@ -144,11 +144,26 @@ fn truncate(status: &mut PodStatus) {
             .collect();
     }
     status.start_time = status.start_time.map(SimTime::trunc_secs);
-    status.containers = status.containers.iter().map(truncated).collect();
-    status.init_containers = status.init_containers.iter().map(truncated).collect();
-    if !status.ephemeral_containers.is_empty() {
-        status.ephemeral_containers = status.ephemeral_containers.iter().map(truncated).collect();
+    for containers in
+        [&mut status.containers, &mut status.init_containers, &mut status.ephemeral_containers]
+    {
+        if !containers.iter().all(is_whole) {
+            *containers = containers.iter().map(truncated).collect();
+        }
     }
+}
+
+/// Whether all its times are whole seconds.
+fn is_whole(c: &ContainerStatus) -> bool {
+    let whole = |t: SimTime| t == t.trunc_secs();
+    let ended =
+        |t: &Arc<Terminated>| t.started_at.is_none_or(whole) && t.finished_at.is_none_or(whole);
+    let state = match &c.state {
+        ContainerState::Waiting { .. } => true,
+        ContainerState::Running { started_at } => whole(*started_at),
+        ContainerState::Terminated(t) => ended(t),
+    };
+    state && c.last.as_ref().is_none_or(ended)
 }
 
 fn truncated(c: &ContainerStatus) -> ContainerStatus {

@@ -29,7 +29,7 @@ impl ApiServer {
         match verb {
             WireVerb::Create => {
                 let body = self.defaulted_new(target, body, h)?;
-                self.create(decode(target, &body)?, h)
+                self.create(decode(target, body)?, h)
             }
             WireVerb::Update => self.replace(target, body, subresource, h),
             WireVerb::Patch(kind) => {
@@ -101,7 +101,7 @@ impl ApiServer {
         } else {
             defaulted(target, body)?
         };
-        let mut new = decode(target, &document)?;
+        let mut new = decode(target, document)?;
         keep_server_fields(new.meta_mut(), old.meta());
         keep_shared(&mut new, &old);
         parts::keep_finalizers_of_spec(&mut new, &old);
@@ -125,9 +125,9 @@ fn warn(body: &Value, warnings: &[String], h: &mut Handling<'_>) {
     }
 }
 
-/// The typed object of a document that has been defaulted.
-fn decode(target: &Ref, body: &Value) -> Result<Object, Box<ApiError>> {
-    let typed = Typed::decode(body).map_err(|e| wrong_type(target, &e))?;
+/// The typed object of a document as it is to be stored.
+fn decode(target: &Ref, body: Value) -> Result<Object, Box<ApiError>> {
+    let typed = Typed::from_normal(body).map_err(|e| wrong_type(target, &e))?;
     convert::from_wire(typed).map_err(|e| ApiError::new(ErrorReason::BadRequest, e.to_string()))
 }
 

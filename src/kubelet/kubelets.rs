@@ -16,7 +16,6 @@ use crate::base::time::SimTime;
 use crate::container::Asked;
 use crate::engine::{Answer, ComponentId, Cx, WakeReason};
 use crate::model::{Kind, Node, Object, Pod, Slot};
-use crate::store::Logs;
 use crate::trace::Change;
 
 /// The owner of all node agents and of what they share.
@@ -122,11 +121,12 @@ impl Kubelets {
         self.shared.positions()
     }
 
-    /// Drops the entries of nodes' logs that their agents have read.
-    pub fn trim(&self, logs: &mut Logs) {
-        for agent in self.agents.iter().flatten().chain(self.departed.values()) {
-            logs.trim_node(&agent.node.name, agent.position());
-        }
+    /// Where the cursor on a node's log stands: that of the agent of the node in `slot`, if it bears that
+    /// name, or of the machine of a deleted node.
+    pub fn position_on(&self, node: &Str, slot: Option<Slot>) -> Option<u64> {
+        let agent = slot.and_then(|slot| self.agents.get(slot.index())?.as_ref());
+        let agent = agent.filter(|a| a.node.name == *node).or_else(|| self.departed.get(node));
+        agent.map(|a| a.position())
     }
 
     /// What is assumed of images and registries.

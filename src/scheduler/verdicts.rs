@@ -20,8 +20,10 @@ use super::preemption::Tried;
 use super::state::{CycleState, Status};
 use crate::base::Map;
 
-/// More templates than this are not remembered at a time.
-const TEMPLATES_MAX: usize = 32;
+/// As many templates are remembered at a time in any cluster.
+const TEMPLATES: usize = 32;
+/// And more where there are few nodes: for so many nodes in all, of a dozen bytes each.
+const NODES: usize = 1 << 19;
 /// With more nodes than this to be judged again, a search does better to ask those it comes upon.
 const FEW: usize = 32;
 
@@ -67,7 +69,8 @@ impl Verdicts {
 
     /// Keeps what is known for pods like this one.
     pub fn keep(&mut self, pod: &PodInfo, known: Box<Known>) {
-        if self.of.len() >= TEMPLATES_MAX {
+        let most = TEMPLATES.max(NODES / known.is_stale.len().max(1));
+        if self.of.len() >= most {
             self.of.clear();
         }
         self.of.insert(pod.template.digest, known);

@@ -115,17 +115,22 @@ fn cache<V>() -> Cache<u64, V> {
     cache
 }
 
-/// A digest of an object and some texts.
-fn digest(record: &EventRecord, texts: &[&str]) -> u64 {
+/// The digest of the object and the type of an event, to which what else tells it apart may be added.
+fn digest(record: &EventRecord) -> Digest {
     let of = &record.regarding;
     let bits = of.uid.bits();
     let mut digest = Digest::new(record.event_type as u64);
     digest.word((bits >> 64) as u64);
     digest.word(bits as u64);
     digest.word(of.object.kind as u64);
-    for text in [of.object.key.namespace.as_str(), &of.object.key.name].iter().chain(texts) {
-        digest.bytes(text.as_bytes());
-    }
+    digest.bytes(of.object.key.namespace.as_bytes());
+    digest.bytes(of.object.key.name.as_bytes());
+    digest
+}
+
+/// The digest with texts added.
+fn with(mut digest: Digest, texts: &[&str]) -> u64 {
+    texts.iter().for_each(|text| digest.bytes(text.as_bytes()));
     digest.value()
 }
 
@@ -153,10 +158,11 @@ impl Recorder {
             return;
         }
         let correlator = Arc::make_mut(self.source(&record));
-        let record = correlator.aggregate(now, record);
+        let about = digest(&record);
+        let record = correlator.aggregate(now, about, record);
         // What the spam filter holds back is counted (`EventCorrelate`).
-        let (count, first) = correlator.count(now, &record);
-        if correlator.admit(now, &record) {
+        let (count, first) = correlator.count(now, about, &record);
+        if correlator.admit(now, about) {
             facts.push(now, cause, FactKind::Event { record, count, first });
         }
     }
@@ -227,17 +233,22 @@ impl Correlator {
     }
 
     /// How often the event was recorded, this time included, and when first.
-    fn count(&mut self, now: SimTime, record: &Arc<EventRecord>) -> (u32, SimTime) {
+    fn count(&mut self, now: SimTime, about: Digest, record: &Arc<EventRecord>) -> (u32, SimTime) {
         let is = record.identity();
-        let key = digest(&is, &[&is.reason, &is.message, &is.regarding.field_path]);
+        let key = with(about, &[&is.reason, &is.message, &is.regarding.field_path]);
         let (count, first) = self.counts.get_or_insert_mut(key, || (0, now));
         *count += 1;
         (*count, *first)
     }
 
     /// Combines the eleventh and later similar event of ten minutes.
-    fn aggregate(&mut self, now: SimTime, record: Arc<EventRecord>) -> Arc<EventRecord> {
-        let key = digest(&record, &[&record.reason]);
+    fn aggregate(
+        &mut self,
+        now: SimTime,
+        about: Digest,
+        record: Arc<EventRecord>,
+    ) -> Arc<EventRecord> {
+        let key = with(about, &[&record.reason]);
         let similar = self.similar.get_or_insert_mut(key, Similar::default);
         if similar.is_over(now) {
             similar.messages.clear();
@@ -256,9 +267,9 @@ impl Correlator {
     }
 
     /// The spam filter: a token bucket per object and type.
-    fn admit(&mut self, now: SimTime, record: &EventRecord) -> bool {
+    fn admit(&mut self, now: SimTime, about: Digest) -> bool {
         let full = || Bucket { tokens: SPAM_BURST, filled: now };
-        let bucket = self.spam.get_or_insert_mut(digest(record, &[]), full);
+        let bucket = self.spam.get_or_insert_mut(about.value(), full);
         bucket.fill(now);
         if bucket.tokens == 0 {
             return false;

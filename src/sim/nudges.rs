@@ -89,9 +89,14 @@ impl Agenda {
         self.nodes.remove(name);
     }
 
+    /// Where a node stands in its table.
+    pub(super) fn slot_of(&self, node: &str) -> Option<Slot> {
+        self.nodes.get(node).copied()
+    }
+
     /// The node agent of a node.
     pub(super) fn kubelet(&self, node: &str) -> Option<ComponentId> {
-        self.nodes.get(node).map(|slot| ComponentId::Kubelet(*slot))
+        self.slot_of(node).map(ComponentId::Kubelet)
     }
 
     fn times(&mut self, id: ComponentId) -> &mut Times {

@@ -44,12 +44,17 @@ pub struct Sim {
     rearmed: Vec<ComponentId>,
     /// The store's revision at which its logs are trimmed next.
     trim_at: u64,
+    /// The store's revision at which the recorder of events forgets next.
+    forget_at: u64,
     /// The most events that it handles.
     max_events: u64,
 }
 
-/// The logs are trimmed once in so many changes: each time all cursors are looked at.
-const TRIM_EVERY: u64 = 16_384;
+/// The logs are trimmed once in so many changes. Each time all cursors are looked at; but what is dropped
+/// soon is still in the processor's caches, where the next versions of objects then go.
+const TRIM_EVERY: u64 = 1024;
+/// The recorder of events forgets once in so many changes: each time all its sources are looked at.
+const FORGET_EVERY: u64 = 16_384;
 
 /// Why the loop stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +137,7 @@ impl Sim {
             faults: Faults::default(),
             rearmed: Vec::new(),
             trim_at: TRIM_EVERY,
+            forget_at: FORGET_EVERY,
             max_events: u64::MAX,
         }
     }
@@ -482,15 +488,20 @@ impl Sim {
         }
         self.out.facts = facts;
         if self.store().revision() >= self.trim_at {
-            self.tidy();
+            self.trim_logs();
             self.trim_at = self.store().revision() + TRIM_EVERY;
+        }
+        if self.store().revision() >= self.forget_at {
+            self.recorder.forget(self.now);
+            self.forget_at = self.store().revision() + FORGET_EVERY;
         }
     }
 
     /// Drops what every reader of the logs has passed.
     fn trim_logs(&mut self) {
         let logs = self.api.store_mut().logs_mut();
-        self.kubelets.trim(logs);
+        let (agenda, kubelets) = (&self.agenda, &self.kubelets);
+        logs.trim_nodes(|node| kubelets.position_on(node, agenda.slot_of(node)));
         for kind in Kind::ALL.iter().copied() {
             let heard = self.controllers.view().position(kind);
             let heard = self.scheduler.position(kind).map_or(heard, |p| p.min(heard));

@@ -110,11 +110,14 @@ pub struct Logs {
     kinds: Vec<KindLog>,
     /// Shared with copies until they change.
     nodes: Map<Str, Arc<NodeLog>>,
+    /// The nodes whose logs have entries, for the others not to be looked at when logs are trimmed.
+    filled: Vec<Str>,
 }
 
 impl Default for Logs {
     fn default() -> Self {
-        Self { kinds: vec![KindLog::default(); Kind::COUNT], nodes: Map::default() }
+        let kinds = vec![KindLog::default(); Kind::COUNT];
+        Self { kinds, nodes: Map::default(), filled: Vec::new() }
     }
 }
 
@@ -134,13 +137,15 @@ impl Logs {
         if let Object::Pod(pod) = &entry.object
             && let Some(node) = &pod.node
         {
-            match self.nodes.get_mut(node) {
-                Some(log) => Arc::make_mut(log).log.push(entry.clone()),
-                None => {
-                    let log = self.nodes.entry(node.clone()).or_default();
-                    Arc::make_mut(log).log.push(entry.clone());
-                }
+            let log = match self.nodes.get_mut(node) {
+                Some(log) => log,
+                None => self.nodes.entry(node.clone()).or_default(),
+            };
+            let log = &mut Arc::make_mut(log).log;
+            if log.entries.is_empty() {
+                self.filled.push(node.clone());
             }
+            log.push(entry.clone());
         }
         self.kinds[entry.object.kind().index()].push(entry);
     }
@@ -150,11 +155,17 @@ impl Logs {
         self.kinds[kind.index()].trim(position, drop);
     }
 
-    /// Drops the entries of a node's log before `position`.
-    pub fn trim_node(&mut self, node: &str, position: u64) {
-        if let Some(log) = self.nodes.get_mut(node).filter(|log| log.log.base < position) {
-            Arc::make_mut(log).trim(position);
-        }
+    /// Drops the entries of nodes' logs before the position of the reader of each; none where `position`
+    /// knows no reader.
+    pub fn trim_nodes(&mut self, position: impl Fn(&Str) -> Option<u64>) {
+        let nodes = &mut self.nodes;
+        self.filled.retain(|node| {
+            let Some(log) = nodes.get_mut(node) else { return false };
+            if let Some(position) = position(node).filter(|p| log.log.base < *p) {
+                Arc::make_mut(log).trim(position);
+            }
+            !log.log.entries.is_empty()
+        });
     }
 }
 
