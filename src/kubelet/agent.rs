@@ -34,7 +34,8 @@ pub(super) struct Agent {
     pub(super) node: NodeState,
     /// How far the node's log has been read.
     position: u64,
-    pub(super) pods: BTreeMap<Uid, Watched>,
+    /// Boxed: the nodes of the map are half empty, and what comes between others moves them.
+    pub(super) pods: BTreeMap<Uid, Box<Watched>>,
     due: BTreeSet<(SimTime, Uid)>,
     /// Whose request a token stands for.
     tokens: BTreeMap<Token, Uid>,
@@ -324,7 +325,8 @@ impl Agent {
             }
             None => worker.update(&mut desk),
         }
-        self.pods.insert(pod.meta.uid, Watched { worker, due: None, gone: false });
+        let watched = Watched { worker, due: None, gone: false };
+        self.pods.insert(pod.meta.uid, Box::new(watched));
     }
 
     fn remove(&mut self, pod: &Arc<Pod>, fact: FactId, shared: &mut Shared, cx: &mut Cx<'_>) {

@@ -360,9 +360,17 @@ fn score(
 /// While the heap is made a place yields only to a greater child, and to the left one if both are
 /// equal. So the root is the first of the greatest in preorder, and no heap has to be made.
 fn best(totals: &[i64]) -> usize {
-    let Some(greatest) = totals.iter().max() else { return 0 };
-    let places = totals.iter().enumerate().filter(|(_, total)| *total == greatest);
-    places.map(|(place, _)| place).min_by_key(|place| preorder(*place)).unwrap_or(0)
+    let (mut greatest, mut first) = (i64::MIN, (preorder(0), 0));
+    for (place, total) in totals.iter().enumerate() {
+        if *total < greatest {
+            continue;
+        }
+        let this = (preorder(place), place);
+        if *total > greatest || this < first {
+            (greatest, first) = (*total, this);
+        }
+    }
+    first.1
 }
 
 /// Orders places of a binary heap as a walk meets them that looks at a place before it goes left and then

@@ -466,11 +466,16 @@ impl Sim {
     /// Turns what was left behind into events and facts.
     fn flush(&mut self, f: &mut dyn FnMut(&Fact)) {
         let Out { calls, events, facts } = &mut self.out;
-        for (at, call) in calls.drain(..) {
-            self.queue.push(at + self.latency.api_write, Event::Arrive(Box::new(call)));
+        // Most events leave nothing behind, and even to drain nothing takes its time.
+        if !calls.is_empty() {
+            for (at, call) in calls.drain(..) {
+                self.queue.push(at + self.latency.api_write, Event::Arrive(Box::new(call)));
+            }
         }
-        for (cause, record) in events.drain(..) {
-            self.recorder.record(self.now, cause, record, facts);
+        if !events.is_empty() {
+            for (cause, record) in events.drain(..) {
+                self.recorder.record(self.now, cause, record, facts);
+            }
         }
         if self.out.facts.is_empty() {
             return;
