@@ -45,7 +45,7 @@ const INSTANCE: &str = "wavetank.dev/instance";
 
 /// The stand-in for operators.
 #[derive(Clone, Debug, Default)]
-pub struct CustomWorkloads {
+pub(super) struct CustomWorkloads {
     /// Declarations by the group and kind they are about.
     declared: BTreeMap<(Str, Str), Declaration>,
 }
@@ -60,7 +60,7 @@ struct Declaration {
 
 /// What a sync waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub(super) enum Work {
     /// The workload's creation.
     Create,
     /// Its change.

@@ -5,11 +5,17 @@
 //! - *timers*: so many timers are pending; the one that is due is handled and set again, a million times. Both
 //!   engines draw the next delay from a stream of their own. wavetank folds every event into the run's digest;
 //!   simcore carries a boxed payload and looks its handler up by number.
-//! - *pods*: so many pods of one container that runs for a minute, on a tenth as many nodes, from their creation
-//!   to their end. Only wavetank has it here: API server, scheduler with the default plugins, node agents with
-//!   every status and event. kuber_sim has a like workload; benches/README.md says how the two were compared.
+//! - *pods*: so many pods of one container that runs for forty seconds, on a tenth as many nodes, from their
+//!   creation to their end. wavetank has the API server, the scheduler with the default plugins, and node agents
+//!   with every status and event.
+//!
+//! kuber_sim is no crate of the registry. With its example `load_type_constant` built from source,
+//! `KUBER_SIM=PATH cargo run --release` runs that beside, as a process of its own, on the same pods and nodes:
+//! it places pods by their requests, follows their load and ends them; what else it says is printed too.
 
 use std::cell::RefCell;
+use std::path::Path;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +36,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EVENTS: u64 = 1_000_000;
 const ROUNDS: usize = 5;
+/// How long a pod runs.
+const SECONDS: u32 = 40;
 
 #[derive(Clone, Serialize)]
 struct Tick;
@@ -84,7 +92,7 @@ fn wavetank_pods(pods: u32) -> (f64, u64) {
     let pod = |i: u32| {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("pod-{i}"), "namespace": "default"},
             "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox:1.36",
-                "command": ["sleep", "60"],
+                "command": ["sleep", SECONDS.to_string()],
                 "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}]}})
     };
     let start = Options::default().start.0;
@@ -102,6 +110,29 @@ fn wavetank_pods(pods: u32) -> (f64, u64) {
     let mut runner = Runner::new(plan, &mut |_| {}).expect("the cluster is right");
     runner.run(&mut |_| {});
     (since.elapsed().as_secs_f64(), runner.sim().stats().events)
+}
+
+/// Real seconds in which kuber_sim's example runs on the same pods and nodes, and what it says.
+fn kuber_sim_pods(example: &Path, pods: u32) -> (f64, String) {
+    let load = json!({"cpu": 100, "memory": 64, "duration": SECONDS});
+    let spec = json!({"request_cpu": 100, "request_memory": 64, "limit_cpu": 100, "limit_memory": 64});
+    let nodes = pods / 10;
+    // Its input is YAML with tags, which JSON within YAML may have too.
+    let spec = spec.to_string().replace('}', &format!(", \"load\": !Constant {load}}}"));
+    let input = format!(
+        "monitoring: {{self_update_period: 10000}}\n\
+         scheduler: {{self_update_period: 1, unschedulable_queue_backoff_delay: 5}}\n\
+         nodes:\n- node_group:\n  amount: {nodes}\n  node: {{spec: {{installed_cpu: 4000, installed_memory: 8000}}}}\n\
+         trace:\n- submit_time: 1\n  event: !AddPodGroup\n    pod_count: {pods}\n    pod: {{spec: {spec}}}\n"
+    );
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kuber_sim");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    std::fs::write(folder.join("in_load_type_constant.yaml"), input).expect("the input can be written");
+    let since = Instant::now();
+    let out = Command::new(example).current_dir(&folder).output().expect("the example can be started");
+    let seconds = since.elapsed().as_secs_f64();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    (seconds, String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
 /// The median of some rounds.
@@ -132,5 +163,14 @@ fn main() {
             pods / 10,
             seconds * 1e6 / f64::from(pods)
         );
+        if let Some(example) = std::env::var_os("KUBER_SIM") {
+            let mut said = String::new();
+            let seconds = median(|| {
+                let (seconds, words) = kuber_sim_pods(Path::new(&example), pods);
+                said = words;
+                seconds
+            });
+            println!("pods, {pods} on {} nodes: kuber_sim {seconds:.2} s {said}", pods / 10);
+        }
     }
 }

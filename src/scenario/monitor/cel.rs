@@ -12,7 +12,7 @@ use cel::{Context, Env, Program, Value};
 use crate::model::Kind;
 
 /// No expression may be longer than so many bytes: its parser works by recursion.
-pub const MAX_LENGTH: usize = 4096;
+pub(super) const MAX_LENGTH: usize = 4096;
 /// What every expression may use.
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -154,7 +154,7 @@ fn is_bound(text: &str, name: &str) -> bool {
 }
 
 /// A JSON value as CEL sees it. Documents are bounded in depth, so this may recurse.
-pub fn value(json: &serde_json::Value) -> Value {
+pub(super) fn value(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(b) => Value::Bool(*b),
@@ -172,7 +172,7 @@ pub fn value(json: &serde_json::Value) -> Value {
 }
 
 /// A list of values.
-pub fn list(items: impl Iterator<Item = Value>) -> Value {
+pub(super) fn list(items: impl Iterator<Item = Value>) -> Value {
     Value::List(Arc::new(items.collect()))
 }
 
