@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::view::View;
 use crate::base::time::SimTime;
 use crate::engine::WorkQueue;
@@ -55,7 +55,7 @@ impl Default for CloudController {
 }
 
 /// What is synced.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
     /// A Service.
     Service(Key),
@@ -80,6 +80,7 @@ impl Controller for CloudController {
     type Key = Item;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Service, Kind::Inert]);
     const NAME: &'static str = "service-controller";
     const WORKERS: usize = 1;
 

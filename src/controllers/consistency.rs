@@ -3,27 +3,28 @@
 //! Follows `pkg/controller/util/consistency/consistency.go`: a key whose writes have not come back
 //! through the informers is not synced; it fails and is tried again after its back-off.
 
-use std::collections::BTreeMap;
+use std::hash::Hash;
 
 use smallvec::SmallVec;
 
 use super::view::View;
+use crate::base::Map;
 use crate::model::Kind;
 use crate::store::Reply;
 
 /// The latest write per key and kind.
 #[derive(Clone, Debug)]
 pub struct Wrote<K> {
-    keys: BTreeMap<K, SmallVec<[(Kind, u64); 3]>>,
+    keys: Map<K, SmallVec<[(Kind, u64); 3]>>,
 }
 
 impl<K> Default for Wrote<K> {
     fn default() -> Self {
-        Self { keys: BTreeMap::new() }
+        Self { keys: Map::default() }
     }
 }
 
-impl<K: Clone + Ord> Wrote<K> {
+impl<K: Clone + Eq + Hash> Wrote<K> {
     /// Notes the object that a write for `key` has returned.
     pub fn note(&mut self, key: &K, reply: &Reply) {
         if let Ok(Some(object)) = reply {

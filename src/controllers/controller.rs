@@ -1,6 +1,7 @@
 //! The shape of a controller.
 
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::Duration;
 
 use super::View;
@@ -16,10 +17,12 @@ use crate::trace::{Assumption, EventRecord, EventType, FactId, FactKind, Regardi
 /// One controller of kube-controller-manager.
 pub trait Controller {
     /// What a sync is about: mostly the key of an object.
-    type Key: Clone + Ord + Debug;
+    type Key: Clone + Ord + Hash + Debug;
     /// A sync that waits for replies.
     type Work: Debug;
 
+    /// The kinds that its event handlers hear of: other changes are not passed to it.
+    const HEARS: Kinds = Kinds::ALL;
     /// Its name, as it signs events: `job-controller`.
     const NAME: &'static str;
     /// How many keys it syncs at once (its `--concurrent-…-syncs` flag).
@@ -50,6 +53,31 @@ pub trait Controller {
         replies: Vec<Reply>,
         cx: &mut SyncCx<'_, '_>,
     ) -> Step<Self::Work>;
+}
+
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinds(u64);
+
+impl Kinds {
+    /// All kinds.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// The kinds listed.
+    pub const fn of(kinds: &[Kind]) -> Self {
+        const { assert!(Kind::COUNT <= 64, "a kind is a bit") };
+        let (mut bits, mut i) = (0, 0);
+        while i < kinds.len() {
+            bits |= 1 << kinds[i].index();
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether a kind is among them.
+    pub const fn holds(self, kind: Kind) -> bool {
+        self.0 >> kind.index() & 1 == 1
+    }
 }
 
 /// What a sync does next.

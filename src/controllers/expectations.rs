@@ -4,9 +4,11 @@
 //! `UIDTrackingControllerExpectations`: while creations or deletions are outstanding, a key is not
 //! synced for its replicas; what is not heard of within five minutes is given up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::time::Duration;
 
+use crate::base::Map;
 use crate::base::time::SimTime;
 use crate::model::Uid;
 
@@ -16,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// Expectations per key.
 #[derive(Clone, Debug)]
 pub struct Expectations<K> {
-    keys: BTreeMap<K, Expected>,
+    keys: Map<K, Expected>,
 }
 
 #[derive(Clone, Debug)]
@@ -28,11 +30,11 @@ struct Expected {
 
 impl<K> Default for Expectations<K> {
     fn default() -> Self {
-        Self { keys: BTreeMap::new() }
+        Self { keys: Map::default() }
     }
 }
 
-impl<K: Clone + Ord> Expectations<K> {
+impl<K: Clone + Eq + Hash> Expectations<K> {
     /// Expects so many creations for the key, beside what it expects already.
     pub fn expect_creations(&mut self, key: &K, count: u32, now: SimTime) {
         let e = self.entry(key, now);

@@ -170,12 +170,13 @@ impl<C: Controller + Default> Bench<C> {
 
     /// When the controller wants to be woken, in seconds from now.
     pub(super) fn wakes_in(&self) -> Option<u64> {
-        self.lane.next_wake(self.now).map(|at| at.since(self.now).as_secs())
+        self.next_wake().map(|at| at.since(self.now).as_secs())
     }
 
     /// When the controller wants to be woken.
     pub(super) fn next_wake(&self) -> Option<SimTime> {
-        self.lane.next_wake(self.now)
+        let due = self.lane.due();
+        (due != SimTime::MAX).then(|| due.max(self.now))
     }
 
     /// Runs until nothing is asked any more; answers what was asked and said.

@@ -1,14 +1,11 @@
 //! The garbage collector: objects go when their owners have gone.
 //!
-//! Follows `pkg/controller/garbagecollector`: a graph of who owns whom, kept as news comes, and a queue
-//! of objects that may have to be deleted. An object whose owners are all absent is deleted; one that
+//! Follows `pkg/controller/garbagecollector`: who owns whom, which is part of what the controllers have
+//! heard ([`View::dependents`]: absent owners included), and a queue of objects that may have to be deleted. An object whose owners are all absent is deleted; one that
 //! still has an owner loses its references to absent ones. Foreground deletion waits until no dependent
 //! blocks it; orphaning takes the owner out of its dependents first; owners that wait for each other
 //! are untied. An owner that the informers do not
 //! know is looked up at the API server before anything is believed of it.
-
-use petgraph::Direction;
-use petgraph::graphmap::DiGraphMap;
 
 use super::controller::{Controller, Done, Retry, Step, SyncCx};
 use super::view::View;
@@ -22,14 +19,9 @@ use crate::trace::{Change, EventType, FactId, Regarding, Waiting};
 /// The controller.
 #[derive(Clone, Debug, Default)]
 pub struct GarbageCollector {
-    owners: Ownership,
     /// Events about references into other namespaces, told at the next sync.
     to_tell: Vec<(Regarding, String)>,
 }
-
-/// Who owns whom: an edge from each owner to each dependent, absent owners included.
-#[derive(Clone, Debug, Default)]
-struct Ownership(DiGraphMap<Uid, ()>);
 
 /// A sync that waits for replies.
 #[derive(Clone, Debug)]
@@ -61,10 +53,14 @@ impl Controller for GarbageCollector {
     ) {
         let meta = delta.new.meta();
         if delta.change == Change::Deleted {
-            for dependent in self.owners.dependents(meta.uid) {
+            for dependent in dependents(meta.uid, view) {
                 queue.add(dependent, delta.fact);
             }
-            for owner in self.owners.remove(meta.uid) {
+            let heard = delta.old.map(|old| old.meta().owners.as_slice()).unwrap_or_default();
+            let mut owners: Vec<Uid> = heard.iter().map(|owner| owner.uid).collect();
+            owners.sort_unstable();
+            owners.dedup();
+            for owner in owners {
                 if view.by_uid(owner).is_some_and(|o| deletes_dependents(o.meta())) {
                     queue.add(owner, delta.fact);
                 }
@@ -73,7 +69,6 @@ impl Controller for GarbageCollector {
         }
         let old = delta.old.map(Object::meta);
         if old.is_none_or(|o| o.owners != meta.owners) {
-            self.owners.set(meta, old);
             if meta.owners.iter().any(|o| !is_known(o, meta, view)) {
                 queue.add(meta.uid, delta.fact);
             }
@@ -92,7 +87,7 @@ impl Controller for GarbageCollector {
             queue.add(meta.uid, delta.fact);
         } else if begins(deletes_dependents) {
             queue.add(meta.uid, delta.fact);
-            for dependent in self.owners.dependents(meta.uid) {
+            for dependent in dependents(meta.uid, view) {
                 queue.add(dependent, delta.fact);
             }
         }
@@ -105,10 +100,10 @@ impl Controller for GarbageCollector {
         let Some(item) = cx.view.by_uid(*key) else { return Step::done() };
         let meta = item.meta();
         if orphans_dependents(meta) {
-            return self.orphan(item, cx);
+            return Self::orphan(item, cx);
         }
         if deletes_dependents(meta) {
-            return self.foreground(item, cx);
+            return Self::foreground(item, cx);
         }
         if meta.is_terminating() || meta.owners.is_empty() {
             return Step::done();
@@ -147,7 +142,7 @@ impl Controller for GarbageCollector {
                     _ => Some(owner.uid),
                 };
                 let absent: Vec<Uid> = unknown.iter().zip(&replies).filter_map(found).collect();
-                self.decide(*key, &absent, cx)
+                Self::decide(*key, &absent, cx)
             }
             Work::Orphaned | Work::Unblocked
                 if replies.iter().any(|r| r.as_ref().is_err_and(|e| e.code != 404)) =>
@@ -174,7 +169,7 @@ impl Controller for GarbageCollector {
 impl GarbageCollector {
     /// What becomes of an object, now that it is known which of its owners are absent
     /// (`attemptToDeleteItem`).
-    fn decide(&self, key: Uid, absent: &[Uid], cx: &SyncCx<'_, '_>) -> Step<Work> {
+    fn decide(key: Uid, absent: &[Uid], cx: &SyncCx<'_, '_>) -> Step<Work> {
         let Some(item) = cx.view.by_uid(key) else { return Step::done() };
         let meta = item.meta();
         let is_absent = |o: &&OwnerRef| absent.contains(&o.uid);
@@ -192,7 +187,7 @@ impl GarbageCollector {
             return Step::ask(patch(item, changes), Work::Last);
         }
         let waited_for = meta.owners.iter().any(|o| waits(&o));
-        let dependents = self.owners.dependents(key);
+        let dependents = dependents(key, cx.view);
         if waited_for && !dependents.is_empty() {
             let deleting =
                 |d: &Uid| cx.view.by_uid(*d).is_some_and(|o| deletes_dependents(o.meta()));
@@ -247,7 +242,7 @@ impl GarbageCollector {
         if old.is_some() {
             return;
         }
-        for uid in self.owners.dependents(owner.uid) {
+        for uid in dependents(owner.uid, view) {
             let Some(dependent) = view.by_uid(uid) else { continue };
             let refs = dependent.meta().owners.iter().filter(|o| o.uid == owner.uid);
             if refs.into_iter().any(|o| !is_known(o, dependent.meta(), view)) {
@@ -259,11 +254,11 @@ impl GarbageCollector {
 
     /// Foreground deletion: once no dependent blocks it, the object may go; dependents that have come
     /// meanwhile are deleted as well (`processDeletingDependentsItem`).
-    fn foreground(&self, item: &Object, cx: &SyncCx<'_, '_>) -> Step<Work> {
+    fn foreground(item: &Object, cx: &SyncCx<'_, '_>) -> Step<Work> {
         let uid = item.meta().uid;
         let blocks =
             |o: &&Object| o.meta().owners.iter().any(|r| r.uid == uid && r.block_owner_deletion);
-        let dependents = self.owners.dependents(uid);
+        let dependents = dependents(uid, cx.view);
         let blocking: Vec<&Object> =
             dependents.iter().filter_map(|d| cx.view.by_uid(*d)).filter(blocks).collect();
         if blocking.is_empty() {
@@ -273,7 +268,7 @@ impl GarbageCollector {
         let untouched = blocking.iter().filter(|o| !o.meta().is_terminating());
         let mut requests = Vec::new();
         for object in untouched {
-            if let Step::Ask { requests: more, .. } = self.decide(object.meta().uid, &[], cx) {
+            if let Step::Ask { requests: more, .. } = Self::decide(object.meta().uid, &[], cx) {
                 requests.extend(more);
             }
         }
@@ -286,9 +281,9 @@ impl GarbageCollector {
     }
 
     /// Orphaning: every dependent loses this owner (`orphanDependents`).
-    fn orphan(&self, item: &Object, cx: &SyncCx<'_, '_>) -> Step<Work> {
+    fn orphan(item: &Object, cx: &SyncCx<'_, '_>) -> Step<Work> {
         let uid = item.meta().uid;
-        let dependents = self.owners.dependents(uid);
+        let dependents = dependents(uid, cx.view);
         let requests = dependents
             .iter()
             .filter_map(|d| cx.view.by_uid(*d))
@@ -298,42 +293,11 @@ impl GarbageCollector {
     }
 }
 
-impl Ownership {
-    /// An object has these owners now, and had those of `old`.
-    fn set(&mut self, meta: &Meta, old: Option<&Meta>) {
-        for owner in old.into_iter().flat_map(|o| &o.owners) {
-            self.0.remove_edge(owner.uid, meta.uid);
-        }
-        for owner in &meta.owners {
-            self.0.add_edge(owner.uid, meta.uid, ());
-        }
-    }
-
-    /// What an object owns, in the order of uids.
-    fn dependents(&self, owner: Uid) -> Vec<Uid> {
-        let mut all: Vec<Uid> = self.0.neighbors_directed(owner, Direction::Outgoing).collect();
-        all.sort_unstable();
-        all
-    }
-
-    /// Takes a deleted object out as a dependent, and answers with its owners. As an absent owner it
-    /// stays for as long as it has dependents.
-    fn remove(&mut self, uid: Uid) -> Vec<Uid> {
-        let mut owners: Vec<Uid> = self.0.neighbors_directed(uid, Direction::Incoming).collect();
-        owners.sort_unstable();
-        for owner in &owners {
-            self.0.remove_edge(*owner, uid);
-            let childless = self.0.neighbors_directed(*owner, Direction::Outgoing).next().is_none();
-            let free = self.0.neighbors_directed(*owner, Direction::Incoming).next().is_none();
-            if childless && free {
-                self.0.remove_node(*owner);
-            }
-        }
-        if self.0.neighbors_directed(uid, Direction::Outgoing).next().is_none() {
-            self.0.remove_node(uid);
-        }
-        owners
-    }
+/// What an object owns, in the order of uids.
+fn dependents(owner: Uid, view: &View) -> Vec<Uid> {
+    let mut all: Vec<Uid> = view.dependents(owner).map(|object| object.meta().uid).collect();
+    all.sort_unstable();
+    all
 }
 
 fn deletes_dependents(meta: &Meta) -> bool {

@@ -1,6 +1,5 @@
 //! A controller's lane: its work queue, its workers, its client and what it waits for.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::controller::{Controller, Done, Retry, Step, SyncCx};
@@ -19,11 +18,11 @@ pub struct Lane<C: Controller> {
     queue: WorkQueue<C::Key>,
     limit: RateLimit,
     /// Syncs that wait for replies.
-    in_flight: BTreeMap<C::Key, InFlight<C::Work>>,
+    in_flight: Map<C::Key, InFlight<C::Work>>,
     /// Requests sent: whose, and which of its batch.
     tokens: Map<Token, (C::Key, usize)>,
     /// What each key said last of what it waits for.
-    waiting: BTreeMap<C::Key, Waiting>,
+    waiting: Map<C::Key, Waiting>,
 }
 
 /// The tokens of a lane's requests: they tell whose they are, so that a reply finds its lane.
@@ -71,9 +70,9 @@ impl<C: Controller> Lane<C> {
             controller,
             queue: WorkQueue::with_backoff(C::BACKOFF),
             limit: RateLimit::default(),
-            in_flight: BTreeMap::new(),
+            in_flight: Map::default(),
             tokens: Map::default(),
-            waiting: BTreeMap::new(),
+            waiting: Map::default(),
         }
     }
 
@@ -113,12 +112,13 @@ impl<C: Controller> Lane<C> {
         }
     }
 
-    /// When something is due without news.
-    pub fn next_wake(&self, now: SimTime) -> Option<SimTime> {
+    /// From when on [`Lane::run`] finds something to do: [`SimTime::ZERO`] for at once, [`SimTime::MAX`]
+    /// for nothing that is known yet.
+    pub fn due(&self) -> SimTime {
         if self.queue.has_ready() && self.queue.working() < C::WORKERS {
-            return Some(now);
+            return SimTime::ZERO;
         }
-        self.queue.next_delayed()
+        self.queue.next_delayed().unwrap_or(SimTime::MAX)
     }
 
     /// The controller, for reports.

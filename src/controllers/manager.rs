@@ -16,44 +16,111 @@ pub struct Controllers {
     now: SimTime,
 }
 
+/// When each lane is to run next, so that the many events that concern few lanes ask few of them.
+#[derive(Clone, Debug)]
+struct Agenda {
+    /// The lanes that are to run at some time, one bit each.
+    waiting: u64,
+    /// What [`super::lane::Lane::due`] said last, by place.
+    due: [SimTime; NAMES.len()],
+}
+
+impl Default for Agenda {
+    fn default() -> Self {
+        const { assert!(NAMES.len() <= 64, "a lane is a bit") };
+        Self { waiting: 0, due: [SimTime::MAX; NAMES.len()] }
+    }
+}
+
+impl Agenda {
+    fn set(&mut self, lane: u8, due: SimTime) {
+        let bit = 1 << lane;
+        self.due[usize::from(lane)] = due;
+        if due == SimTime::MAX {
+            self.waiting &= !bit;
+        } else {
+            self.waiting |= bit;
+        }
+    }
+
+    /// The lanes that are to run now, one bit each.
+    fn due(&self, now: SimTime) -> u64 {
+        let (mut waiting, mut due) = (self.waiting, 0);
+        while waiting != 0 {
+            let lane = Self::first(waiting);
+            waiting &= waiting - 1;
+            due |= u64::from(self.due[usize::from(lane)] <= now) << lane;
+        }
+        due
+    }
+
+    /// The first of the lanes in a set that is not empty.
+    fn first(lanes: u64) -> u8 {
+        lanes.trailing_zeros().to_le_bytes()[0]
+    }
+
+    /// When a lane is to run next, and which one is the first of those.
+    fn next(&self, now: SimTime) -> Option<(SimTime, WakeReason)> {
+        let mut first: Option<(SimTime, u8)> = None;
+        let mut waiting = self.waiting;
+        while waiting != 0 {
+            let lane = Self::first(waiting);
+            waiting &= waiting - 1;
+            let at = self.due[usize::from(lane)].max(now);
+            if first.is_none_or(|(f, _)| at < f) {
+                first = Some((at, lane));
+            }
+        }
+        first.map(|(at, lane)| (at, NAMES[usize::from(lane)]))
+    }
+}
+
 /// One lane per controller. The list is closed: a controller is added here and nowhere else.
 macro_rules! lanes {
     ($($(#[$doc:meta])* $field:ident: $controller:ty;)*) => {
         #[derive(Clone, Debug, Default)]
         struct Lanes {
             $($(#[$doc])* $field: super::lane::Lane<$controller>,)*
+            agenda: Agenda,
         }
 
         /// The places of the lanes: each token tells whose it is.
         #[expect(non_camel_case_types, reason = "they are called as the lanes are")]
         enum Place { $($field,)* }
 
+        /// The names of the lanes, by place.
+        const NAMES: &[WakeReason] = &[$(stringify!($field),)*];
+
         impl Lanes {
             fn observe(&mut self, kind: Kind, delta: &crate::store::Delta<'_>, view: &View, now: SimTime) {
-                $(self.$field.observe(kind, delta, view, now);)*
+                $(
+                    if const { <$controller as super::Controller>::HEARS }.holds(kind) {
+                        self.$field.observe(kind, delta, view, now);
+                        self.agenda.set(Place::$field as u8, self.$field.due());
+                    }
+                )*
             }
 
+            /// Runs what is due, in the order of the lanes: what one does wakes no other.
             fn run(&mut self, view: &View, cx: &mut Cx<'_>, sent: &mut u64) {
-                $(self.$field.run(view, cx, &mut Tokens { lane: Place::$field as u8, sent });)*
+                let mut due = self.agenda.due(cx.now);
+                while due != 0 {
+                    let lane = Agenda::first(due);
+                    due &= due - 1;
+                    $(if lane == Place::$field as u8 {
+                        self.$field.run(view, cx, &mut Tokens { lane, sent });
+                        self.agenda.set(lane, self.$field.due());
+                        continue;
+                    })*
+                }
             }
 
             fn reply(&mut self, answer: Answer, view: &View, cx: &mut Cx<'_>, sent: &mut u64) {
                 let lane = Tokens::lane(answer.token);
                 $(if lane == Place::$field as u8 {
-                    return self.$field.reply(answer, view, cx, &mut Tokens { lane, sent });
+                    self.$field.reply(answer, view, cx, &mut Tokens { lane, sent });
+                    return self.agenda.set(lane, self.$field.due());
                 })*
-            }
-
-            fn next_wake(&self, now: SimTime) -> Option<(SimTime, WakeReason)> {
-                let mut first: Option<(SimTime, WakeReason)> = None;
-                $(
-                    if let Some(at) = self.$field.next_wake(now)
-                        && first.is_none_or(|(f, _)| at < f)
-                    {
-                        first = Some((at, stringify!($field)));
-                    }
-                )*
-                first
             }
         }
     };
@@ -150,6 +217,6 @@ impl Component for Controllers {
     }
 
     fn next_wake(&self) -> Option<(SimTime, WakeReason)> {
-        self.lanes.next_wake(self.now)
+        self.lanes.agenda.next(self.now)
     }
 }

@@ -44,7 +44,7 @@ pub mod ttl;
 mod view;
 pub mod volumes;
 
-pub use controller::{Controller, Done, Retry, Step, SyncCx};
+pub use controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 pub use expectations::Expectations;
 pub use lane::{Lane, RateLimit};
 pub use manager::Controllers;

@@ -87,6 +87,9 @@ pub fn claim_request(
     pod: &Pod,
     finalizer: Option<&'static str>,
 ) -> Option<Request> {
+    if matches!(claim, Claim::Owned | Claim::Ignore) {
+        return None;
+    }
     let target = (reference(pod), pod.meta.uid);
     claim_request_for(claim, kind, owner, target, finalizer)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smol_str::format_smolstr;
 
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::view::View;
 use crate::base::time::SimTime;
 use crate::engine::WorkQueue;
@@ -32,6 +32,7 @@ impl Controller for TtlAfterFinished {
     type Key = Key;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Job]);
     const NAME: &'static str = "ttl-after-finished-controller";
     const WORKERS: usize = 5;
 

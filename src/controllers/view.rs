@@ -9,6 +9,7 @@ use crate::base::time::SimTime;
 use crate::base::{Map, Str};
 use crate::model::{Key, Kind, Object, Pod, Slot, Uid};
 use crate::store::{Delta, Informer, Logs};
+use crate::trace::Change;
 
 /// The shared informers of kube-controller-manager.
 #[derive(Clone, Debug)]
@@ -133,14 +134,20 @@ impl View {
         mut f: impl FnMut(&Self, Kind, &Delta<'_>),
     ) {
         for kind in Kind::ALL.iter().copied() {
-            for entry in logs.kind(kind).read(self.kind(kind).position(), until) {
+            let log = logs.kind(kind);
+            if log.end() == self.kind(kind).position() {
+                continue;
+            }
+            for entry in log.read(self.kind(kind).position(), until) {
                 let old = self.informers[kind.index()].pass(entry);
-                let gone = entry.change == crate::trace::Change::Deleted;
+                let new = (entry.change != Change::Deleted).then_some(&entry.object);
+                let stays = old.as_ref().zip(new).map(|(old, new)| Stays::of(old, new));
+                let stays = stays.unwrap_or_default();
                 if let Some(old) = &old {
-                    self.unindex(old, entry.slot, (!gone).then_some(&entry.object));
+                    self.unindex(old, entry.slot, stays);
                 }
-                if !gone {
-                    self.index(&entry.object, entry.slot, old.as_ref());
+                if let Some(new) = new {
+                    self.index(new, entry.slot, stays);
                 }
                 let delta = Delta {
                     change: entry.change,
@@ -194,13 +201,13 @@ impl View {
         slots.into_iter().flatten().filter_map(|s| pods.get(*s)).filter_map(as_pod)
     }
 
-    /// Enters an object where it was not: most changes leave owners and node as they were.
-    fn index(&mut self, new: &Object, slot: Slot, old: Option<&Object>) {
+    /// Enters an object where it was not.
+    fn index(&mut self, new: &Object, slot: Slot, stays: Stays) {
         let (kind, meta) = (new.kind(), new.meta());
-        if old.is_none_or(|o| o.meta().uid != meta.uid) {
+        if !stays.uid {
             self.by_uid.insert(meta.uid, (kind, slot));
         }
-        if old.is_none_or(|o| o.meta().owners != meta.owners) {
+        if !stays.owners {
             for owner in &meta.owners {
                 insert(&mut self.by_owner, owner.uid, (kind, slot));
             }
@@ -208,41 +215,60 @@ impl View {
                 self.orphans.insert((meta.namespace.clone(), kind, slot));
             }
         }
-        if old.is_none() {
+        if !stays.there {
             insert(&mut self.by_namespace, (kind, meta.namespace.clone()), slot);
         }
-        if let Object::Pod(pod) = new {
-            let before = old.and_then(as_pod);
-            if let Some(node) = &pod.node
-                && before.is_none_or(|b| b.node.as_ref() != Some(node))
-            {
-                insert(&mut self.pods_on, node.clone(), slot);
-            }
+        if let Some(node) = node_of(new).filter(|_| !stays.node) {
+            insert(&mut self.pods_on, node.clone(), slot);
         }
     }
 
     /// Takes an old version out where the new one, if any, will not stand.
-    fn unindex(&mut self, old: &Object, slot: Slot, new: Option<&Object>) {
+    fn unindex(&mut self, old: &Object, slot: Slot, stays: Stays) {
         let (kind, meta) = (old.kind(), old.meta());
-        if new.is_none_or(|n| n.meta().uid != meta.uid) {
+        if !stays.uid {
             self.by_uid.remove(&meta.uid);
         }
-        if new.is_none_or(|n| n.meta().owners != meta.owners) {
+        if !stays.owners {
             for owner in &meta.owners {
                 remove(&mut self.by_owner, &owner.uid, &(kind, slot));
             }
-            self.orphans.remove(&(meta.namespace.clone(), kind, slot));
+            if ADOPTABLE.contains(&kind) && meta.controller().is_none() {
+                self.orphans.remove(&(meta.namespace.clone(), kind, slot));
+            }
         }
-        if new.is_none() {
+        if !stays.there {
             remove(&mut self.by_namespace, &(kind, meta.namespace.clone()), &slot);
         }
-        if let Object::Pod(pod) = old
-            && let Some(node) = &pod.node
-            && new.and_then(as_pod).is_none_or(|n| n.node.as_ref() != Some(node))
-        {
+        if let Some(node) = node_of(old).filter(|_| !stays.node) {
             remove(&mut self.pods_on, node, &slot);
         }
     }
+}
+
+/// What a change leaves as it was: mostly all of it, so that no index changes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stays {
+    there: bool,
+    uid: bool,
+    owners: bool,
+    node: bool,
+}
+
+impl Stays {
+    fn of(old: &Object, new: &Object) -> Self {
+        let (a, b) = (old.meta(), new.meta());
+        Self {
+            there: true,
+            uid: a.uid == b.uid,
+            owners: a.owners == b.owners,
+            node: node_of(old) == node_of(new),
+        }
+    }
+}
+
+fn node_of(object: &Object) -> Option<&Str> {
+    as_pod(object)?.node.as_ref()
 }
 
 fn as_pod(object: &Object) -> Option<&Arc<Pod>> {

@@ -4,9 +4,11 @@
 //! until it is done; a delayed key is added when its time has come, the earlier time winning; failures
 //! are counted per key until it is forgotten.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::Hash;
 use std::time::Duration;
 
+use crate::base::Map;
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
 use crate::trace::FactId;
@@ -15,16 +17,32 @@ use crate::trace::FactId;
 #[derive(Clone, Debug)]
 pub struct WorkQueue<K> {
     ready: VecDeque<K>,
-    /// Keys that are in `ready` or shall be again once done, with the fact that asked for them.
-    dirty: BTreeMap<K, FactId>,
-    working: BTreeSet<K>,
     delayed: BTreeSet<(SimTime, K)>,
-    delayed_at: BTreeMap<K, (SimTime, FactId)>,
-    failures: BTreeMap<K, u32>,
+    /// What is known of each key that is neither forgotten nor at rest.
+    keys: Map<K, State>,
+    /// How many keys are being worked on.
+    working: usize,
     backoff: Backoff,
 }
 
-impl<K: Clone + Ord> WorkQueue<K> {
+/// What is known of a key, in one place: the queue is asked several things for each sync.
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// Set where the key is in `ready` or shall be again once done: the fact that asked for it.
+    dirty: Option<FactId>,
+    working: bool,
+    /// When it is to be added, and the fact that asked for that.
+    delayed: Option<(SimTime, FactId)>,
+    failures: u32,
+}
+
+impl State {
+    fn is_at_rest(&self) -> bool {
+        self.dirty.is_none() && !self.working && self.delayed.is_none() && self.failures == 0
+    }
+}
+
+impl<K: Clone + Ord + Hash> WorkQueue<K> {
     /// An empty queue. The controllers' default back-off is 5 ms doubling to 1000 s
     /// (`workqueue.DefaultTypedControllerRateLimiter`).
     pub fn new() -> Self {
@@ -38,51 +56,62 @@ impl<K: Clone + Ord> WorkQueue<K> {
     pub fn with_backoff(backoff: Backoff) -> Self {
         Self {
             ready: VecDeque::new(),
-            dirty: BTreeMap::new(),
-            working: BTreeSet::new(),
             delayed: BTreeSet::new(),
-            delayed_at: BTreeMap::new(),
-            failures: BTreeMap::new(),
+            keys: Map::default(),
+            working: 0,
             backoff,
         }
     }
 
     /// Adds a key, because of `cause`. A key that waits already keeps its place and takes the new cause.
     pub fn add(&mut self, key: K, cause: FactId) {
-        if self.dirty.insert(key.clone(), cause).is_none() && !self.working.contains(&key) {
+        let Some(state) = self.keys.get_mut(&key) else {
+            self.keys.insert(key.clone(), State { dirty: Some(cause), ..State::default() });
+            return self.ready.push_back(key);
+        };
+        if state.dirty.replace(cause).is_none() && !state.working {
             self.ready.push_back(key);
         }
     }
 
     /// Adds a key at `at`, unless it is to be added earlier anyway.
     pub fn add_at(&mut self, at: SimTime, key: K, cause: FactId) {
-        if let Some((old, _)) = self.delayed_at.get(&key) {
-            if *old <= at {
+        let state = self.keys.entry(key.clone()).or_default();
+        if let Some((old, _)) = state.delayed {
+            if old <= at {
                 return;
             }
-            self.delayed.remove(&(*old, key.clone()));
+            state.delayed = Some((at, cause));
+            self.delayed.remove(&(old, key.clone()));
+        } else {
+            state.delayed = Some((at, cause));
         }
-        self.delayed_at.insert(key.clone(), (at, cause));
         self.delayed.insert((at, key));
     }
 
     /// Adds a key after the back-off for one failure more, and tells when that will be.
     pub fn add_rate_limited(&mut self, now: SimTime, key: K, cause: FactId) -> SimTime {
-        let failures = self.failures.entry(key.clone()).or_insert(0);
-        *failures += 1;
-        let at = now + self.backoff.delay(*failures);
+        let state = self.keys.entry(key.clone()).or_default();
+        state.failures += 1;
+        let failures = state.failures;
+        let at = now + self.backoff.delay(failures);
         self.add_at(at, key, cause);
         at
     }
 
     /// How often the key has failed since it was last forgotten.
     pub fn failures(&self, key: &K) -> u32 {
-        self.failures.get(key).copied().unwrap_or(0)
+        self.keys.get(key).map_or(0, |state| state.failures)
     }
 
     /// Forgets the key's failures.
     pub fn forget(&mut self, key: &K) {
-        self.failures.remove(key);
+        if let Some(state) = self.keys.get_mut(key)
+            && state.failures > 0
+        {
+            state.failures = 0;
+            self.drop_at_rest(key);
+        }
     }
 
     /// Moves the delayed keys whose time has come into the queue.
@@ -91,24 +120,36 @@ impl<K: Clone + Ord> WorkQueue<K> {
             && *at <= now
         {
             let Some((_, key)) = self.delayed.pop_first() else { return };
-            let cause = self.delayed_at.remove(&key).map_or(FactId::NONE, |(_, cause)| cause);
-            self.add(key, cause);
+            let delayed = self.keys.get_mut(&key).and_then(|state| state.delayed.take());
+            self.add(key, delayed.map_or(FactId::NONE, |(_, cause)| cause));
         }
     }
 
     /// Takes the next key to work on, with the fact that asked for it. [`WorkQueue::done`] must follow.
     pub fn take(&mut self) -> Option<(K, FactId)> {
         let key = self.ready.pop_front()?;
-        let cause = self.dirty.remove(&key).unwrap_or_default();
-        self.working.insert(key.clone());
+        let state = self.keys.get_mut(&key)?;
+        let cause = state.dirty.take().unwrap_or_default();
+        self.working += usize::from(!state.working);
+        state.working = true;
         Some((key, cause))
     }
 
     /// The key is done; it goes to the end of the queue if it was added meanwhile.
     pub fn done(&mut self, key: &K) {
-        self.working.remove(key);
-        if self.dirty.contains_key(key) {
+        let Some(state) = self.keys.get_mut(key) else { return };
+        self.working -= usize::from(state.working);
+        state.working = false;
+        if state.dirty.is_some() {
             self.ready.push_back(key.clone());
+        } else {
+            self.drop_at_rest(key);
+        }
+    }
+
+    fn drop_at_rest(&mut self, key: &K) {
+        if self.keys.get(key).is_some_and(State::is_at_rest) {
+            self.keys.remove(key);
         }
     }
 
@@ -124,11 +165,11 @@ impl<K: Clone + Ord> WorkQueue<K> {
 
     /// How many keys are being worked on.
     pub fn working(&self) -> usize {
-        self.working.len()
+        self.working
     }
 }
 
-impl<K: Clone + Ord> Default for WorkQueue<K> {
+impl<K: Clone + Ord + Hash> Default for WorkQueue<K> {
     fn default() -> Self {
         Self::new()
     }

@@ -156,16 +156,19 @@ impl Uid {
     /// The UUID that a text names (8-4-4-4-12 hexadecimal digits).
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: &[u8; UID_LENGTH] = text.as_bytes().try_into().ok()?;
+        if UID_DASHES.iter().any(|place| bytes[*place] != b'-') {
+            return None;
+        }
+        // Each group of digits for itself: uids are read often.
         let mut bits = 0_u128;
-        for (i, byte) in bytes.iter().enumerate() {
-            match (UID_DASHES.contains(&i), *byte) {
-                (true, b'-') => {}
-                (true, _) => return None,
-                (false, digit) => {
-                    let digit = char::from(digit).to_digit(16)?;
-                    bits = bits << 4 | u128::from(digit);
-                }
+        let mut from = 0;
+        for to in UID_DASHES.into_iter().chain([UID_LENGTH]) {
+            let mut group = 0_u64;
+            for byte in &bytes[from..to] {
+                group = group << 4 | u64::from(char::from(*byte).to_digit(16)?);
             }
+            bits = bits << (4 * (to - from)) | u128::from(group);
+            from = to + 1;
         }
         Some(Self(bits))
     }
@@ -179,10 +182,13 @@ impl Uid {
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [b'-'; UID_LENGTH];
-        let places = (0..UID_LENGTH).filter(|i| !UID_DASHES.contains(i));
-        for (i, place) in places.enumerate() {
-            let digit = self.0 >> (124 - 4 * i) & 0xf;
-            text[place] = b"0123456789abcdef"[digit as usize];
+        let mut digits = self.0.to_be_bytes().into_iter().flat_map(|b| [b >> 4, b & 0xf]);
+        for (i, place) in text.iter_mut().enumerate() {
+            if !UID_DASHES.contains(&i)
+                && let Some(digit) = digits.next()
+            {
+                *place = b"0123456789abcdef"[usize::from(digit)];
+            }
         }
         f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }

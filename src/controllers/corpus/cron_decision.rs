@@ -44,7 +44,7 @@ pub fn check(case: &Value) -> Result<(), String> {
     }
     let error = end.as_ref().err().map(ToString::to_string);
     same("syncError", &json!(error), &recorded["syncError"])?;
-    let look = match end {
+    let look = match end.map(|end| end.done) {
         Ok(Done { retry: Retry::At(at), .. }) => Some(nanos(now, Some(at))),
         Ok(_) | Err(_) => None,
     };
@@ -223,7 +223,12 @@ fn inputs(given: &Value) -> Inputs {
         },
     };
     let jobs = list(&given["jobs"]).iter().map(|j| Arc::new(job_of(j, &cron_job, &job))).collect();
-    Inputs { schedule: Schedule::parse(&effective(given)), cron_job: Arc::new(cron_job), jobs }
+    Inputs {
+        schedule: Schedule::parse(&effective(given)),
+        cron_job: Arc::new(cron_job),
+        jobs,
+        next: None,
+    }
 }
 
 fn job_of(given: &Value, owner: &CronJob, spec: &Arc<JobSpec>) -> Job {

@@ -14,16 +14,20 @@ pub(super) fn holds(cron_job: &CronJob, uid: Uid) -> bool {
 /// Whether a Job of that name is in the list (`inActiveListByName`).
 pub(super) fn holds_name(cron_job: &CronJob, name: &str) -> bool {
     let namespace = &cron_job.meta.namespace;
-    entries(cron_job).any(|(key, _)| key.name == name && key.namespace == *namespace)
+    let is = |text: &Option<String>, name: &str| text.as_deref().unwrap_or_default() == name;
+    entries(cron_job).any(|(r, _)| is(&r.name, name) && is(&r.namespace, namespace))
 }
 
-/// The Jobs in the list.
-pub(super) fn entries(cron_job: &CronJob) -> impl Iterator<Item = (Key, Uid)> {
-    cron_job.status.active.iter().flatten().map(|r| {
-        let text = |t: &Option<String>| t.as_deref().map(Str::from).unwrap_or_default();
-        let uid = r.uid.as_deref().and_then(Uid::parse).unwrap_or_default();
-        (Key { namespace: text(&r.namespace), name: text(&r.name) }, uid)
-    })
+/// The Jobs in the list, each with its uid.
+pub(super) fn entries(cron_job: &CronJob) -> impl Iterator<Item = (&ObjectReference, Uid)> {
+    let uid = |r: &ObjectReference| r.uid.as_deref().and_then(Uid::parse).unwrap_or_default();
+    cron_job.status.active.iter().flatten().map(move |r| (r, uid(r)))
+}
+
+/// The namespace and name of a Job in the list.
+pub(super) fn key(reference: &ObjectReference) -> Key {
+    let text = |t: &Option<String>| t.as_deref().map(Str::from).unwrap_or_default();
+    Key { namespace: text(&reference.namespace), name: text(&reference.name) }
 }
 
 /// Whether the list is empty.

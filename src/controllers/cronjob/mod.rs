@@ -10,18 +10,19 @@ mod active;
 pub mod missed;
 pub mod sync;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smol_str::format_smolstr;
 
 use self::missed::{Since, due, next_look};
-use self::sync::Inputs;
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
-use super::script::{self, Run};
+use self::sync::{End, Inputs};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
+use super::script::{self, Outcome, Run};
 use super::view::View;
 use crate::base::cron::{Schedule, load_location};
 use crate::base::time::SimTime;
+use crate::base::{Map, Str};
 use crate::engine::WorkQueue;
 use crate::model::{CronJob, Job, Key, Kind, OwnerRef, Ref, Slot};
 use crate::store::{ApiError, Delta, Reply};
@@ -31,22 +32,60 @@ use crate::trace::{Change, Waiting};
 #[derive(Clone, Debug, Default)]
 pub struct CronJobController {
     /// Schedules as read, by CronJob.
-    schedules: BTreeMap<Key, Read>,
+    schedules: Map<Key, Read>,
     /// Jobs by the CronJob that their owner reference names, whatever its uid.
-    jobs: BTreeMap<Key, BTreeSet<Slot>>,
+    jobs: Map<Key, BTreeSet<Slot>>,
+    /// The last syncs that found nothing to do, by CronJob.
+    rests: Map<Key, Rest>,
 }
 
 /// A schedule as read from a text.
 #[derive(Clone, Debug)]
 struct Read {
-    text: String,
+    /// As written, and its zone.
+    text: (String, Option<String>),
     schedule: Result<Schedule, String>,
+    /// When to look again, and what is said of it.
+    next: Option<(SimTime, Str)>,
+}
+
+/// A sync that found nothing to do. Most news of a Job changes nothing that the next one would look at:
+/// it ends in the same way.
+#[derive(Clone, Debug)]
+struct Rest {
+    cron_job: Arc<CronJob>,
+    jobs: Vec<Arc<Job>>,
+    until: SimTime,
+    done: Done,
+}
+
+impl Rest {
+    /// How a sync of the CronJob with these Jobs ends, if it must end as this one did.
+    fn end<'a>(
+        &self,
+        cron_job: &Arc<CronJob>,
+        mut jobs: impl Iterator<Item = &'a Arc<Job>>,
+        now: SimTime,
+    ) -> Option<Done> {
+        let alike = |a: &Arc<Job>, b: &Arc<Job>| {
+            Arc::ptr_eq(a, b)
+                || a.meta.uid == b.meta.uid
+                    && sync::finished(a) == sync::finished(b)
+                    && a.status.completion_time == b.status.completion_time
+        };
+        let same = now < self.until
+            && Arc::ptr_eq(&self.cron_job, cron_job)
+            && self.jobs.iter().all(|a| jobs.next().is_some_and(|b| alike(a, b)))
+            && jobs.next().is_none();
+        same.then(|| self.done.clone())
+    }
 }
 
 impl Controller for CronJobController {
     type Key = Key;
     type Work = Box<Run<Inputs>>;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::CronJob, Kind::Job]);
     const NAME: &'static str = "cronjob-controller";
     const WORKERS: usize = 5;
 
@@ -72,18 +111,36 @@ impl Controller for CronJobController {
     }
 
     fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Box<Run<Inputs>>> {
-        let Some(cron_job) = cx.view.typed::<CronJob>(Kind::CronJob, key).cloned() else {
+        let Some(cron_job) = cx.view.typed::<CronJob>(Kind::CronJob, key) else {
             self.schedules.remove(key);
+            self.rests.remove(key);
             return Step::done();
         };
+        let view = cx.view;
         let slots = self.jobs.get(key).into_iter().flatten();
         let jobs = slots
-            .filter_map(|slot| cx.view.kind(Kind::Job).get(*slot))
-            .filter_map(|o| <&Arc<Job>>::try_from(o).ok().cloned())
-            .collect();
-        let inputs = Inputs { schedule: self.read(&cron_job, cx.now), cron_job, jobs };
-        let about = inputs.cron_job.clone();
-        boxed(script::begin(inputs, cx, sync::sync, |_| {}).step(|e| failed(&about, &e)))
+            .filter_map(|slot| view.kind(Kind::Job).get(*slot))
+            .filter_map(|o| <&Arc<Job>>::try_from(o).ok());
+        if let Some(rest) = self.rests.get(key)
+            && let Some(done) = rest.end(cron_job, jobs.clone(), cx.now)
+        {
+            return Step::Done(done);
+        }
+        let (cron_job, jobs) = (Arc::clone(cron_job), jobs.cloned().collect());
+        let (schedule, next) = self.read(key, &cron_job, cx.now);
+        let about = Arc::clone(&cron_job);
+        let inputs = Inputs { schedule, next, cron_job, jobs };
+        match script::begin(inputs, cx, sync::sync, |_| {}) {
+            Outcome::Ask(requests, run) => Step::Ask { requests, then: Box::new(run) },
+            Outcome::Done(Inputs { cron_job, jobs, .. }, End { done, rests_until }) => {
+                if let Some(until) = rests_until {
+                    let done = done.clone();
+                    self.rests.insert(key.clone(), Rest { cron_job, jobs, until, done });
+                }
+                Step::Done(done)
+            }
+            Outcome::Refused(error) => Step::Done(failed(&about, &error)),
+        }
     }
 
     fn resume(
@@ -94,26 +151,38 @@ impl Controller for CronJobController {
         cx: &mut SyncCx<'_, '_>,
     ) -> Step<Box<Run<Inputs>>> {
         let about = work.inputs.cron_job.clone();
-        boxed(script::go_on(*work, replies, cx, sync::sync, |_| {}).step(|e| failed(&about, &e)))
+        match script::go_on(*work, replies, cx, sync::sync, |_| {}) {
+            Outcome::Ask(requests, run) => Step::Ask { requests, then: Box::new(run) },
+            Outcome::Done(_, end) => Step::Done(end.done),
+            Outcome::Refused(error) => Step::Done(failed(&about, &error)),
+        }
     }
 }
 
 impl CronJobController {
-    /// The schedule of a CronJob, read once. What the sync will ask of it is asked here first, so that
-    /// the copy it gets knows the answers.
-    fn read(&mut self, cron_job: &CronJob, now: SimTime) -> Result<Schedule, String> {
-        let text = effective(cron_job);
-        let read = self.schedules.entry(cron_job.meta.key()).or_insert_with(|| Read::new(&text));
-        if read.text != text {
-            *read = Read::new(&text);
+    /// The schedule of a CronJob, read once, and when to look at it again. What the sync will ask of the
+    /// schedule is asked here first, so that the copy it gets knows the answers.
+    fn read(
+        &mut self,
+        key: &Key,
+        cron_job: &CronJob,
+        now: SimTime,
+    ) -> (Result<Schedule, String>, Option<(SimTime, Str)>) {
+        let read = self.schedules.entry(key.clone()).or_insert_with(|| Read::new(cron_job));
+        let spec = &cron_job.spec.wire;
+        if read.text.0 != spec.schedule || read.text.1 != spec.time_zone {
+            *read = Read::new(cron_job);
         }
         if let Ok(schedule) = &mut read.schedule {
             let since = Since::of(cron_job);
-            if due(since, now, schedule, true).is_ok() {
-                next_look(since, now, schedule);
+            if due(since, now, schedule, true).is_ok()
+                && let Some(at) = next_look(since, now, schedule)
+                && read.next.as_ref().is_none_or(|(known, _)| *known != at)
+            {
+                read.next = Some((at, sync::next_run(Some(at))));
             }
         }
-        read.schedule.clone()
+        (read.schedule.clone(), read.next.clone())
     }
 
     /// `updateCronJob`, and the handlers of new and deleted ones.
@@ -188,8 +257,10 @@ impl CronJobController {
 }
 
 impl Read {
-    fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), schedule: Schedule::parse(text) }
+    fn new(cron_job: &CronJob) -> Self {
+        let spec = &cron_job.spec.wire;
+        let text = (spec.schedule.clone(), spec.time_zone.clone());
+        Self { text, schedule: Schedule::parse(&effective(cron_job)), next: None }
     }
 }
 
@@ -216,11 +287,4 @@ fn failed(cron_job: &CronJob, error: &ApiError) -> Done {
         on: format_smolstr!("the API server to accept its request: {error}"),
     };
     Done { retry: Retry::BackOff, waiting: (!error.is_conflict()).then_some(waiting) }
-}
-
-fn boxed(step: Step<Run<Inputs>>) -> Step<Box<Run<Inputs>>> {
-    match step {
-        Step::Done(done) => Step::Done(done),
-        Step::Ask { requests, then } => Step::Ask { requests, then: Box::new(then) },
-    }
 }

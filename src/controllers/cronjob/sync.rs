@@ -36,6 +36,18 @@ pub struct Inputs {
     pub jobs: Vec<Arc<Job>>,
     /// Its schedule, or what is wrong with it.
     pub schedule: Result<Schedule, String>,
+    /// A time at which to look again, and what is said of it: mostly the one that is wanted.
+    pub next: Option<(SimTime, Str)>,
+}
+
+/// The end of a sync.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// How it ended.
+    pub done: Done,
+    /// Set where it asked nothing of that kind and said nothing: until then it ends so again, as long as
+    /// the CronJob and its Jobs are as they were.
+    pub rests_until: Option<SimTime>,
 }
 
 /// How the middle part of a sync ended.
@@ -47,6 +59,8 @@ struct Synced {
     refused: Option<Box<ApiError>>,
     /// What it waits for.
     on: Option<Str>,
+    /// When the first run after the last one is, where none is due.
+    none_before: Option<SimTime>,
 }
 
 impl Synced {
@@ -60,12 +74,13 @@ impl Synced {
 }
 
 /// The whole sync.
-pub(in crate::controllers) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
-    let mut round = Round { copy: (*inputs.cron_job).clone(), fresh: None, changed: false, inputs };
+pub(in crate::controllers) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<End, Halt> {
+    let copy = Arc::clone(&inputs.cron_job);
+    let mut round = Round { copy, fresh: None, changed: false, spoke: false, inputs };
     round.clean_up(script)?;
     let synced = round.go(script)?;
     if round.changed {
-        script.ask(Request::UpdateStatus(round.copy.into()))??;
+        script.ask(Request::UpdateStatus(Object::CronJob(round.copy)))??;
     }
     if let Some(error) = synced.refused {
         return Err(error.into());
@@ -74,19 +89,22 @@ pub(in crate::controllers) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> 
         let meta = &inputs.cron_job.meta;
         Waiting { object: reference(&meta.key(), Kind::CronJob), uid: meta.uid, on }
     });
-    Ok(Done { retry: synced.look.map_or(Retry::OnNews, Retry::At), waiting })
+    let done = Done { retry: synced.look.map_or(Retry::OnNews, Retry::At), waiting };
+    Ok(End { done, rests_until: synced.none_before.filter(|_| !round.spoke) })
 }
 
 /// A sync on its way.
 struct Round<'a> {
     inputs: &'a Inputs,
-    /// The CronJob with its status as it is to be written.
-    copy: CronJob,
+    /// The CronJob with its status as it is to be written; the one that it was until it changes.
+    copy: Arc<CronJob>,
     /// A newer version of it that was asked for: from then on it is looked at, and changed, in place of
     /// the copy, which is written all the same. Upstream has it so, and repeats the sync when that
     /// turns out to be a conflict.
-    fresh: Option<CronJob>,
+    fresh: Option<Arc<CronJob>>,
     changed: bool,
+    /// Whether an event was recorded.
+    spoke: bool,
 }
 
 impl Round<'_> {
@@ -95,10 +113,17 @@ impl Round<'_> {
     }
 
     fn cron_job(&mut self) -> &mut CronJob {
-        self.fresh.as_mut().unwrap_or(&mut self.copy)
+        Arc::make_mut(self.fresh.as_mut().unwrap_or(&mut self.copy))
     }
 
-    fn event(&self, script: &mut Script<'_>, of: EventType, reason: &str, text: impl Into<Str>) {
+    fn event(
+        &mut self,
+        script: &mut Script<'_>,
+        of: EventType,
+        reason: &str,
+        text: impl Into<Str>,
+    ) {
+        self.spoke = true;
         let meta = &self.inputs.cron_job.meta;
         script.aside(Aside::Event {
             regarding: Regarding {
@@ -121,12 +146,13 @@ impl Round<'_> {
         ];
         for (end, limit) in limits {
             let Some(limit) = limit else { continue };
-            let mut ended: Vec<&Arc<Job>> =
-                self.inputs.jobs.iter().filter(|j| finished(j) == Some(end)).collect();
-            let surplus = ended.len().saturating_sub(usize::try_from(limit).unwrap_or(0));
+            let ended = self.inputs.jobs.iter().filter(|j| finished(j) == Some(end));
+            let limit = usize::try_from(limit).unwrap_or(0);
+            let surplus = ended.clone().count().saturating_sub(limit);
             if surplus == 0 {
                 continue;
             }
+            let mut ended: Vec<&Arc<Job>> = ended.collect();
             ended.sort_by_key(|j| (start(j).is_none(), start(j), &j.meta.name));
             for job in &ended[..surplus] {
                 if self.delete(&job.meta, script)? {
@@ -185,8 +211,8 @@ impl Round<'_> {
             );
             self.event(script, Warning, "UnsupportedSchedule", text);
         }
-        match self.inputs.schedule.clone() {
-            Ok(schedule) => self.run(now, schedule, script),
+        match &self.inputs.schedule {
+            Ok(schedule) => self.run(now, schedule.clone(), script),
             Err(why) => {
                 let text = format_smolstr!("unparseable schedule: {} : {why}", quote(written));
                 self.event(script, Warning, "UnparseableSchedule", text);
@@ -210,7 +236,7 @@ impl Round<'_> {
             match script.ask(Request::Get(target))? {
                 Err(error) => return Ok(Some(error)),
                 Ok(Object::CronJob(fresh)) if active::holds(&fresh, job.meta.uid) => {
-                    self.fresh = Some(Arc::unwrap_or_clone(fresh));
+                    self.fresh = Some(fresh);
                     return Ok(None);
                 }
                 Ok(_) => {}
@@ -228,9 +254,9 @@ impl Round<'_> {
         }
         if end == "Complete" {
             let completed = job.status.completion_time.map(SimTime::trunc_secs);
-            let last = &mut self.cron_job().status.last_successful_time;
-            if last.as_ref().is_none_or(|last| Some(sim_time(last)) < completed) {
-                *last = completed.map(wire_time);
+            let last = self.now().status.last_successful_time.as_ref();
+            if last.is_none_or(|last| Some(sim_time(last)) < completed) {
+                self.cron_job().status.last_successful_time = completed.map(wire_time);
                 self.changed = true;
             }
         }
@@ -239,11 +265,11 @@ impl Round<'_> {
 
     /// Takes Jobs off the list that do not exist any more.
     fn look_for_missing(&mut self, script: &mut Script<'_>) -> Result<Option<Box<ApiError>>, Halt> {
-        let listed: Vec<_> = active::entries(self.now()).collect();
-        for (key, uid) in listed {
-            if self.inputs.jobs.iter().any(|j| j.meta.uid == uid) {
-                continue;
-            }
+        let exists = |uid| self.inputs.jobs.iter().any(|j| j.meta.uid == uid);
+        let missing = active::entries(self.now()).filter(|(_, uid)| !exists(*uid));
+        let missing: Vec<_> =
+            missing.map(|(reference, uid)| (active::key(reference), uid)).collect();
+        for (key, uid) in missing {
             match script.ask(Request::Get(reference(&key, Kind::Job)))? {
                 Ok(_) => {}
                 Err(error) if error.is_not_found() => {
@@ -277,9 +303,13 @@ impl Round<'_> {
         };
         let mut later = |this: &Self, held_by: Option<&str>| {
             let look = next_look(Since::of(this.now()), now, &mut schedule);
-            Ok(Synced { look, on: Some(next_run(look, held_by)), refused: None })
+            let on = Some(this.next_run(look, held_by));
+            Ok(Synced { look, on, ..Synced::default() })
         };
-        let Some(at) = due.at else { return later(self, None) };
+        let Some(at) = due.at else {
+            let synced = later(self, None)?;
+            return Ok(Synced { none_before: schedule.next(since.last), ..synced });
+        };
         if due.missed == Missed::Many {
             let text = "too many missed start times. Set or decrease \
                         .spec.startingDeadlineSeconds or check clock skew";
@@ -316,10 +346,20 @@ impl Round<'_> {
         later(self, None)
     }
 
+    /// What is said of the time at which to look again, and of what else is waited for.
+    fn next_run(&self, look: Option<SimTime>, held_by: Option<&str>) -> Str {
+        match (held_by, &self.inputs.next) {
+            (Some(what), _) => format_smolstr!("{what}; its next run is at {}", shown(look)),
+            (None, Some((at, text))) if Some(*at) == look => text.clone(),
+            (None, _) => next_run(look),
+        }
+    }
+
     /// Deletes what still runs.
     fn replace(&mut self, script: &mut Script<'_>) -> Result<Option<Box<ApiError>>, Halt> {
-        let listed: Vec<_> = active::entries(self.now()).collect();
-        for (key, _) in listed {
+        let listed: Vec<_> =
+            active::entries(self.now()).map(|(reference, _)| active::key(reference)).collect();
+        for key in listed {
             let job = match script.ask(Request::Get(reference(&key, Kind::Job)))? {
                 Ok(job) => job,
                 Err(error) => {
@@ -414,7 +454,7 @@ fn scheduled_timestamp(cron_job: &CronJob, at: SimTime) -> SmolStr {
 }
 
 /// How a Job ended, if it has (`jobutil.FinishedCondition`).
-fn finished(job: &Job) -> Option<&str> {
+pub(super) fn finished(job: &Job) -> Option<&str> {
     let ended = |c: &&crate::model::JobCondition| {
         matches!(c.kind.as_str(), "Complete" | "Failed")
             && c.status == crate::model::ConditionStatus::True
@@ -430,13 +470,14 @@ fn reference(key: &Key, kind: Kind) -> Ref {
     Ref { kind, key: key.clone() }
 }
 
-fn next_run(look: Option<SimTime>, held_by: Option<&str>) -> Str {
-    let next =
-        look.map_or_else(|| "none".into(), |at| (at - Duration::from_millis(100)).to_rfc3339());
-    match held_by {
-        Some(what) => format_smolstr!("{what}; its next run is at {next}"),
-        None => format_smolstr!("its next run at {next}"),
-    }
+/// What is said of the time at which to look again.
+pub(super) fn next_run(look: Option<SimTime>) -> Str {
+    format_smolstr!("its next run at {}", shown(look))
+}
+
+/// The time of the run that is begun when looking again.
+fn shown(look: Option<SimTime>) -> String {
+    look.map_or_else(|| "none".into(), |at| (at - Duration::from_millis(100)).to_rfc3339())
 }
 
 #[cfg(test)]
@@ -470,7 +511,7 @@ mod tests {
     ) -> (Vec<&'static str>, Vec<Str>) {
         let now = cron_job.meta.created + Duration::from_secs(3660);
         let schedule = Schedule::parse(&cron_job.spec.wire.schedule);
-        let inputs = Inputs { cron_job: Arc::new(cron_job.clone()), jobs, schedule };
+        let inputs = Inputs { cron_job: Arc::new(cron_job.clone()), jobs, schedule, next: None };
         let mut asked = Vec::new();
         let (_, asides) = play(inputs, now, sync, |request| {
             let words = [

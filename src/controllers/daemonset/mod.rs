@@ -21,7 +21,7 @@ use self::kept::Kept;
 use self::plan::{ByNode, Situation};
 use self::sync::{Inputs, Managed};
 use super::consistency::Wrote;
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::expectations::Expectations;
 use super::pod_control::{self, Claim};
 use super::script::{self, Aside, Outcome, Run};
@@ -60,6 +60,8 @@ pub enum Work {
 impl Controller for DaemonSetController {
     type Key = Key;
     type Work = Work;
+    const HEARS: Kinds =
+        Kinds::of(&[Kind::DaemonSet, Kind::Pod, Kind::Node, Kind::ControllerRevision]);
     const NAME: &'static str = "daemonset-controller";
     const WORKERS: usize = 2;
 

@@ -1,7 +1,7 @@
 //! Corpus `deployment-rollout`: a rollout's arithmetic and single steps of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value, json};
 
@@ -98,7 +98,7 @@ fn play_step(d: &Deployment, new: &Set, old: &[Set], step: Step) -> Result<Value
         old.iter().chain([new]).map(|s| (s.meta.name.to_string(), shown(s))).collect();
     let script = |d: &Deployment, script: &mut Script<'_>| {
         let object = Object::from(d.clone());
-        step(&mut Rollout { d: d.clone(), object, script }, new, old)
+        step(&mut Rollout { d: d.clone(), object, hash: &OnceLock::new(), script }, new, old)
     };
     let (did, asides) = play(d.clone(), SimTime::ZERO, script, |request| {
         let Request::Update(object) = request else { return Ok(None) };

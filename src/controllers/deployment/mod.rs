@@ -11,10 +11,10 @@ mod rollout;
 pub mod status;
 pub mod sync;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use self::sync::Inputs;
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::script::{self, Run};
 use super::view::View;
 use crate::base::Str;
@@ -34,6 +34,7 @@ pub struct DeploymentController;
 impl Controller for DeploymentController {
     type Key = Key;
     type Work = Run<Inputs>;
+    const HEARS: Kinds = Kinds::of(&[Kind::Deployment, Kind::ReplicaSet, Kind::Pod]);
     const NAME: &'static str = "deployment-controller";
     const WORKERS: usize = 5;
 
@@ -113,7 +114,7 @@ fn gather(deployment: &Arc<Deployment>, view: &View) -> Inputs {
     } else {
         Vec::new()
     };
-    Inputs { deployment: deployment.clone(), sets, with_pods }
+    Inputs { deployment: deployment.clone(), sets, with_pods, hash: OnceLock::new() }
 }
 
 /// The ReplicaSets that `owner` manages.

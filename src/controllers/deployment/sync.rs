@@ -4,7 +4,7 @@
 //! upstream, a status that is written in the middle leaves the Deployment in hand at its old version,
 //! so that a second write in the same sync conflicts and the sync is tried again.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::numbers::{self, Set, active, max_surge, size, wanted};
 use super::status::{self, condition, conditions, deadline, reasons};
@@ -34,6 +34,17 @@ pub struct Inputs {
     pub sets: Vec<Set>,
     /// ReplicaSets with pods that have not ended; looked up for the strategy Recreate alone.
     pub with_pods: Vec<Uid>,
+    /// The hash of the template, once it was asked for: it is dear, and the sync is begun anew after each
+    /// answer.
+    pub hash: OnceLock<TemplateHash>,
+}
+
+/// The hash of a template, with what it was made of.
+#[derive(Clone, Debug)]
+pub struct TemplateHash {
+    of: Arc<Workload<wire::apps::DeploymentSpec>>,
+    collisions: Option<i32>,
+    text: Str,
 }
 
 /// The Deployment in hand and what is asked and said about it.
@@ -43,6 +54,7 @@ pub(super) struct Rollout<'a, 's> {
     pub d: Deployment,
     /// The Deployment as it was read: what events are about.
     pub object: Object,
+    pub hash: &'a OnceLock<TemplateHash>,
     pub script: &'a mut Script<'s>,
 }
 
@@ -53,7 +65,7 @@ pub(super) struct Rollout<'a, 's> {
 pub fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
     let d = Deployment::clone(&inputs.deployment);
     let object = Object::Deployment(inputs.deployment.clone());
-    let mut at = Rollout { d, object, script };
+    let mut at = Rollout { d, object, hash: &inputs.hash, script };
     if at.d.spec.wire.selector == wire::meta::LabelSelector::default() {
         return at.refuse_to_select_all();
     }
@@ -218,9 +230,19 @@ impl Rollout<'_, '_> {
         changed
     }
 
+    fn template_hash(&self) -> Str {
+        let (of, collisions) = (Arc::clone(&self.d.spec), self.d.status.collision_count);
+        let make = || hash::template_hash(&self.d.spec.wire.template, collisions);
+        let known = self.hash.get_or_init(|| TemplateHash { of, collisions, text: make() });
+        if Arc::ptr_eq(&known.of, &self.d.spec) && known.collisions == collisions {
+            return known.text.clone();
+        }
+        make()
+    }
+
     /// Creates the new ReplicaSet.
     fn create_set(&mut self, old: &[Set], revision: i64) -> Result<Set, Halt> {
-        let hash = hash::template_hash(&self.d.spec.wire.template, self.d.status.collision_count);
+        let hash = self.template_hash();
         let mut new = new_set(&self.d, &hash)?;
         let size = numbers::new_size(&self.d, old, 0).map_err(|e| Halt::failed(e.to_string()))?;
         Arc::make_mut(&mut new.spec).wire.replicas = Some(size);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::plan::{Budget, Numbers};
-use super::controller::{Controller, Step, SyncCx};
+use super::controller::{Controller, Kinds, Step, SyncCx};
 use super::view::View;
 use crate::base::Str;
 use crate::base::digest::digest_of;
@@ -37,7 +37,7 @@ pub struct DisruptionController {
 }
 
 /// What is synced.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
     /// A budget.
     Budget(Key),
@@ -58,6 +58,7 @@ impl Controller for DisruptionController {
     type Key = Item;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::PodDisruptionBudget, Kind::Pod]);
     const NAME: &'static str = "controllermanager";
     const WORKERS: usize = 1;
 

@@ -18,8 +18,9 @@ pub(in crate::controllers) struct Members {
     /// Shared with copies until they change.
     pods: Map<Key, Arc<BTreeSet<Slot>>>,
     selectors: Map<Key, Selector>,
-    /// Services by namespace and one label of their selector: a pod without it is none of theirs.
-    by_label: Map<(Str, Str, Str), BTreeSet<Key>>,
+    /// Services by namespace and one label of their selector, its key and its value: a pod without it is
+    /// none of theirs. Few labels of a pod lead anywhere, so one step at a time finds that out soonest.
+    by_label: Map<Str, Map<Str, Map<Str, BTreeSet<Key>>>>,
 }
 
 impl Members {
@@ -75,8 +76,9 @@ impl Members {
         }
         self.remove_service(service);
         if let Some((label, value)) = wanted.into_iter().flatten().next() {
-            let lead = (key.namespace.clone(), label.into(), value.into());
-            self.by_label.entry(lead).or_default().insert(key.clone());
+            let leads = self.by_label.entry(key.namespace.clone()).or_default();
+            let leads = leads.entry(label.into()).or_default();
+            leads.entry(value.into()).or_default().insert(key.clone());
             let pods = view.kind(Kind::Pod);
             let selected = view
                 .pods_in(&key.namespace)
@@ -92,10 +94,12 @@ impl Members {
         let key = service.meta.key();
         self.pods.remove(&key);
         let Some(Selector::All(all)) = self.selectors.remove(&key) else { return };
-        if let Some(Requirement::In(label, values)) = all.first() {
+        if let Some(Requirement::In(label, values)) = all.first()
+            && let Some(leads) = self.by_label.get_mut(&key.namespace)
+            && let Some(leads) = leads.get_mut(label)
+        {
             for value in values {
-                let lead = (key.namespace.clone(), label.clone(), value.clone());
-                if let Some(services) = self.by_label.get_mut(&lead) {
+                if let Some(services) = leads.get_mut(value) {
                     services.remove(&key);
                 }
             }
@@ -139,9 +143,10 @@ impl Members {
     }
 
     fn selecting(&self, namespace: &Str, labels: &Labels, found: &mut Vec<Key>) {
+        let Some(leads) = self.by_label.get(namespace) else { return };
         for (label, value) in labels {
-            let lead = (namespace.clone(), label.clone(), value.clone());
-            let Some(services) = self.by_label.get(&lead) else { continue };
+            let services = leads.get(label).and_then(|leads| leads.get(value));
+            let Some(services) = services else { continue };
             let selects = |k: &&Key| self.selectors.get(*k).is_some_and(|s| s.matches(labels));
             found.extend(services.iter().filter(selects).cloned());
         }

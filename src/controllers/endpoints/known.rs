@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::basis::{Based, Basis};
 use super::groups::{Groups, Port};
 use super::plan;
-use super::{Service, zone_of};
+use super::{Service, Slice, zone_of};
 use crate::base::{Map, Str};
 use crate::controllers::view::View;
 use crate::model::{Endpoint, Key, Kind, Labels, Node, Object, Pod, Slot, Uid};
@@ -27,6 +27,8 @@ pub(super) struct Known {
     of_pod: Map<Uid, Made>,
     /// How often it was planned.
     round: u64,
+    /// The slices that were as they should be, where nothing has changed since.
+    settled: Option<Vec<Arc<Slice>>>,
 }
 
 /// The endpoint of a pod.
@@ -66,6 +68,19 @@ impl Known {
         }
     }
 
+    /// Whether these slices were found to be as they should be, and nothing has changed since.
+    pub(super) fn is_settled(&self, slices: &[&Arc<Slice>]) -> bool {
+        self.settled.as_ref().is_some_and(|settled| {
+            settled.len() == slices.len()
+                && settled.iter().zip(slices).all(|(a, b)| Arc::ptr_eq(a, b))
+        })
+    }
+
+    /// These slices are as they should be.
+    pub(super) fn settle(&mut self, slices: &[&Arc<Slice>]) {
+        self.settled = Some(slices.iter().map(|s| Arc::clone(s)).collect());
+    }
+
     /// Of a Service, without endpoints.
     pub(super) fn of(service: &Arc<Service>) -> Self {
         let labels = plan::slice_labels(service);
@@ -80,10 +95,23 @@ impl Known {
         zone: &dyn Fn(&str) -> Option<Str>,
     ) {
         let place = self.pods.binary_search_by_key(&slot, |(slot, _)| *slot);
-        if let Ok(place) = place
-            && let Some(made) = self.of_pod.remove(&self.pods[place].1)
-        {
-            self.groups.leave(made.group);
+        if pod.is_some() || place.is_ok() {
+            self.replace(slot, place, pod, zone);
+        }
+    }
+
+    fn replace(
+        &mut self,
+        slot: Slot,
+        place: Result<usize, usize>,
+        pod: Option<&Arc<Pod>>,
+        zone: &dyn Fn(&str) -> Option<Str>,
+    ) {
+        let service = self.basis.service();
+        let endpoint = pod.zip(service).map(|(pod, service)| plan::endpoint(service, pod, zone));
+        let old = place.ok().and_then(|place| self.of_pod.remove(&self.pods[place].1));
+        if let Some(old) = &old {
+            self.groups.leave(old.group);
         }
         match (pod, place) {
             (Some(pod), Ok(place)) => self.pods[place].1 = pod.meta.uid,
@@ -91,11 +119,21 @@ impl Known {
             (None, Ok(place)) => drop(self.pods.remove(place)),
             (None, Err(_)) => {}
         }
-        if let (Some(pod), Some(service)) = (pod, self.basis.service()) {
+        let new = pod.zip(service).zip(endpoint).map(|((pod, service), endpoint)| {
             let group = self.groups.enter(service, pod);
-            let endpoint = Arc::new(plan::endpoint(service, pod, zone));
-            self.of_pod.insert(pod.meta.uid, Made { group, endpoint, taken: 0 });
+            let endpoint = match &old {
+                Some(old) if *old.endpoint == endpoint => Arc::clone(&old.endpoint),
+                _ => Arc::new(endpoint),
+            };
+            (pod.meta.uid, Made { group, endpoint, taken: 0 })
+        });
+        let same = |old: &Made, new: &Made| {
+            old.group == new.group && Arc::ptr_eq(&old.endpoint, &new.endpoint)
+        };
+        if !old.zip(new.as_ref()).is_some_and(|(old, (_, new))| same(&old, new)) {
+            self.settled = None;
         }
+        self.of_pod.extend(new);
     }
 
     /// The labels of the Service's slices.

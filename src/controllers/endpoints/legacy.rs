@@ -15,12 +15,12 @@ use super::{HEADLESS, Service, TRIGGER_TIME};
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
 use crate::controllers::consistency::Wrote;
-use crate::controllers::controller::{Controller, Step, SyncCx};
+use crate::controllers::controller::{Controller, Kinds, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{
     EndpointAddress, EndpointSubset, EndpointTarget, Endpoints, Key, Kind, Labels, Meta, Object,
-    Pod, Ref, Slot, wire,
+    Pod, Ref, Slot, Uid, wire,
 };
 use crate::store::{DeleteOptions, Delta, Reply, Request};
 use crate::trace::{Change, EventType};
@@ -51,15 +51,23 @@ struct Known {
     groups: Groups,
     /// In the order in which they are written.
     addresses: Vec<Made>,
+    /// The Endpoints that were as they should be, where nothing has changed since.
+    settled: Option<Arc<Endpoints>>,
 }
 
 /// The address of a pod.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Made {
     slot: Slot,
     group: usize,
     ready: bool,
     address: Arc<EndpointAddress>,
+}
+
+impl Made {
+    fn order(&self) -> (&Str, Option<Uid>) {
+        (&self.address.ip, self.address.pod())
+    }
 }
 
 /// What was asked.
@@ -75,6 +83,7 @@ impl Controller for EndpointsController {
     type Key = Key;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Service, Kind::Pod, Kind::Endpoints]);
     const NAME: &'static str = "endpoint-controller";
     const WORKERS: usize = 5;
 
@@ -110,7 +119,13 @@ impl Controller for EndpointsController {
         let known = Arc::make_mut(self.known.entry(key.clone()).or_default());
         known.refresh(key, service, cx.view);
         let current = cx.view.typed::<Endpoints>(Kind::Endpoints, key);
+        if let (Some(current), Some(settled)) = (current, &known.settled)
+            && Arc::ptr_eq(current, settled)
+        {
+            return Step::done();
+        }
         let Some(wanted) = plan(service, known, current.map(|c| &**c), cx.now) else {
+            known.settled = current.cloned();
             return Step::done();
         };
         let object = Object::from(wanted);
@@ -220,19 +235,31 @@ impl Known {
         let spec = service.body.spec.as_ref();
         let publish = spec.is_some_and(|s| s.publish_not_ready_addresses == Some(true));
         for slot in changed {
-            if let Some(place) = self.addresses.iter().position(|made| made.slot == slot) {
-                self.groups.leave(self.addresses.remove(place).group);
-            }
-            let Some(Object::Pod(pod)) = view.kind(Kind::Pod).get(slot) else { continue };
-            let address = address(service, pod, publish);
-            let Some(address) = address.filter(|_| view.services().selects(key, slot)) else {
-                continue;
+            let pod = match view.kind(Kind::Pod).get(slot) {
+                Some(Object::Pod(pod)) if view.services().selects(key, slot) => Some(pod),
+                _ => None,
             };
-            let group = self.groups.enter(service, pod);
-            let (ready, address) = (publish || pod.is_ready(), Arc::new(address));
-            let order = |a: &EndpointAddress| (a.ip.clone(), a.pod());
-            let place = self.addresses.partition_point(|m| order(&m.address) < order(&address));
-            self.addresses.insert(place, Made { slot, group, ready, address });
+            let address = pod.and_then(|pod| Some((pod, address(service, pod, publish)?)));
+            let old = self.addresses.iter().position(|made| made.slot == slot);
+            let old = old.map(|place| self.addresses.remove(place));
+            if let Some(old) = &old {
+                self.groups.leave(old.group);
+            }
+            let new = address.map(|(pod, address)| Made {
+                slot,
+                group: self.groups.enter(service, pod),
+                ready: publish || pod.is_ready(),
+                address: match &old {
+                    Some(old) if *old.address == address => Arc::clone(&old.address),
+                    _ => Arc::new(address),
+                },
+            });
+            if old != new {
+                self.settled = None;
+            }
+            let Some(new) = new else { continue };
+            let place = self.addresses.partition_point(|made| made.order() < new.order());
+            self.addresses.insert(place, new);
         }
     }
 

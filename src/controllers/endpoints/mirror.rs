@@ -13,7 +13,7 @@ use crate::base::Str;
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
 use crate::controllers::consistency::Wrote;
-use crate::controllers::controller::{Controller, Step, SyncCx};
+use crate::controllers::controller::{Controller, Kinds, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{
@@ -47,6 +47,7 @@ impl Controller for EndpointSliceMirroringController {
     type Key = Key;
     type Work = ();
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Service, Kind::Endpoints, Kind::EndpointSlice]);
     const NAME: &'static str = "endpoint-slice-mirroring-controller";
     const WORKERS: usize = 5;
     /// `defaultSyncBackOff`, `maxSyncBackOff`.

@@ -27,7 +27,7 @@ pub(super) use self::index::Members;
 use self::known::Known;
 pub use self::legacy::EndpointsController;
 pub use self::mirror::EndpointSliceMirroringController;
-use super::controller::{Controller, Step, SyncCx};
+use super::controller::{Controller, Kinds, Step, SyncCx};
 use super::view::View;
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
@@ -63,6 +63,7 @@ impl Controller for EndpointSliceController {
     type Key = Key;
     type Work = ();
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Service, Kind::Pod, Kind::Node, Kind::EndpointSlice]);
     const NAME: &'static str = "endpoint-slice-controller";
     const WORKERS: usize = 5;
     /// `defaultSyncBackOff`, `maxSyncBackOff`.
@@ -115,8 +116,12 @@ impl Controller for EndpointSliceController {
                 s.meta.labels.get(MANAGED_BY.0).is_some_and(|v| v == MANAGED_BY.1)
             })
             .collect();
+        if known.is_settled(&slices) {
+            return Step::done();
+        }
         let requests = plan::plan(service, known, &slices, cx.now);
         if requests.is_empty() {
+            known.settle(&slices);
             return Step::done();
         }
         Step::Ask { requests, then: () }

@@ -134,11 +134,13 @@ fn hint(service: &Service, changes: &mut Changes) {
         Some("PreferSameNode") => Some(true),
         _ => None,
     };
-    let is_stale = |slice: &Slice| slice.endpoints.iter().any(|e| e.hints != hints_of(e, close));
-    let (stale, fresh): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut changes.unchanged).into_iter().partition(|s| is_stale(s));
-    changes.unchanged = fresh;
-    changes.update.extend(stale.iter().map(|s| Slice::clone(s)));
+    let hinted = |e: &Arc<Endpoint>| e.hints.is_some();
+    let is_stale = |slice: &Slice| match close {
+        None => slice.endpoints.iter().any(hinted),
+        Some(_) => slice.endpoints.iter().any(|e| e.hints != hints_of(e, close)),
+    };
+    let stale = changes.unchanged.extract_if(.., |slice| is_stale(slice));
+    changes.update.extend(stale.map(|slice| Slice::clone(&slice)));
     for slice in changes.create.iter_mut().chain(&mut changes.update) {
         for endpoint in &mut slice.endpoints {
             let hints = hints_of(endpoint, close);

@@ -33,7 +33,7 @@ use serde_json::json;
 
 use self::behavior::{DOWNSCALE_STABILIZATION, History};
 use self::plan::{Plan, Rescale, Said, Scene};
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::view::View;
 use crate::base::time::SimTime;
 use crate::engine::WorkQueue;
@@ -85,6 +85,14 @@ impl Controller for HorizontalController {
     type Key = Key;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[
+        Kind::HorizontalPodAutoscaler,
+        Kind::Pod,
+        Kind::Deployment,
+        Kind::ReplicaSet,
+        Kind::StatefulSet,
+        Kind::ReplicationController,
+    ]);
     const NAME: &'static str = "horizontal-pod-autoscaler";
     const WORKERS: usize = 5;
 

@@ -34,7 +34,7 @@ use self::round::{Memory, Round};
 use self::sync::{BATCH_PERIOD, Running};
 use super::consistency::Wrote;
 use super::pod_control::{Claim, claim, claim_is_settled, claim_request, is_job_tracked};
-use super::{Controller, Done, Expectations, Retry, Step, SyncCx, View};
+use super::{Controller, Done, Expectations, Kinds, Retry, Step, SyncCx, View};
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
@@ -99,6 +99,7 @@ impl Controller for JobController {
     type Key = Key;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Job, Kind::Pod]);
     const NAME: &'static str = "job-controller";
     const WORKERS: usize = 5;
     const BACKOFF: Backoff =

@@ -13,7 +13,7 @@ use crate::base::Str;
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
 use crate::controllers::pod_control::{is_job_tracked, reference};
-use crate::controllers::{Controller, Step, SyncCx, View};
+use crate::controllers::{Controller, Kinds, Step, SyncCx, View};
 use crate::engine::WorkQueue;
 use crate::model::{Job, Key, Kind, Pod, Uid, finalizers};
 use crate::store::{Delta, ErrorReason, MetaChange, Reply, Request};
@@ -24,7 +24,7 @@ use crate::trace::Change;
 pub struct JobOrphans;
 
 /// What is looked at.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Orphan {
     /// One pod.
     Pod(Key),
@@ -36,6 +36,7 @@ impl Controller for JobOrphans {
     type Key = Orphan;
     type Work = ();
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Job, Kind::Pod]);
     const NAME: &'static str = "job-controller";
     const WORKERS: usize = 5;
     const BACKOFF: Backoff =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Namespace, concluded, is_in};
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::controllers::controller::{Controller, Step, SyncCx};
+use crate::controllers::controller::{Controller, Kinds, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{Key, Kind, Meta, Whole, wire};
@@ -23,6 +23,7 @@ impl Controller for ServiceAccountsController {
     type Key = Str;
     type Work = ();
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Namespace, Kind::ServiceAccount]);
     const NAME: &'static str = "serviceaccount-controller";
     const WORKERS: usize = 1;
 

@@ -15,7 +15,7 @@ use crate::api::kinds;
 use crate::base::Str;
 use crate::base::backoff::Backoff;
 use crate::base::time::SimTime;
-use crate::controllers::controller::{Controller, Done, Retry, Step, SyncCx};
+use crate::controllers::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{Key, Kind, Object, wire, wire_time};
@@ -87,6 +87,7 @@ impl Controller for NamespaceController {
     type Key = Str;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Namespace]);
     const NAME: &'static str = "namespace-controller";
     const WORKERS: usize = 10;
     const BACKOFF: Backoff =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Namespace, concluded, is_in};
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::controllers::controller::{Controller, Step, SyncCx};
+use crate::controllers::controller::{Controller, Kinds, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{Key, Kind, Labels, Meta, Object, Whole, wire};
@@ -35,6 +35,7 @@ impl Controller for RootCaPublisher {
     type Key = Str;
     type Work = ();
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Namespace, Kind::ConfigMap]);
     const NAME: &'static str = "root-ca-certificate-publisher";
     const WORKERS: usize = 1;
 

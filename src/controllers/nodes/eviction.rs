@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::controllers::controller::{Controller, Step, SyncCx};
+use crate::controllers::controller::{Controller, Kinds, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{
@@ -53,6 +53,7 @@ impl Controller for TaintEvictionController {
     type Key = Key;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Pod, Kind::Node]);
     const NAME: &'static str = "taint-eviction-controller";
     const WORKERS: usize = 8;
 

@@ -13,7 +13,7 @@ use super::taints::{self, NOT_READY, UNREACHABLE};
 use super::zones::{Disruption, Zones};
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::controllers::controller::{Controller, Step, SyncCx};
+use crate::controllers::controller::{Controller, Kinds, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{
@@ -56,7 +56,7 @@ pub struct NodeLifecycleController {
 }
 
 /// What is synced.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
     /// The `NoSchedule` taints and labels of a node.
     Node(Str),
@@ -86,6 +86,7 @@ impl Controller for NodeLifecycleController {
     type Key = Item;
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Node]);
     const NAME: &'static str = "node-controller";
     const WORKERS: usize = 8;
 

@@ -12,7 +12,7 @@ use super::next_round;
 use super::taints::OUT_OF_SERVICE;
 use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::controllers::controller::{Controller, Step, SyncCx};
+use crate::controllers::controller::{Controller, Kinds, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{
@@ -74,6 +74,7 @@ impl Controller for PodGcController {
     type Key = ();
     type Work = Work;
 
+    const HEARS: Kinds = Kinds::of(&[Kind::Pod, Kind::Node]);
     const NAME: &'static str = "pod-garbage-collector-controller";
     const WORKERS: usize = 1;
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use self::kind::{SetKind, State, Status};
 use self::plan::Manage;
 use super::consistency::Wrote;
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::expectations::Expectations;
 use super::pod_control::{self, Claim};
 use super::view::View;
@@ -79,6 +79,7 @@ enum Stage {
 impl<K: SetKind> Controller for Replicas<K> {
     type Key = Key;
     type Work = Work;
+    const HEARS: Kinds = Kinds::of(&[K::KIND, Kind::Pod]);
     const NAME: &'static str = K::NAME;
     const WORKERS: usize = 5;
 

@@ -132,14 +132,22 @@ pub fn identity_matches(set: &StatefulSet, pod: &Pod) -> bool {
     let (parent, ordinal) = parent_and_ordinal(&pod.meta.name);
     ordinal >= 0
         && set.meta.name == parent
-        && pod.meta.name == pod_name(set, ordinal)
+        && is_canonical(&pod.meta.name[parent.len() + 1..])
         && pod.meta.namespace == set.meta.namespace
         && pod.meta.labels.get(POD_NAME_LABEL) == Some(&pod.meta.name)
+}
+
+/// Whether digits are those that a number is written with: then they name a member ([`pod_name`]).
+fn is_canonical(digits: &str) -> bool {
+    digits == "0" || !digits.starts_with('0')
 }
 
 /// Whether a pod's volumes are the set's claims (`storageMatches`).
 pub fn storage_matches(set: &StatefulSet, pod: &Pod) -> bool {
     let ordinal = ordinal(pod);
+    if claim_templates(set).is_empty() {
+        return ordinal >= 0;
+    }
     let own = pod.identity.as_ref().map(|i| i.claims.as_slice()).unwrap_or_default();
     let of_spec = |volume: &str| {
         let volumes = pod.spec.wire.volumes.iter().flatten();

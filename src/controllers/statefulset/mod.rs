@@ -12,11 +12,13 @@ mod sync;
 
 use std::sync::Arc;
 
+use self::revisions::{Alike, Stored};
 use self::sync::Inputs;
 use super::consistency::Wrote;
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::script::{self, Aside, Run};
 use super::view::View;
+use crate::base::Map;
 use crate::base::time::SimTime;
 use crate::engine::WorkQueue;
 use crate::model::{Key, Kind, Meta, Object, OwnerRef, Pod, Ref, StatefulSet, Uid};
@@ -27,11 +29,14 @@ use crate::trace::{Change, Waiting};
 #[derive(Clone, Debug, Default)]
 pub struct StatefulSetController {
     wrote: Wrote<Key>,
+    /// Which revisions hold the template of their set, by set.
+    alike: Map<Key, Arc<Alike>>,
 }
 
 impl Controller for StatefulSetController {
     type Key = Key;
     type Work = Run<Inputs>;
+    const HEARS: Kinds = Kinds::of(&[Kind::StatefulSet, Kind::Pod]);
     const NAME: &'static str = "statefulset-controller";
     const WORKERS: usize = 5;
 
@@ -55,9 +60,14 @@ impl Controller for StatefulSetController {
             return Step::failed();
         }
         let Some(set) = cx.view.typed::<StatefulSet>(Kind::StatefulSet, key) else {
+            self.alike.remove(key);
             return Step::done();
         };
-        let (inputs, object) = (gather(set, cx.view), about(set));
+        let revisions = revisions_of(set, cx.view);
+        let alike = self.alike.entry(key.clone()).or_default();
+        *alike = Arc::new(Alike::of(set, &revisions, alike));
+        let inputs = gather(set, revisions, Arc::clone(alike), cx.view);
+        let object = about(set);
         script::begin(inputs, cx, sync::sync, |aside| self.hear(key, &aside))
             .step(|e| failed(object, &e))
     }
@@ -95,19 +105,16 @@ fn failed((object, uid): (Ref, Uid), error: &ApiError) -> Done {
 }
 
 /// What a sync begins with.
-fn gather(set: &Arc<StatefulSet>, view: &View) -> Inputs {
+fn gather(
+    set: &Arc<StatefulSet>,
+    revisions: Vec<Stored>,
+    alike: Arc<Alike>,
+    view: &View,
+) -> Inputs {
     let meta = &set.meta;
     let as_pod = |o: &Object| <&Arc<Pod>>::try_from(o).ok().cloned();
     let orphans = view.orphans(&meta.namespace, Kind::Pod).filter_map(as_pod);
     let pods: Vec<Arc<Pod>> = view.pods_of(meta.uid).cloned().chain(orphans).collect();
-    let own = |o: &&Object| o.meta().controller().is_some_and(|c| c.uid == meta.uid);
-    let revisions = view
-        .owned_by(meta.uid, Kind::ControllerRevision)
-        .filter(own)
-        .chain(view.orphans(&meta.namespace, Kind::ControllerRevision))
-        .filter(|o| set.spec.selector.matches(&o.meta().labels))
-        .filter_map(|o| <&revisions::Stored>::try_from(o).ok().cloned())
-        .collect();
     let claims = sync::claim_references(set, &pods)
         .iter()
         .filter_map(|r| {
@@ -115,7 +122,19 @@ fn gather(set: &Arc<StatefulSet>, view: &View) -> Inputs {
             Some((r.key.name.clone(), claim.clone()))
         })
         .collect();
-    Inputs { set: set.clone(), pods, revisions, claims }
+    Inputs { set: set.clone(), pods, revisions, alike, claims }
+}
+
+/// The revisions that are a set's own or nobody's and that it selects.
+fn revisions_of(set: &StatefulSet, view: &View) -> Vec<Stored> {
+    let meta = &set.meta;
+    let own = |o: &&Object| o.meta().controller().is_some_and(|c| c.uid == meta.uid);
+    view.owned_by(meta.uid, Kind::ControllerRevision)
+        .filter(own)
+        .chain(view.orphans(&meta.namespace, Kind::ControllerRevision))
+        .filter(|o| set.spec.selector.matches(&o.meta().labels))
+        .filter_map(|o| <&Stored>::try_from(o).ok().cloned())
+        .collect()
 }
 
 /// The set that an owner reference names, if it is still that one (`resolveControllerRef`).

@@ -26,6 +26,34 @@ pub(super) struct Revisions {
     pub collisions: i32,
 }
 
+/// Which stored revisions hold the template of a set. Comparing them is dear, and both are mostly those
+/// that they were in the sync before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alike {
+    data: Option<Arc<(String, serde_json::Value)>>,
+    known: Vec<(Stored, bool)>,
+}
+
+impl Alike {
+    /// Of this set and these revisions; what `before` knows of them is not looked at again.
+    pub(super) fn of(set: &StatefulSet, revisions: &[Stored], before: &Self) -> Self {
+        let data = history::data_of(&set.spec, |s| &s.template);
+        let known = before.data.as_ref().is_some_and(|d| Arc::ptr_eq(d, &data));
+        let known = |r: &Stored| before.recall(r).filter(|_| known);
+        let same = |r: &Stored| (r.clone(), known(r).unwrap_or_else(|| holds(r, &data.1)));
+        let known = revisions.iter().map(same).collect();
+        Self { data: Some(data), known }
+    }
+
+    fn recall(&self, revision: &Stored) -> Option<bool> {
+        self.known.iter().find(|(r, _)| Arc::ptr_eq(r, revision)).map(|(_, same)| *same)
+    }
+}
+
+fn holds(revision: &Revision, data: &serde_json::Value) -> bool {
+    revision.body.data.as_ref().is_some_and(|d| d.0 == *data)
+}
+
 /// Takes orphaned revisions that the set selects (`adoptOrphanRevisions`).
 pub(super) fn adopt(
     set: &StatefulSet,
@@ -53,12 +81,13 @@ pub(super) fn adopt(
 pub(super) fn get(
     set: &StatefulSet,
     revisions: &[Stored],
+    alike: &Alike,
     script: &mut Script<'_>,
 ) -> Result<Revisions, Halt> {
     let mut collisions = set.status.collision_count.unwrap_or(0);
     let next = revisions.last().map_or(1, |r| r.body.revision.saturating_add(1));
     let data = history::data_of(&set.spec, |s| &s.template);
-    let same = |r: &&Stored| r.body.data.as_ref().is_some_and(|d| d.0 == data.1);
+    let same = |r: &&Stored| alike.recall(r).unwrap_or_else(|| holds(r, &data.1));
     let equal = revisions.iter().rev().find(same);
     let update = match (equal, revisions.last()) {
         (Some(equal), Some(last)) if same(&last) => {

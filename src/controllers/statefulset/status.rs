@@ -91,7 +91,9 @@ impl Sync<'_> {
 /// `inconsistentStatus`.
 fn is_inconsistent(old: &StatefulSetStatus, new: &StatefulSetStatus) -> bool {
     let number = |n: Option<i32>| n.unwrap_or(0);
-    let text = |t: &Option<String>| t.clone().unwrap_or_default();
+    fn text(t: &Option<String>) -> &str {
+        t.as_deref().unwrap_or_default()
+    }
     new.observed_generation.unwrap_or(0) > old.observed_generation.unwrap_or(0)
         || new.replicas != old.replicas
         || number(new.current_replicas) != number(old.current_replicas)

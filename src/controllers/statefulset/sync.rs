@@ -7,11 +7,12 @@
 //!
 //! Left out: the feature gate MaxUnavailableStatefulSet, which is off by default.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::identity::{self, Claim, in_range, ordinal, revision_of};
-use super::revisions::{self, Revisions, Stored};
+use super::revisions::{self, Alike, Revisions, Stored};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::controllers::controller::{Done, Retry};
@@ -35,6 +36,8 @@ pub struct Inputs {
     pub pods: Vec<Arc<Pod>>,
     /// Revisions that are its own or nobody's and that it selects.
     pub revisions: Vec<Stored>,
+    /// Which of them hold the set's template.
+    pub(super) alike: Arc<Alike>,
     /// Claims of its pods, by name.
     pub claims: BTreeMap<Str, Arc<Claim>>,
 }
@@ -42,8 +45,10 @@ pub struct Inputs {
 /// A pod that is wanted: one that is there, or one that is to be made.
 #[derive(Clone, Debug)]
 struct Replica {
-    pod: Arc<Pod>,
+    ordinal: i64,
     created: bool,
+    /// One that is to be made is thought out when it is asked for: mostly another comes first.
+    pod: OnceCell<Arc<Pod>>,
 }
 
 /// Whether the sync may go on to the next pod.
@@ -66,6 +71,8 @@ pub(super) struct Sync<'a> {
     pub(super) object: Object,
     pub(super) revisions: &'a Revisions,
     pub(super) claims: &'a BTreeMap<Str, Arc<Claim>>,
+    /// The template of the current revision, where a pod was wanted of it.
+    old_template: OnceCell<PodTemplate>,
     /// One pod after the other.
     ordered: bool,
     pub(super) now: SimTime,
@@ -91,9 +98,9 @@ pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Hal
     revisions::adopt(set, &mut kept, script)?;
     let pods = claim_pods(set, &inputs.pods, script)?;
     let now = script.now();
-    kept.sort_by_key(revisions::order);
+    kept.sort_by_cached_key(revisions::order);
     let live_pods: Vec<&str> = pods.iter().map(|p| revision_of(p)).collect();
-    let revisions = match revisions::get(set, &kept, script) {
+    let revisions = match revisions::get(set, &kept, &inputs.alike, script) {
         Err(Halt::Refused(error)) => {
             revisions::truncate(set, &kept, |name| live_pods.contains(&name), script)?;
             return Err(error.into());
@@ -105,6 +112,7 @@ pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Hal
         object: Object::StatefulSet(set.clone()),
         revisions: &revisions,
         claims: &inputs.claims,
+        old_template: OnceCell::new(),
         ordered: set.spec.wire.pod_management_policy.as_deref() != Some("Parallel"),
         now,
     };
@@ -164,7 +172,7 @@ impl Sync<'_> {
             return Ok(Progress { status: self.count(pods.iter()), failure: None, waits_for });
         }
         let ended = self.bring_about(&replicas, &condemned, &mut waits_for, script)?;
-        let there = replicas.iter().filter(|r| r.created).map(|r| &r.pod);
+        let there = replicas.iter().filter(|r| r.created).map(|r| self.pod(r));
         let mut status = self.count(there.chain(&condemned));
         let failure = match ended {
             End::All => self.roll(&replicas, &mut status, &mut waits_for, script)?.err(),
@@ -200,28 +208,30 @@ impl Sync<'_> {
     /// The wanted pods in the order of their ordinals, and those that are to go, the last first.
     fn partition(&self, pods: &[Arc<Pod>]) -> (Vec<Replica>, Vec<Arc<Pod>>) {
         let start = identity::start_ordinal(self.set);
-        let mut there: BTreeMap<i64, Arc<Pod>> = BTreeMap::new();
+        let wanted = start..start + identity::wanted(self.set);
+        let new = |ordinal| Replica { ordinal, created: false, pod: OnceCell::new() };
+        let mut replicas: Vec<Replica> = wanted.map(new).collect();
         let mut condemned = Vec::new();
         for pod in pods {
             let ordinal = ordinal(pod);
-            if in_range(self.set, ordinal) {
-                there.insert(ordinal, pod.clone());
+            let place = usize::try_from(ordinal - start).ok();
+            if let Some(replica) = place.and_then(|place| replicas.get_mut(place)) {
+                *replica = Replica { ordinal, created: true, pod: pod.clone().into() };
             } else if ordinal >= 0 {
                 condemned.push(pod.clone());
             }
         }
         condemned.sort_by_key(|p| std::cmp::Reverse(ordinal(p)));
-        let wanted = start..start + identity::wanted(self.set);
-        let mut old_template = None;
-        let replicas = wanted.map(|ordinal| match there.remove(&ordinal) {
-            Some(pod) => Replica { pod, created: true },
-            None => Replica { pod: self.new_pod(ordinal, &mut old_template), created: false },
-        });
-        (replicas.collect(), condemned)
+        (replicas, condemned)
+    }
+
+    /// The pod of a replica.
+    fn pod<'r>(&self, replica: &'r Replica) -> &'r Arc<Pod> {
+        replica.pod.get_or_init(|| self.new_pod(replica.ordinal))
     }
 
     /// `newVersionedStatefulSetPod`.
-    fn new_pod(&self, ordinal: i64, old_template: &mut Option<PodTemplate>) -> Arc<Pod> {
+    fn new_pod(&self, ordinal: i64) -> Arc<Pod> {
         let (set, revisions) = (self.set, self.revisions);
         let strategy = set.spec.wire.update_strategy.as_ref();
         let rolling = strategy.and_then(|s| s.rolling_update.as_ref());
@@ -234,9 +244,10 @@ impl Sync<'_> {
             && revisions.current.meta.name != revisions.update.meta.name
         {
             let of_revision = || history::template(&revisions.current);
-            let template = old_template
-                .get_or_insert_with(|| of_revision().unwrap_or_else(|| set.spec.template.clone()));
-            (&*template, &revisions.current.meta.name)
+            let template = self
+                .old_template
+                .get_or_init(|| of_revision().unwrap_or_else(|| set.spec.template.clone()));
+            (template, &revisions.current.meta.name)
         } else {
             (&set.spec.template, &revisions.update.meta.name)
         };
@@ -274,7 +285,7 @@ impl Sync<'_> {
         script: &mut Script<'_>,
     ) -> Result<GoOn, Halt> {
         use smol_str::format_smolstr as text;
-        let pod = &replica.pod;
+        let pod = self.pod(replica);
         let name = &pod.meta.name;
         let mut waits = |on: Str| {
             waits_for.get_or_insert(on);
@@ -356,7 +367,8 @@ impl Sync<'_> {
         let partition = strategy.and_then(|s| s.rolling_update.as_ref()?.partition).unwrap_or(0);
         // Places in the list are compared with the partition, though that is an ordinal.
         let least = usize::try_from(partition).unwrap_or(0);
-        for Replica { pod, created } in replicas.iter().skip(least).rev() {
+        for replica in replicas.iter().skip(least).rev() {
+            let pod = self.pod(replica);
             let outdated = revision_of(pod) != self.revisions.update.meta.name;
             if outdated && !pod.meta.is_terminating() {
                 if let Err(error) = self.delete(pod, script)? {
@@ -366,7 +378,7 @@ impl Sync<'_> {
                 waits_for.get_or_insert(text!("{} to be gone, for its update", pod.meta.name));
                 return Ok(Ok(()));
             }
-            if !created || self.is_unavailable(pod) {
+            if !replica.created || self.is_unavailable(pod) {
                 waits_for.get_or_insert(text!("{} to be available", pod.meta.name));
                 return Ok(Ok(()));
             }
@@ -375,9 +387,9 @@ impl Sync<'_> {
     }
 
     fn first_unavailable(&self, replicas: &[Replica], condemned: &[Arc<Pod>]) -> Option<Str> {
-        let of_replicas = replicas.iter().find(|r| !r.created || self.is_unavailable(&r.pod));
+        let of_replicas = replicas.iter().find(|r| !r.created || self.is_unavailable(self.pod(r)));
         let of_condemned = || condemned.iter().rev().find(|p| self.is_unavailable(p));
-        of_replicas.map(|r| &r.pod).or_else(of_condemned).map(|pod| pod.meta.name.clone())
+        of_replicas.map(|r| self.pod(r)).or_else(of_condemned).map(|pod| pod.meta.name.clone())
     }
 
     pub(super) fn is_available(&self, pod: &Pod) -> bool {
@@ -402,11 +414,14 @@ pub(super) fn min_ready_seconds(set: &StatefulSet) -> u32 {
 
 /// The claims that a sync may look at: those of the wanted pods and of the pods that are there.
 pub(super) fn claim_references(set: &StatefulSet, pods: &[Arc<Pod>]) -> Vec<Ref> {
+    let templates = identity::claim_templates(set);
+    if templates.is_empty() {
+        return Vec::new();
+    }
     let start = identity::start_ordinal(set);
     let wanted = start..start + identity::wanted(set);
     let others = pods.iter().map(|p| ordinal(p)).filter(|o| *o >= 0 && !in_range(set, *o));
     let ordinals: Vec<i64> = wanted.chain(others).collect();
-    let templates = identity::claim_templates(set);
     let names =
         ordinals.iter().flat_map(|o| templates.iter().map(|t| identity::claim_name(set, t, *o)));
     names

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use self::binding::Plan;
 use self::expand::Stage;
-use super::controller::{Controller, Done, Retry, Step, SyncCx};
+use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::view::View;
 use crate::base::Str;
 use crate::base::time::SimTime;
@@ -66,7 +66,7 @@ const MIGRATED: [(&str, &str); 7] = [
 ];
 
 /// What is synced.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
     /// A claim.
     Claim(Key),
@@ -93,6 +93,12 @@ impl Controller for PersistentVolumeController {
     type Key = Item;
     type Work = Rest;
 
+    const HEARS: Kinds = Kinds::of(&[
+        Kind::PersistentVolumeClaim,
+        Kind::PersistentVolume,
+        Kind::StorageClass,
+        Kind::Pod,
+    ]);
     const NAME: &'static str = "persistentvolume-controller";
     const WORKERS: usize = 1;
 

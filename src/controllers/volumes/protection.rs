@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Item, Volume};
 use crate::base::time::SimTime;
-use crate::controllers::controller::{Controller, Done, Retry, Step, SyncCx};
+use crate::controllers::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use crate::controllers::view::View;
 use crate::engine::WorkQueue;
 use crate::model::{Key, Kind, Meta, Object, Pod, finalizers};
@@ -21,6 +21,8 @@ impl Controller for ProtectionController {
     type Key = Item;
     type Work = ();
 
+    const HEARS: Kinds =
+        Kinds::of(&[Kind::PersistentVolumeClaim, Kind::PersistentVolume, Kind::Pod]);
     const NAME: &'static str = "pvc-protection-controller";
     const WORKERS: usize = 1;
 
