@@ -142,6 +142,18 @@ const UID_LENGTH: usize = 36;
 /// Where in it the dashes are.
 const UID_DASHES: [usize; 4] = [8, 13, 18, 23];
 
+/// The hexadecimal digit that each byte is; [`u8::MAX`] for none.
+const HEX_DIGITS: [u8; 256] = {
+    let mut table = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit] as usize] = digit.to_le_bytes()[0];
+        table[b"0123456789ABCDEF"[digit] as usize] = digit.to_le_bytes()[0];
+        digit += 1;
+    }
+    table
+};
+
 /// An object's unique id: a version 4 UUID in 128 bits. Ordered as its text is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Uid(u128);
@@ -165,7 +177,11 @@ impl Uid {
         for to in UID_DASHES.into_iter().chain([UID_LENGTH]) {
             let mut group = 0_u64;
             for byte in &bytes[from..to] {
-                group = group << 4 | u64::from(char::from(*byte).to_digit(16)?);
+                let digit = HEX_DIGITS[usize::from(*byte)];
+                if digit > 0xf {
+                    return None;
+                }
+                group = group << 4 | u64::from(digit);
             }
             bits = bits << (4 * (to - from)) | u128::from(group);
             from = to + 1;

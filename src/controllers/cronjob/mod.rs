@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use smol_str::format_smolstr;
 
-use self::missed::{Since, due, next_look};
+use self::missed::{Due, Since, due, next_look};
 use self::sync::{End, Inputs};
 use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::script::{self, Outcome, Run};
@@ -175,11 +175,16 @@ impl CronJobController {
         }
         if let Ok(schedule) = &mut read.schedule {
             let since = Since::of(cron_job);
-            if due(since, now, schedule, true).is_ok()
+            let due = due(since, now, schedule, true);
+            if due.is_ok()
                 && let Some(at) = next_look(since, now, schedule)
                 && read.next.as_ref().is_none_or(|(known, _)| *known != at)
             {
                 read.next = Some((at, sync::next_run(Some(at))));
+            }
+            if let Ok(Due { at: Some(run), .. }) = due {
+                // Once the run has begun, the next one is looked for from there.
+                next_look(Since { last: run, ..since }, now, schedule);
             }
         }
         (read.schedule.clone(), read.next.clone())
