@@ -3,10 +3,11 @@
 //! The figures are those of the official images started on an idle machine, rounded; a simulation can
 //! override them. What an image is found by is the last part of its name, without tag and registry.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::process::Signal;
-use crate::base::Str;
+use crate::base::{Map, Str};
 
 /// What a port speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ const fn service(
 }
 
 /// The catalogue.
-pub const SERVICES: &[Service] = &[
+pub static SERVICES: &[Service] = &[
     Service {
         stop_signal: Signal::QUIT,
         ..service(
@@ -343,17 +344,32 @@ pub const SERVICES: &[Service] = &[
     ),
 ];
 
+/// Services by name, each with its place in the catalogue: the first to have a name has it.
+type ByName = Map<&'static str, usize>;
+
+fn by_name(names: impl Fn(&'static Service) -> &'static [&'static str]) -> ByName {
+    let mut all = ByName::default();
+    for (i, service) in SERVICES.iter().enumerate() {
+        for name in names(service) {
+            all.entry(name).or_insert(i);
+        }
+    }
+    all
+}
+
 /// The service of an image.
 pub(crate) fn by_image(name: &str) -> Option<&'static Service> {
-    let short = super::image::short_name(name);
-    SERVICES.iter().find(|s| s.images.contains(&short))
+    static IMAGES: LazyLock<ByName> = LazyLock::new(|| by_name(|service| service.images));
+    IMAGES.get(super::image::short_name(name)).map(|i| &SERVICES[*i])
 }
 
 /// The service that a command starts: its program, perhaps behind an entrypoint script.
 pub(crate) fn by_command(argv: &[Str]) -> Option<&'static Service> {
+    static PROGRAMS: LazyLock<ByName> = LazyLock::new(|| by_name(|service| service.programs));
     argv.iter().take(3).find_map(|word| {
         let name = word.rsplit('/').next().unwrap_or(word);
-        SERVICES.iter().find(|s| s.programs.iter().any(|p| *p == word || *p == name))
+        let found = [word.as_str(), name].into_iter().filter_map(|name| PROGRAMS.get(name));
+        found.min().map(|i| &SERVICES[*i])
     })
 }
 

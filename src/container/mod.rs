@@ -29,6 +29,7 @@ pub mod behavior;
 pub mod catalogue;
 mod coreutils;
 pub mod corpus;
+mod environment;
 mod fs;
 mod image;
 mod limits;
@@ -46,7 +47,8 @@ mod table;
 mod tests;
 mod text;
 
-pub use fs::{Errno, Ino, Mount, Thing, Tree, TreeError, VolumeId, Volumes};
+pub use environment::{CommonVariables, Parts, merge};
+pub use fs::{Errno, Ino, Mount, Thing, Tree, TreeError, Unmade, VolumeId, Volumes};
 pub use limits::Limits;
 pub use net::{
     Asked, DnsAnswer, DnsRecord, HttpReply, HttpRule, Listener, Met, Network, Question, Request,
@@ -57,6 +59,7 @@ pub use outside::{Dialled, ImageUser, dial, entrypoint, image_user, is_planned, 
 pub use planned::Assumption;
 pub use process::{Ended, Pid, Signal};
 
+use environment::Environment;
 use fs::Files;
 use os::{Boot, Draws, Launch, Os, SinkId};
 use planned::Planned;
@@ -83,6 +86,11 @@ pub trait Variables: std::fmt::Debug {
     fn get(&self, name: &str) -> Option<Str>;
     /// All of them, each once.
     fn all(&self) -> Vec<(Str, Str)>;
+
+    /// The same by where they come from, where that is known.
+    fn parts(&self) -> Option<Parts> {
+        None
+    }
 }
 
 impl Variables for Vec<(Str, Str)> {
@@ -340,7 +348,8 @@ impl Container {
         match launch(&mut os, spec, &argv, spec.stdin, world) {
             // What stands behind an init is not known, and so neither is the whole.
             Ok(pid)
-                if wrapped.is_some_and(|name| !os.finds(&name, &spec.env.all(), pid, world)) =>
+                if wrapped
+                    .is_some_and(|name| !os.finds(&name, spec.env.get("PATH"), pid, world)) =>
             {
                 Self::assume(spec, world.now)
             }
@@ -654,10 +663,9 @@ pub fn hosts_file(ip: &str, hostname: &str, domain: &str, aliases: &[(&str, Vec<
 /// The kernel of a new container.
 fn boot(spec: &StartSpec<'_>, world: &mut World<'_>) -> Os {
     let image = image::image(spec.image);
-    let tree = Tree::over(&image.tree);
     let (rng, key) = spec.random;
     Os::boot(Boot {
-        files: Files::new(tree, spec.mounts, world.volumes, world.now),
+        files: Files::new(&image.tree, spec.mounts, world.volumes, world.now),
         image,
         hostname: spec.hostname.into(),
         pod_ip: spec.pod_ip,
@@ -679,8 +687,9 @@ fn launch(
     world: &mut World<'_>,
 ) -> Result<Pid, ExecError> {
     let cwd = if spec.cwd.is_empty() { "/" } else { spec.cwd };
-    let (env, uid, gid) = (&spec.env.all(), spec.uid, spec.gid);
-    os.launch(&Launch { argv, env, cwd, uid, gid, stdin }, world)
+    let env = Environment::of_container(spec.env);
+    let (uid, gid) = (spec.uid, spec.gid);
+    os.launch(&Launch { argv, env: &env, cwd, uid, gid, stdin }, world)
 }
 
 fn start_error(argv: &[Str], error: &ExecError) -> StartError {

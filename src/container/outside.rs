@@ -1,10 +1,12 @@
 //! What the owner of containers asks without running anything: habits of images, and connections of
 //! its own.
 
+use std::sync::LazyLock;
+
 use super::net::{self, Listener, Network, Reached};
 use super::process::Signal;
 use super::{catalogue, image};
-use crate::base::Str;
+use crate::base::{Map, Str};
 
 /// The signal that an image asks to be stopped with.
 pub fn stop_signal(image: &str) -> Signal {
@@ -113,8 +115,9 @@ const USERS: &[(&str, ImageUser)] = &[
 
 /// The user that an image's program runs as.
 pub fn image_user(image: &str) -> ImageUser {
-    let short = image::short_name(image);
-    if let Some((_, user)) = USERS.iter().find(|(name, _)| *name == short) {
+    static BY_NAME: LazyLock<Map<&'static str, ImageUser>> =
+        LazyLock::new(|| USERS.iter().copied().collect());
+    if let Some(user) = BY_NAME.get(image::short_name(image)) {
         return *user;
     }
     let known = catalogue::by_image(image).is_some() || image::image(image).complete;

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::environment::{CommonVariables, Environment, Parts, merge};
+use super::fs::{Stamp, Tree, WITH_TREE};
 use super::limits::Limits;
 use super::shell::vars::Value;
 use super::shell::{Dialect, FirstVariables, Script, Vars};
@@ -20,8 +22,10 @@ const WORD_BYTES: usize = 1 << 20;
 const FEW_WORDS: usize = 8;
 /// Environments that are kept as tables: one for each namespace whose containers are started just now.
 const ENVIRONMENTS: usize = 128;
+/// Images with mount points that are kept: one for each template whose containers are started just now.
+const MOUNTED: usize = 128;
 /// The variable in which containers of a template differ.
-const HOSTNAME: &str = "HOSTNAME";
+const HOSTNAME: &str = Parts::HOSTNAME;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -29,13 +33,56 @@ pub(crate) struct Shared {
     scripts: Map<(Dialect, u32, Str), Arc<Script>>,
     script_bytes: usize,
     environments: VecDeque<(Vec<(Str, Str)>, Vars)>,
+    /// The same by what they were put together from.
+    given: VecDeque<((Vec<(Str, Str)>, Arc<CommonVariables>), Vars)>,
     first: VecDeque<(FirstVariables, Vars)>,
+    mounted: VecDeque<Mounted>,
     words: Map<Arc<[Str]>, ()>,
     word_bytes: usize,
     limits: Option<Arc<Limits>>,
 }
 
+/// An image in which mount points were made, each a directory or not.
+#[derive(Clone, Debug)]
+struct Mounted {
+    image: Arc<Tree>,
+    points: Vec<(Str, bool)>,
+    tree: Arc<Tree>,
+}
+
 impl Shared {
+    /// An image with mount points, each an absolute path and whether a directory is there. What is made for them is
+    /// [`WITH_TREE`]. Points that cannot be made are left out.
+    pub(crate) fn mount_points(
+        &mut self,
+        image: &Arc<Tree>,
+        points: Vec<(Str, bool)>,
+    ) -> Arc<Tree> {
+        let is_it = |m: &&Mounted| Arc::ptr_eq(&m.image, image) && m.points == points;
+        if let Some(known) = self.mounted.iter().find(is_it) {
+            return Arc::clone(&known.tree);
+        }
+        let by = Stamp { at: WITH_TREE, uid: 0, gid: 0 };
+        let mut tree = Tree::over(image, WITH_TREE);
+        for (path, is_dir) in &points {
+            // A mount point inside another mount needs no directory here.
+            let _made = if *is_dir {
+                tree.make_dirs(path, by).map(drop)
+            } else if tree.find(path).is_none() {
+                tree.put_as(path, 0o644, b"", by)
+            } else {
+                Ok(())
+            };
+        }
+        let tree = Arc::new(tree);
+        if self.mounted.len() == MOUNTED {
+            self.mounted.pop_back();
+        }
+        let image = Arc::clone(image);
+        self.mounted.push_front(Mounted { image, points, tree: Arc::clone(&tree) });
+        tree
+    }
+
     /// The commands of a script whose first line has this number.
     pub(crate) fn script(&mut self, dialect: Dialect, line: u32, text: &Str) -> Arc<Script> {
         let key = (dialect, line, text.clone());
@@ -71,8 +118,28 @@ impl Shared {
     }
 
     /// The variables that a shell makes of its environment. Containers of a template have the same, save for the
-    /// name of their host, which stands first.
-    pub(crate) fn environment(&mut self, env: &[(Str, Str)]) -> Vars {
+    /// name of their host.
+    pub(crate) fn environment(&mut self, env: &Environment) -> Vars {
+        let Some(parts) = env.parts() else { return self.listed_environment(env) };
+        let is_it = |(own, common): &(Vec<(Str, Str)>, Arc<CommonVariables>)| {
+            Arc::ptr_eq(common, &parts.common) && *own == parts.own
+        };
+        let known = self.given.iter().find(|(known, _)| is_it(known)).map(|(_, vars)| vars.clone());
+        let mut vars = known.unwrap_or_else(|| {
+            let mut list = Vec::new();
+            merge(&parts.own, &parts.common, &mut list);
+            let vars = self.listed_environment(&list);
+            let given = (parts.own.clone(), Arc::clone(&parts.common));
+            remember(&mut self.given, given, vars.clone());
+            vars
+        });
+        let var = vars.edit_itself(HOSTNAME);
+        (var.value, var.exported) = (Value::Text(parts.hostname.clone()), true);
+        vars
+    }
+
+    /// The same of a list, in which the name of the host stands first.
+    fn listed_environment(&mut self, env: &[(Str, Str)]) -> Vars {
         let host = env.first().filter(|(name, _)| name == HOSTNAME);
         let common = if host.is_some() { &env[1..] } else { env };
         let known = self.environments.iter().find(|(known, _)| known == common);

@@ -322,7 +322,8 @@ impl Acting {
 
     /// A start: back-off, then the image.
     fn start(&mut self, n: Nth, w: &mut Worker, d: &mut Desk<'_, '_>) {
-        let Some(c) = container(&w.pod.spec, n).cloned() else { return };
+        let spec = Arc::clone(&w.pod.spec);
+        let Some(c) = container(&spec, n) else { return };
         if let Some(failure) = self.backs_off(n, &c.name, &c.image, w, d) {
             return self.fail(n, failure, w);
         }
@@ -460,7 +461,10 @@ impl Acting {
     }
 
     fn created(&mut self, n: Nth, image: Arc<Image>, w: &mut Worker, d: &mut Desk<'_, '_>) {
-        let Some(c) = container(&w.pod.spec, n).cloned() else { return };
+        let spec = Arc::clone(&w.pod.spec);
+        if container(&spec, n).is_none() {
+            return;
+        }
         let ip = w.actual.ready_sandbox().and_then(|s| s.ip);
         let env = match self.configure(n, &image, ip, w, d) {
             Ok(env) => env,
@@ -483,7 +487,7 @@ impl Acting {
         w.actual.push(n, run);
         w.changed(std::time::Duration::ZERO, d);
         w.container_event(n, EventType::Normal, "Created", "Container created", d);
-        let order = Order { container: c, image, env, ip, attempt: made, run: id };
+        let order = Order { spec, image, env, ip, attempt: made, run: id };
         self.doing = Doing::Starting(n, Box::new(order), d.cx.now + d.cx.latency.container_start);
     }
 
@@ -501,7 +505,7 @@ impl Acting {
         for mount in mounts.into_iter().flatten() {
             env::sub_path(mount, &env)?;
         }
-        match security::may_run(&w.pod, n, image, &w.full_name())? {
+        match security::may_run(&w.pod, n, image, || w.full_name())? {
             Verdict::Sure => {}
             Verdict::Assumed(text) => d.assume(w.cause, &image.written, &text),
         }
@@ -510,7 +514,7 @@ impl Acting {
 
     fn started(&mut self, n: Nth, order: Order, w: &mut Worker, d: &mut Desk<'_, '_>) {
         let now = d.cx.now;
-        let hook = order.container.post_start.clone();
+        let hook = container(&order.spec, n).and_then(|c| c.post_start.clone());
         match Body::start(w, n, order, d) {
             Ok(body) => {
                 if w.bodies.len() <= n.index() {

@@ -49,8 +49,12 @@ pub(super) fn admit<'a>(
     if !affinity_matches(pod, node) {
         return Err(predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector"));
     }
-    let taken: Vec<(Str, i32, Str)> = others.flat_map(|p| host_ports(&p.spec)).collect();
-    if host_ports(&pod.spec).iter().any(|p| taken.iter().any(|t| clashes(p, t))) {
+    let wanted = host_ports(&pod.spec);
+    let mut others = others;
+    let clash = |other: &Pod| {
+        host_ports(&other.spec).iter().any(|taken| wanted.iter().any(|own| clashes(own, taken)))
+    };
+    if !wanted.is_empty() && others.any(clash) {
         let text = "node(s) didn't have free ports for the requested pod ports";
         return Err(predicate("NodePorts", text));
     }

@@ -85,7 +85,7 @@ impl Worker {
             })
             .collect();
         for (n, run, since) in running {
-            let Some(c) = container(&pod.spec, n).cloned() else { continue };
+            let Some(c) = container(&pod.spec, n) else { continue };
             if let Some(status) = pod.status.container(&c.name) {
                 self.probes.believe(n, run.id, status.ready, status.started == Some(true));
             }
@@ -94,7 +94,8 @@ impl Worker {
             let (image, attempt) = (Arc::clone(&run.image), run.attempt);
             let text = "they ran before the simulation began: their programs begin anew, as if just started";
             d.assume(self.cause, "pods of the dump", text);
-            let order = Order { container: c, image, env, ip, attempt, run: run.id };
+            let spec = Arc::clone(&pod.spec);
+            let order = Order { spec, image, env, ip, attempt, run: run.id };
             if let Ok(mut body) = Body::start(self, n, order, d) {
                 body.ran_since(since);
                 if self.bodies.len() <= n.index() {

@@ -219,10 +219,19 @@ impl Agent {
             self.next_token += 1;
             self.tokens.insert(token, uid);
         }
-        if answer.reply.as_ref().is_err_and(|e| !e.is_not_found()) {
+        let refused = answer.reply.as_ref().is_err_and(|e| !e.is_not_found());
+        if refused {
             worker.report_refused(self.node.phases.status_after(cx.now));
         }
-        self.run(uid, shared, cx);
+        if refused || worker.reports.has_news() || !self.rests(uid, cx.now) {
+            self.run(uid, shared, cx);
+        }
+    }
+
+    /// Whether a worker has nothing due that it would do if it were run now.
+    fn rests(&self, uid: Uid, now: SimTime) -> bool {
+        let watched = self.pods.get(&uid);
+        watched.is_some_and(|w| !w.gone && w.due.is_none_or(|at| at > now))
     }
 
     /// The network has changed.
@@ -264,12 +273,15 @@ impl Agent {
             let mut desk = Desk { cx, node: &mut self.node, shared };
             let Some(watched) = self.pods.get_mut(&uid) else { return };
             let old = Arc::clone(&watched.worker.pod);
-            let resizes = watched.worker.hear(Arc::clone(pod), fact, &mut desk);
+            let heard = watched.worker.hear(Arc::clone(pod), fact, &mut desk);
             let new = Arc::clone(&watched.worker.pod);
-            if resizes {
+            if heard.resizes {
                 self.resize(uid, shared, cx);
             } else if self.frees(&old, &new) {
                 self.retry_resizes(Some(uid), shared, cx);
+            }
+            if !heard.stirs && self.rests(uid, cx.now) {
+                return;
             }
         } else {
             self.add(pod, fact, None, shared, cx);

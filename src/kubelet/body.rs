@@ -23,7 +23,7 @@ use crate::container::{
     self as inside, Asked, Container as Running, Ended, Listener, Mount, OutputStream, Pid,
     Progress, Signal, StartSpec, World,
 };
-use crate::model::{Container, Kind, Ref, RestartPolicy, Terminated};
+use crate::model::{Container, Kind, PodSpec, Ref, RestartPolicy, Terminated};
 use crate::trace::{FactKind, Output, OutputStream as Stream};
 
 pub(super) use crate::container::ExecId;
@@ -37,8 +37,8 @@ const LOG_LINES: usize = 80;
 /// What a container is to be started with.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
-    /// Its spec.
-    pub(super) container: Container,
+    /// The spec of its pod when it was made.
+    pub(super) spec: Arc<PodSpec>,
     /// Its image.
     pub(super) image: Arc<Image>,
     /// Its environment.
@@ -137,7 +137,8 @@ impl Body {
     ) -> Result<Self, String> {
         let started = d.cx.now;
         let argv = argv(&w.pod.spec, n, &order.env, &order.image);
-        let told = super::told::of(&w.pod, &order.container, &d.shared.behaviors);
+        let c = container(&order.spec, n);
+        let told = c.and_then(|c| super::told::of(&w.pod, c, &d.shared.behaviors));
         if !told.is_some_and(|told| told.tells_program())
             && !inside::is_planned(&order.image.written, argv.as_deref())
         {
@@ -165,7 +166,7 @@ impl Body {
             ports: SmallVec::new(),
             partial: [Vec::new(), Vec::new()],
             tail: VecDeque::new(),
-            keeps_tail: order.container.termination_message_from_logs,
+            keeps_tail: c.is_some_and(|c| c.termination_message_from_logs),
             logged: 0,
             disk: None,
             out_of_memory_at: None,
@@ -555,7 +556,7 @@ impl Worker {
 }
 
 /// How much memory a container may use; `None` for any amount.
-fn memory_limit(spec: &crate::model::PodSpec, c: &Container) -> Option<i64> {
+fn memory_limit(spec: &PodSpec, c: &Container) -> Option<i64> {
     let of_pod = spec.wire.resources.as_ref().and_then(|r| r.limits.as_ref());
     let of_pod = of_pod.map_or(0, |limits| crate::model::Resources::from_list(limits).memory);
     [c.limits.memory, of_pod].into_iter().filter(|l| *l > 0).min()
@@ -617,19 +618,17 @@ fn with_spec<T>(
 }
 
 /// Command and arguments with variables put in; `None` for the image's own.
-fn argv(
-    spec: &crate::model::PodSpec,
-    n: Nth,
-    env: &Environment,
-    image: &Image,
-) -> Option<Vec<Str>> {
+fn argv(spec: &PodSpec, n: Nth, env: &Environment, image: &Image) -> Option<Vec<Str>> {
     let c = container(spec, n)?;
     if c.command.is_empty() && c.args.is_empty() {
         return None;
     }
     let value = |name: &str| env.get(name);
-    let words =
-        |from: &[Str]| -> Vec<Str> { from.iter().map(|w| env::expand(w, value).into()).collect() };
+    let word = |word: &Str| match word.contains('$') {
+        true => env::expand(word, value).into(),
+        false => word.clone(),
+    };
+    let words = |from: &[Str]| -> Vec<Str> { from.iter().map(word).collect() };
     let args = words(&c.args);
     let mut all = words(&c.command);
     if all.is_empty() {

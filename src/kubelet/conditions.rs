@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::resize::Resize;
 use super::runtime::{View, each_init, each_main};
 use super::text::go_list;
@@ -28,17 +30,17 @@ const POD_FAILED: &str = "PodFailed";
 /// Whether the node agent keeps conditions of this type (`pkg/kubelet/types`,
 /// `PodConditionByKubelet`).
 pub(super) fn is_own(kind: &str) -> bool {
-    [
-        POD_SCHEDULED,
-        READY,
-        INITIALIZED,
-        CONTAINERS_READY,
-        READY_TO_START_CONTAINERS,
-        ALL_CONTAINERS_RESTARTING,
-        resize_conditions::PENDING,
-        resize_conditions::IN_PROGRESS,
-    ]
-    .contains(&kind)
+    matches!(
+        kind,
+        POD_SCHEDULED
+            | READY
+            | INITIALIZED
+            | CONTAINERS_READY
+            | READY_TO_START_CONTAINERS
+            | ALL_CONTAINERS_RESTARTING
+            | resize_conditions::PENDING
+            | resize_conditions::IN_PROGRESS
+    )
 }
 
 /// What conditions are made from.
@@ -64,6 +66,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// A condition before its time is known.
+#[derive(Clone)]
 struct Draft {
     status: ConditionStatus,
     reason: Str,
@@ -91,7 +94,7 @@ impl Draft {
 
 /// All conditions of a pod.
 pub(super) fn generate(facts: &Facts<'_>) -> Arc<[PodCondition]> {
-    let mut all: Vec<PodCondition> =
+    let mut all: SmallVec<[PodCondition; 6]> =
         facts.pod.status.conditions.iter().filter(|c| !is_own(&c.kind)).cloned().collect();
     all.extend(facts.resize.iter().flat_map(|r| r.conditions()).cloned());
     if let Some(target) = facts.old.condition(DISRUPTION_TARGET) {
@@ -104,24 +107,31 @@ pub(super) fn generate(facts: &Facts<'_>) -> Arc<[PodCondition]> {
     let ready = Draft { status: sandbox.into(), ..Draft::holds() };
     all.push(facts.dated(READY_TO_START_CONTAINERS, ready));
     all.push(facts.dated(INITIALIZED, facts.initialized()));
-    let pod_ready = facts.ready(&all);
+    let containers = facts.containers_ready();
+    let pod_ready = facts.ready(&all, &containers);
     all.push(facts.dated(READY, pod_ready));
-    all.push(facts.dated(CONTAINERS_READY, facts.containers_ready()));
+    all.push(facts.dated(CONTAINERS_READY, containers));
     all.push(facts.dated(POD_SCHEDULED, Draft::holds()));
     if let Some(restarting) = facts.restarting {
         let mut condition = facts.dated(ALL_CONTAINERS_RESTARTING, facts.restarting(restarting));
         condition.observed_generation = 0;
         all.push(condition);
     }
-    all.into()
+    // Most looks at a pod find its conditions as they were.
+    if *all == *facts.old.conditions {
+        Arc::clone(&facts.old.conditions)
+    } else {
+        all.as_slice().into()
+    }
 }
 
 /// The pod's readiness after the readiness of a container has changed
 /// (`pkg/kubelet/status`, `SetContainerReadiness`): the conditions of `old` with `Ready` and
 /// `ContainersReady` made anew.
 pub(super) fn with_readiness(facts: &Facts<'_>) -> Arc<[PodCondition]> {
-    let ready = facts.dated(READY, facts.ready(&facts.old.conditions));
-    let containers = facts.dated(CONTAINERS_READY, facts.containers_ready());
+    let containers = facts.containers_ready();
+    let ready = facts.dated(READY, facts.ready(&facts.old.conditions, &containers));
+    let containers = facts.dated(CONTAINERS_READY, containers);
     let changed = |c: &PodCondition| match &*c.kind {
         READY => ready.clone(),
         CONTAINERS_READY => containers.clone(),
@@ -164,6 +174,13 @@ impl Facts<'_> {
 
     /// `GeneratePodInitializedCondition`.
     fn initialized(&self) -> Draft {
+        if self.phase == Phase::Succeeded {
+            return Draft::holds().because(POD_COMPLETED);
+        }
+        let started = |s: &ContainerStatus| !matches!(s.state, ContainerState::Waiting { .. });
+        if self.init.is_empty() || self.main.iter().any(started) || self.old.is_true(INITIALIZED) {
+            return Draft::holds();
+        }
         let incomplete: Vec<&str> = each_init(&self.pod.spec)
             .zip(self.init)
             .filter(|((_, c), s)| match c.is_sidecar() {
@@ -172,11 +189,7 @@ impl Facts<'_> {
             })
             .map(|((_, c), _)| c.name.as_str())
             .collect();
-        if self.phase == Phase::Succeeded {
-            return Draft::holds().because(POD_COMPLETED);
-        }
-        let started = |s: &ContainerStatus| !matches!(s.state, ContainerState::Waiting { .. });
-        if incomplete.is_empty() || self.main.iter().any(started) || self.old.is_true(INITIALIZED) {
+        if incomplete.is_empty() {
             return Draft::holds();
         }
         let text = format!("containers with incomplete status: {}", go_list(&incomplete));
@@ -205,11 +218,10 @@ impl Facts<'_> {
         Draft::lacks("ContainersNotReady", text)
     }
 
-    /// `GeneratePodReadyCondition`; `conditions` holds those of others.
-    fn ready(&self, conditions: &[PodCondition]) -> Draft {
-        let containers = self.containers_ready();
+    /// `GeneratePodReadyCondition`; `conditions` holds those of others, `containers` is that of the containers.
+    fn ready(&self, conditions: &[PodCondition], containers: &Draft) -> Draft {
         if containers.status != ConditionStatus::True {
-            return containers;
+            return containers.clone();
         }
         let mut missing = Vec::new();
         for gate in &self.pod.spec.readiness_gates {

@@ -10,13 +10,14 @@
 //! directories here, and said to be).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::desk::Desk;
 use super::env;
 use super::runtime::Nth;
-use crate::base::Str;
 use crate::base::time::SimTime;
-use crate::container::{Mount, Tree, VolumeId};
+use crate::base::{Map, Str};
+use crate::container::{Mount, Tree, Unmade, VolumeId};
 use crate::model::{Pod, PodSpec, wire};
 use crate::trace::FactId;
 
@@ -34,7 +35,7 @@ pub(super) struct Contents {
 struct Filled {
     id: VolumeId,
     /// Files made from other objects, as they were last written.
-    payload: Option<Payload>,
+    payload: Option<Arc<Payload>>,
     /// How often they were written.
     version: u32,
     /// Whether they go with the pod.
@@ -46,10 +47,46 @@ struct Filled {
 /// Files by path, each with its mode.
 type Payload = BTreeMap<String, (u16, Vec<u8>)>;
 
+/// The first version of a volume's files, which is only written once something looks at it.
+#[derive(Debug)]
+struct FirstVersion {
+    payload: Arc<Payload>,
+    at: SimTime,
+}
+
+impl Unmade for FirstVersion {
+    fn make(&self) -> Tree {
+        let mut tree = Tree::new(0o777, self.at);
+        write(&mut tree, &self.payload, None, 1, self.at);
+        tree
+    }
+}
+
+/// Files that volumes of one spec in one namespace have alike, as long as no ConfigMap and no Secret changes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Payloads {
+    /// By the digest of the spec, the volume's place in it, and the namespace.
+    known: Map<(u64, usize, Str), Arc<Payload>>,
+    /// How far the news of ConfigMaps and Secrets had been heard.
+    heard: [u64; 2],
+}
+
+/// So many of them are kept.
+const PAYLOADS: usize = 1024;
+
+impl Payloads {
+    fn get(&mut self, key: &(u64, usize, Str), heard: [u64; 2]) -> Option<Arc<Payload>> {
+        if self.heard != heard || self.known.len() > PAYLOADS {
+            (self.heard, self.known) = (heard, Map::default());
+        }
+        self.known.get(key).map(Arc::clone)
+    }
+}
+
 /// What a volume is made of.
 enum Source {
     /// Files made from other objects.
-    Payload(Payload),
+    Payload(Arc<Payload>),
     /// An empty directory of the pod's own.
     Empty,
     /// Files that outlive the pod, by a name in the cluster.
@@ -116,9 +153,9 @@ impl Contents {
             if self.volumes.contains_key(mount.name.as_str()) {
                 continue;
             }
-            let volume = pod.spec.wire.volumes.iter().flatten().find(|v| v.name == mount.name);
-            let source = match volume {
-                Some(volume) => source_of(pod, volume, cause, d),
+            let mut volumes = pod.spec.wire.volumes.iter().flatten().enumerate();
+            let source = match volumes.find(|(_, v)| v.name == mount.name) {
+                Some((i, volume)) => source_of(pod, i, volume, cause, d),
                 None => match claim_of(pod, &mount.name) {
                     Some(claim) => kept_claim(pod, &claim, d),
                     None => continue,
@@ -137,20 +174,18 @@ impl Contents {
     /// Writes files anew whose objects have changed; whether any have.
     pub(super) fn refresh(&mut self, pod: &Pod, d: &mut Desk<'_, '_>) -> bool {
         let mut any = false;
-        for volume in pod.spec.wire.volumes.iter().flatten() {
+        for (i, volume) in pod.spec.wire.volumes.iter().flatten().enumerate() {
             let Some(filled) = self.volumes.get_mut(volume.name.as_str()) else { continue };
-            if filled.payload.is_none() {
-                continue;
-            }
-            let Some(payload) = payload_of(pod, volume, d) else { continue };
-            if filled.payload.as_ref() != Some(&payload) {
+            let Some(written) = &filled.payload else { continue };
+            let Some(payload) = known_payload_of(pod, i, volume, d) else { continue };
+            if !Arc::ptr_eq(written, &payload) && *written != payload {
                 filled.version += 1;
                 if let Some(tree) = d.shared.volumes.get_mut(filled.id) {
-                    write(tree, &payload, filled.payload.as_ref(), filled.version, d.cx.now);
+                    write(tree, &payload, Some(written), filled.version, d.cx.now);
                 }
-                filled.payload = Some(payload);
                 any = true;
             }
+            filled.payload = Some(payload);
         }
         any
     }
@@ -203,9 +238,8 @@ fn make(source: Source, d: &mut Desk<'_, '_>) -> Filled {
         }
         Source::Payload(payload) => {
             let id = d.shared.new_volume();
-            let mut tree = Tree::new(0o777, now);
-            write(&mut tree, &payload, None, 1, now);
-            d.shared.volumes.insert(id, tree);
+            let first = FirstVersion { payload: Arc::clone(&payload), at: now };
+            d.shared.volumes.insert_unmade(id, Arc::new(first));
             Filled { id, payload: Some(payload), version: 1, own: true, base: Str::default() }
         }
     }
@@ -257,11 +291,12 @@ fn kept_claim(pod: &Pod, claim: &str, d: &Desk<'_, '_>) -> Source {
 
 fn source_of(
     pod: &Pod,
+    i: usize,
     volume: &wire::core::Volume,
     cause: FactId,
     d: &mut Desk<'_, '_>,
 ) -> Source {
-    if let Some(payload) = payload_of(pod, volume, d) {
+    if let Some(payload) = known_payload_of(pod, i, volume, d) {
         return Source::Payload(payload);
     }
     if let Some(claim) = claim_of(pod, &volume.name) {
@@ -283,7 +318,38 @@ fn source_of(
     Source::Empty
 }
 
-/// The files of a volume that is made from other objects.
+/// The files of a volume that is made from other objects: the one at place `i` of its pod's spec.
+fn known_payload_of(
+    pod: &Pod,
+    i: usize,
+    volume: &wire::core::Volume,
+    d: &mut Desk<'_, '_>,
+) -> Option<Arc<Payload>> {
+    if !is_alike(volume) {
+        return payload_of(pod, volume, d).map(Arc::new);
+    }
+    let heard = d.shared.sources_heard();
+    let key = (pod.spec.digest, i, pod.meta.namespace.clone());
+    if let Some(known) = d.shared.payloads.get(&key, heard) {
+        return Some(known);
+    }
+    let payload = Arc::new(payload_of(pod, volume, d)?);
+    d.shared.payloads.known.insert(key, Arc::clone(&payload));
+    Some(payload)
+}
+
+/// Whether the files of a volume follow from its pod's spec and namespace, ConfigMaps and Secrets alone.
+fn is_alike(volume: &wire::core::Volume) -> bool {
+    let sources = || volume.projected.iter().flat_map(|p| p.sources.iter().flatten());
+    let own = volume.downward_api.iter().flat_map(|d| d.items.iter().flatten());
+    let projected = sources().filter_map(|s| s.downward_api.as_ref()?.items.as_ref()).flatten();
+    own.chain(projected).all(|item| {
+        let field = item.field_ref.as_ref().map(|field| field.field_path.as_str());
+        matches!(field, Some("metadata.namespace" | "spec.serviceAccountName"))
+    })
+}
+
+/// The same, made anew.
 fn payload_of(pod: &Pod, volume: &wire::core::Volume, d: &Desk<'_, '_>) -> Option<Payload> {
     let mut files = Payload::new();
     if let Some(source) = &volume.config_map {

@@ -15,13 +15,13 @@ use super::runtime::{Nth, ephemeral};
 use super::shared::Shared;
 use crate::base::Str;
 use crate::base::quantity::Quantity;
-use crate::container::Variables;
+use crate::container::{CommonVariables, Parts, Variables, merge};
 use crate::model::{Container, Pod, PodSpec, Resources, wire};
 
 /// Variables by name.
 pub(super) type Env = BTreeMap<String, String>;
 /// Variables that many containers share.
-pub(super) type SharedEnv = BTreeMap<Str, Str>;
+pub(super) type SharedEnv = CommonVariables;
 
 /// The environment of a container: what its spec gives it, and what tells of Services.
 #[derive(Clone, Debug, Default)]
@@ -39,19 +39,9 @@ impl Environment {
         self.own.get(name).cloned().or_else(shared)
     }
 
-    /// Adds all variables, by name.
-    fn add_to(&self, all: &mut Vec<(Str, Str)>) {
-        all.reserve(self.own.len() + self.services.len());
-        let mut own = self.own.iter().map(|(k, v)| (Str::from(k), Str::from(v))).peekable();
-        for (name, value) in &*self.services {
-            while let Some(before) = own.next_if(|(k, _)| k < name) {
-                all.push(before);
-            }
-            if own.peek().is_none_or(|(k, _)| k != name) {
-                all.push((name.clone(), value.clone()));
-            }
-        }
-        all.extend(own);
+    /// Those from the spec, by name.
+    fn own(&self) -> Vec<(Str, Str)> {
+        self.own.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 }
 
@@ -65,18 +55,16 @@ pub(super) struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    const HOSTNAME: &'static str = "HOSTNAME";
-
     fn names_host(&self) -> bool {
         let Environment { own, services } = self.given;
-        own.contains_key(Self::HOSTNAME) || services.contains_key(Self::HOSTNAME)
+        own.contains_key(Parts::HOSTNAME) || services.contains_key(Parts::HOSTNAME)
     }
 }
 
 impl Variables for Whole<'_> {
     fn get(&self, name: &str) -> Option<Str> {
         match name {
-            Self::HOSTNAME if !self.names_host() => Some(self.hostname.into()),
+            Parts::HOSTNAME if !self.names_host() => Some(self.hostname.into()),
             _ => self.given.get(name).map(Str::from),
         }
     }
@@ -84,10 +72,15 @@ impl Variables for Whole<'_> {
     fn all(&self) -> Vec<(Str, Str)> {
         let mut all = Vec::new();
         if !self.names_host() {
-            all.push((Str::new_static(Self::HOSTNAME), self.hostname.into()));
+            all.push((Str::new_static(Parts::HOSTNAME), self.hostname.into()));
         }
-        self.given.add_to(&mut all);
+        merge(&self.given.own(), &self.given.services, &mut all);
         all
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let (hostname, common) = (self.hostname.into(), Arc::clone(&self.given.services));
+        (!self.names_host()).then(|| Parts { hostname, own: self.given.own(), common })
     }
 }
 

@@ -227,9 +227,11 @@ impl Kubelets {
         if !sources.is_empty() {
             self.sources_changed(&sources, cx);
         }
-        let mut network = std::mem::take(&mut self.shared.network);
-        self.shared.network_changed |= self.services.settle(&self.shared, &mut network);
-        self.shared.network = network;
+        if !self.services.is_settled() {
+            let mut network = std::mem::take(&mut self.shared.network);
+            self.shared.network_changed |= self.services.settle(&self.shared, &mut network);
+            self.shared.network = network;
+        }
         self.tell_network_changes(cx);
     }
 

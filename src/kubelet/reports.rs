@@ -5,6 +5,7 @@
 //! while containers may still run (`mergePodStatus`). A pod whose deletion was asked for is removed
 //! once its worker is done and the server has its final status (`canBeDeleted`).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,11 @@ impl Reports {
             && !same(&self.merged(pod, may_run), &pod.status)
     }
 
+    /// Whether there is something that the server has not been told.
+    pub(super) fn has_news(&self) -> bool {
+        self.sent != self.version
+    }
+
     /// Has the status told again.
     pub(super) fn repeat(&mut self) {
         self.version += 1;
@@ -100,14 +106,12 @@ impl Reports {
             return false;
         }
         let status = self.merged(pod, may_run);
-        self.sent = self.version;
         // The agent reads the pod from the server before it patches it.
         let read = cx.latency.api_write + cx.latency.api_reply;
-        if status == pod.status {
-            return self.remove(pod, read, token, cause, cx);
-        }
-        let request =
-            Request::PodStatus { pod: pod.meta.key(), uid: pod.meta.uid, status: Box::new(status) };
+        let changed = (*status != pod.status).then(|| Box::new(status.into_owned()));
+        self.sent = self.version;
+        let Some(status) = changed else { return self.remove(pod, read, token, cause, cx) };
+        let request = Request::PodStatus { pod: pod.meta.key(), uid: pod.meta.uid, status };
         cx.send_after(read, token, cause, request);
         self.waiting = true;
         true
@@ -152,33 +156,47 @@ impl Reports {
     }
 
     /// The status as it is told (`mergePodStatus`).
-    fn merged(&self, pod: &Pod, may_run: bool) -> PodStatus {
-        let Some(latest) = self.latest.as_deref() else { return pod.status.clone() };
-        let mut status = latest.clone();
-        // A disruption by this agent is told of once no container runs any more.
-        let ends = status.phase.is_terminal() && !pod.is_terminal() && !may_run;
-        let disruption = latest.condition(kinds::DISRUPTION_TARGET).filter(|_| ends);
-        let others = || {
-            let kept = pod.status.conditions.iter().filter(|c| !conditions::is_own(&c.kind));
-            kept.filter(|c| disruption.is_none_or(|d| d.kind != c.kind)).chain(disruption)
-        };
-        let own = || latest.conditions.iter().filter(|c| conditions::is_own(&c.kind));
-        let unchanged =
-            others().eq(latest.conditions.iter().filter(|c| !conditions::is_own(&c.kind)));
-        if !unchanged {
-            status.conditions = others().chain(own()).cloned().collect();
+    fn merged<'a>(&'a self, pod: &'a Pod, may_run: bool) -> Cow<'a, PodStatus> {
+        let Some(latest) = self.latest.as_deref() else { return Cow::Borrowed(&pod.status) };
+        let mut status = Cow::Borrowed(latest);
+        if let Some(conditions) = merged_conditions(latest, pod, may_run) {
+            status.to_mut().conditions = conditions;
         }
         if status.phase.is_terminal() && !pod.is_terminal() && may_run {
+            let status = status.to_mut();
             status.phase = pod.status.phase;
             status.reason = pod.status.reason.clone();
             status.message = pod.status.message.clone();
         }
-        status.nominated_node = pod.status.nominated_node.clone();
-        if status.phase.is_terminal() {
-            unready(&mut status);
+        if status.nominated_node != pod.status.nominated_node {
+            status.to_mut().nominated_node = pod.status.nominated_node.clone();
+        }
+        if status.phase.is_terminal() && claims_readiness(&status) {
+            unready(status.to_mut());
         }
         status
     }
+}
+
+/// Conditions of others as the server has them, with the agent's own; `None` where those of the kept status
+/// are these.
+fn merged_conditions(latest: &PodStatus, pod: &Pod, may_run: bool) -> Option<Arc<[PodCondition]>> {
+    let of_others = |c: &&PodCondition| !conditions::is_own(&c.kind);
+    // A disruption by this agent is told of once no container runs any more.
+    let ends = latest.phase.is_terminal() && !pod.is_terminal() && !may_run;
+    let disruption = latest.condition(kinds::DISRUPTION_TARGET).filter(|_| ends);
+    let others = || {
+        let kept = pod.status.conditions.iter().filter(of_others);
+        kept.filter(|c| disruption.is_none_or(|d| d.kind != c.kind)).chain(disruption)
+    };
+    let own = || latest.conditions.iter().filter(|c| conditions::is_own(&c.kind));
+    let unchanged = others().eq(latest.conditions.iter().filter(of_others));
+    (!unchanged).then(|| others().chain(own()).cloned().collect())
+}
+
+/// Whether a status says that the pod or its containers are ready.
+fn claims_readiness(status: &PodStatus) -> bool {
+    status.is_true(kinds::READY) || status.is_true(kinds::CONTAINERS_READY)
 }
 
 /// A pod that is over is not ready, whatever its containers' last probes said.
@@ -187,9 +205,6 @@ fn unready(status: &mut PodStatus) {
         crate::model::Phase::Succeeded => "PodCompleted",
         _ => "PodFailed",
     };
-    if !status.is_true(kinds::READY) && !status.is_true(kinds::CONTAINERS_READY) {
-        return;
-    }
     let over = |c: &PodCondition| {
         let about = c.kind == kinds::READY || c.kind == kinds::CONTAINERS_READY;
         if !about {

@@ -10,6 +10,7 @@
 //! also tries every three minutes; that finds something only where the node itself has changed, and is done
 //! then.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,10 +136,10 @@ fn set(
 }
 
 /// What a pod takes from its node, with what its containers have where that is more.
-pub(super) fn counted(pod: &Pod) -> Resources {
+pub(super) fn counted(pod: &Pod) -> Cow<'_, Resources> {
     match pod.counted_spec() {
-        Some(spec) => PodSpec::compile(spec).requests,
-        None => pod.spec.requests.clone(),
+        Some(spec) => Cow::Owned(PodSpec::compile(spec).requests),
+        None => Cow::Borrowed(&pod.spec.requests),
     }
 }
 

@@ -31,15 +31,20 @@ pub(super) fn ids(spec: &PodSpec, n: Nth, image: &Image) -> (u32, u32) {
 /// Whether a container may run as the user it would run as.
 ///
 /// # Errors
-/// Why it may not (`CreateContainerConfigError`). `pod_name` is `name_namespace(uid)`.
-pub(super) fn may_run(pod: &Pod, n: Nth, image: &Image, pod_name: &str) -> Result<Verdict, String> {
+/// Why it may not (`CreateContainerConfigError`). `pod_name` makes `name_namespace(uid)`.
+pub(super) fn may_run(
+    pod: &Pod,
+    n: Nth,
+    image: &Image,
+    pod_name: impl FnOnce() -> String,
+) -> Result<Verdict, String> {
     let Some(c) = wire_container(&pod.spec, n) else { return Ok(Verdict::Sure) };
     let (own, of_pod) = (c.security_context.as_ref(), pod.spec.wire.security_context.as_ref());
     let non_root = own.and_then(|s| s.run_as_non_root).or(of_pod.and_then(|s| s.run_as_non_root));
     if non_root != Some(true) {
         return Ok(Verdict::Sure);
     }
-    let place = format!("(pod: {pod_name:?}, container: {})", c.name);
+    let place = format!("(pod: {:?}, container: {})", pod_name(), c.name);
     match own.and_then(|s| s.run_as_user).or(of_pod.and_then(|s| s.run_as_user)) {
         Some(0) => return Err(format!("container's runAsUser breaks non-root policy {place}")),
         Some(_) => return Ok(Verdict::Sure),
@@ -88,7 +93,8 @@ mod tests {
                 "containers": [{"name": "main", "image": image, "securityContext": own}]});
             pod.spec = Arc::new(PodSpec::compile(serde_json::from_value(spec).unwrap()));
             let image = Images::default().named(&image.into()).unwrap();
-            let told = may_run(&pod, Nth(0), &image, "p_default(1)").map(|v| v == Verdict::Sure);
+            let told = may_run(&pod, Nth(0), &image, || "p_default(1)".to_owned())
+                .map(|v| v == Verdict::Sure);
             let expect =
                 expect.map_err(|text| format!("{text} (pod: \"p_default(1)\", container: main)"));
             assert_eq!(told, expect, "{image:?}");

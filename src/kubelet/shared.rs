@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::contents::Payloads;
 use super::env::{self, Env, SharedEnv};
 use super::images::{ImageModel, Images};
 use super::told::ImageBehavior;
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     /// Volumes that outlive pods, by a name in the cluster.
     pub(super) kept_volumes: BTreeMap<String, VolumeId>,
     last_volume: u32,
+    /// Files of volumes that many pods have alike.
+    pub(super) payloads: Payloads,
     /// What has been assumed so far, each once.
     pub(super) assumed: BTreeSet<Assumption>,
     /// Variables of Services by namespace and whether its own Services count; emptied when Services
@@ -69,6 +72,7 @@ impl Shared {
             volumes: Volumes::new(),
             kept_volumes: BTreeMap::new(),
             last_volume: 0,
+            payloads: Payloads::default(),
             assumed: BTreeSet::new(),
             service_env: BTreeMap::new(),
         }
@@ -78,8 +82,11 @@ impl Shared {
     pub(super) fn hear(&mut self, cx: &Cx<'_>, mut f: impl FnMut(Kind, Delta<'_>)) {
         let until = cx.heard_until();
         for (kind, informer) in KINDS.iter().zip(&mut self.informers) {
-            let before = informer.position();
-            informer.advance(cx.logs.kind(*kind), until, |delta| f(*kind, delta));
+            let (log, before) = (cx.logs.kind(*kind), informer.position());
+            if log.end() == before {
+                continue;
+            }
+            informer.advance(log, until, |delta| f(*kind, delta));
             if *kind == Kind::Service && informer.position() != before {
                 self.service_env.clear();
             }
@@ -95,6 +102,11 @@ impl Shared {
         let i =
             KINDS.iter().position(|k| *k == kind).expect("only kinds of the list are asked for");
         &self.informers[i]
+    }
+
+    /// How far the news of ConfigMaps and Secrets has been heard.
+    pub(super) fn sources_heard(&self) -> [u64; 2] {
+        [Kind::ConfigMap, Kind::Secret].map(|kind| self.of(kind).position())
     }
 
     /// A number for a volume that is new.

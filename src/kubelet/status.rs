@@ -10,6 +10,8 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::conditions;
 use super::disturbances::Skew;
 use super::probes::Probes;
@@ -76,11 +78,11 @@ pub(super) struct Scene<'a> {
 pub(super) fn generate(scene: &Scene<'_>, probes: &mut Probes) -> PodStatus {
     let (pod, old, spec) = (scene.pod, scene.old, &*scene.pod.spec);
     let all_restart = restarts_all(scene);
-    let mut main: Vec<ContainerStatus> =
+    let mut main: Statuses =
         each_main(spec).map(|(n, c)| container_status(scene, n, c, all_restart)).collect();
-    let mut init: Vec<ContainerStatus> =
+    let mut init: Statuses =
         each_init(spec).map(|(n, c)| container_status(scene, n, c, all_restart)).collect();
-    let mut added: Vec<ContainerStatus> =
+    let mut added: Statuses =
         each_ephemeral(spec).map(|(n, c)| container_status(scene, n, c, false)).collect();
     added.sort_by(|a, b| a.name.cmp(&b.name));
     let mut phase = phase_of(spec, &init, &main, scene.terminal, scene.seen.any_main_active(spec));
@@ -122,14 +124,28 @@ pub(super) fn generate(scene: &Scene<'_>, probes: &mut Probes) -> PodStatus {
         reason,
         message,
         conditions,
-        containers: main.into(),
-        init_containers: init.into(),
-        ephemeral_containers: if added.is_empty() { Arc::default() } else { added.into() },
+        containers: shared(&main, &old.containers),
+        init_containers: shared(&init, &old.init_containers),
+        ephemeral_containers: shared(&added, &old.ephemeral_containers),
         start_time: old.start_time.or(Some(scene.now.trunc_secs())),
         pod_ip: pod_ip(scene),
         host_ip: scene.host_ip.or(old.host_ip),
         nominated_node: old.nominated_node.clone(),
         observed_generation: pod.meta.generation.max(old.observed_generation),
+    }
+}
+
+/// Statuses of containers as they are made: most pods have one container.
+type Statuses = SmallVec<[ContainerStatus; 1]>;
+
+/// The list to be kept: that of the status before, where nothing has changed.
+fn shared(new: &[ContainerStatus], old: &Arc<[ContainerStatus]>) -> Arc<[ContainerStatus]> {
+    if **old == *new {
+        Arc::clone(old)
+    } else if new.is_empty() {
+        Arc::default()
+    } else {
+        new.into()
     }
 }
 

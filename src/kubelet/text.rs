@@ -24,8 +24,14 @@ pub(super) fn binary_si(bytes: i64) -> String {
 
 /// A list of words as `%v` writes a slice: `[a b]`.
 pub(super) fn go_list<S: AsRef<str>>(words: &[S]) -> String {
-    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-    format!("[{}]", words.join(" "))
+    let mut list =
+        String::with_capacity(words.iter().map(|w| w.as_ref().len() + 1).sum::<usize>() + 2);
+    for word in words {
+        list.push_str(if list.is_empty() { "[" } else { " " });
+        list.push_str(word.as_ref());
+    }
+    list.push_str(if list.is_empty() { "[]" } else { "]" });
+    list
 }
 
 /// A text as `%q` writes it; control characters and quotes are escaped.

@@ -85,6 +85,16 @@ pub(super) enum PodWork {
     Unmounting(SimTime),
 }
 
+/// What news of a pod means to its worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// The pod is to have other resources than before.
+    pub(super) resizes: bool,
+    /// There is something that it would not have done or waited for without them. Most news tells the agent no
+    /// more than what it has told the server.
+    pub(super) stirs: bool,
+}
+
 /// A pod and its worker.
 #[derive(Clone, Debug)]
 pub(super) struct Worker {
@@ -215,9 +225,8 @@ impl Worker {
         &self.pod.spec
     }
 
-    /// News of the pod has come (`HandlePodUpdates`, `HandlePodReconcile`). Answers whether it is to have
-    /// other resources than before.
-    pub(super) fn hear(&mut self, pod: Arc<Pod>, cause: FactId, d: &mut Desk<'_, '_>) -> bool {
+    /// News of the pod has come (`HandlePodUpdates`, `HandlePodReconcile`).
+    pub(super) fn hear(&mut self, pod: Arc<Pod>, cause: FactId, d: &mut Desk<'_, '_>) -> Heard {
         let resizes = self.wanted_spec().resizes_to(&pod.spec);
         if pod.meta.resource_version >= self.newest.meta.resource_version {
             self.newest = Arc::clone(&pod);
@@ -225,16 +234,21 @@ impl Worker {
         let pod = self.allocated(pod);
         let old = std::mem::replace(&mut self.pod, pod);
         self.cause = cause;
+        // Before the agent has made a status itself, and where others have a say in it, it goes by what it hears.
+        let mut stirs =
+            self.reports.latest().is_none() || !self.pod.spec.readiness_gates.is_empty();
         if resizes || differs_in_what_is_wanted(&old, &self.pod) {
             self.volumes_changed(&Changed::Own, d);
             self.update(d);
+            stirs = true;
         } else if !self.pod.spec.readiness_gates.is_empty() && self.gates_changed() {
             self.update(d);
         }
         if self.reports.differs(&self.newest, self.may_run()) && self.life != Life::Finished {
             self.reconcile.get_or_insert(d.node.phases.status_after(d.cx.now));
+            stirs = true;
         }
-        resizes
+        Heard { resizes, stirs }
     }
 
     /// An object has changed that files of the pod's volumes are made from: they follow at the pod's

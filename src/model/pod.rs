@@ -194,8 +194,11 @@ pub struct ContainerStatus {
     pub given: Option<Arc<super::Given>>,
 }
 
+// Nothing in it is unequal to itself, and so lists in the same place of memory are equal ones.
+impl Eq for ContainerStatus {}
+
 /// What a container does (`v1.ContainerState`).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContainerState {
     /// It does not run yet, or not now.
     Waiting {

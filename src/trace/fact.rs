@@ -146,7 +146,8 @@ impl Regarding {
     /// A container of a pod; `group` is `containers` or `initContainers`.
     pub fn container(pod: Ref, uid: Uid, group: &str, name: &str) -> Self {
         debug_assert_eq!(pod.kind, Kind::Pod);
-        Self { object: pod, uid, field_path: smol_str::format_smolstr!("spec.{group}{{{name}}}") }
+        let field_path = ["spec.", group, "{", name, "}"].into_iter().collect();
+        Self { object: pod, uid, field_path }
     }
 }
 

@@ -481,7 +481,7 @@ pub(super) fn envsubst(call: &mut Call<'_, '_, '_>) -> Begun {
         }
         return Begun::Exit(0);
     }
-    for (name, value) in call.environment {
+    for (name, value) in call.environment.iter() {
         if only.as_ref().is_none_or(|o| o.iter().any(|n| n == name.as_str())) {
             options.given.push(('=', format!("{name}={value}").into()));
         }

@@ -2,6 +2,7 @@
 
 use super::{Begun, Call, Tool};
 use crate::base::Str;
+use crate::container::environment::Environment;
 use crate::container::fs::Errno;
 use crate::container::os::{Program, Sys};
 use crate::container::process::ExecError;
@@ -53,7 +54,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         call.out(&out);
         return Begun::Exit(0);
     };
-    become_command(call, command, rest, &environment)
+    become_command(call, command, rest, &environment.into())
 }
 
 /// Becomes another command, or says why not.
@@ -61,7 +62,7 @@ pub(super) fn become_command(
     call: &mut Call<'_, '_, '_>,
     command: &str,
     argv: &[Str],
-    environment: &[(Str, Str)],
+    environment: &Environment,
 ) -> Begun {
     match load(call.sys, command, argv, environment) {
         Ok(program) => {
@@ -82,12 +83,10 @@ pub(super) fn load(
     sys: &mut Sys<'_, '_>,
     command: &str,
     argv: &[Str],
-    environment: &[(Str, Str)],
+    environment: &Environment,
 ) -> Result<Program, (Errno, u8)> {
-    let path = environment
-        .iter()
-        .find(|(k, _)| k == "PATH")
-        .map_or(crate::container::image::DEFAULT_PATH, |(_, v)| v.as_str());
+    let path = environment.value("PATH");
+    let path = path.map_or(crate::container::image::DEFAULT_PATH, Str::as_str);
     let file = sys.find_program(command, path);
     if !sys.os.image.complete && matches!(file, Err(ExecError::File(Errno::NoEnt))) {
         return Ok(Program::Tool(Box::new(Tool::assumed(sys, command))));
@@ -103,7 +102,7 @@ pub(super) fn printenv(call: &mut Call<'_, '_, '_>) -> Begun {
     let mut out = String::new();
     let mut status = 0;
     if call.args.is_empty() {
-        for (name, value) in call.environment {
+        for (name, value) in call.environment.iter() {
             push(&mut out, format_args!("{name}={value}\n"));
         }
     }

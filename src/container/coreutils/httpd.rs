@@ -59,7 +59,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
             }
         }
     }
-    let home = call.sys.absolute(&home);
+    let home = call.sys.absolute(&home).into_owned();
     if let Err(e) = call.sys.chdir(&home) {
         call.err(&format!("can't change directory to '{home}': {e}"));
         return Begun::Exit(1);

@@ -82,6 +82,7 @@ pub(crate) mod xargs;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::environment::Environment;
 use super::fs::Errno;
 use super::os::{OpenMode, Program, Sys};
 use super::process::{Fd, Step, Wait};
@@ -414,7 +415,7 @@ pub(crate) struct Call<'c, 's, 'w> {
     pub(crate) name: &'c str,
     /// The arguments after the name.
     pub(crate) args: &'c [Str],
-    pub(crate) environment: &'c [(Str, Str)],
+    pub(crate) environment: &'c Environment,
     pub(crate) sys: &'c mut Sys<'s, 'w>,
 }
 
@@ -451,7 +452,7 @@ impl Call<'_, '_, '_> {
 
     /// A variable of the environment.
     pub(crate) fn variable(&self, name: &str) -> Option<&Str> {
-        self.environment.iter().find(|(k, _)| k == name).map(|(_, v)| v)
+        self.environment.value(name)
     }
 }
 
@@ -749,7 +750,7 @@ impl FilterRun {
 pub(crate) struct Tool {
     name: Str,
     pub(crate) argv: Arc<[Str]>,
-    environment: Vec<(Str, Str)>,
+    environment: Environment,
     state: State,
 }
 
@@ -764,11 +765,11 @@ enum State {
 
 impl Tool {
     /// A tool with its arguments, name first.
-    pub(crate) fn new(name: &str, argv: impl Into<Arc<[Str]>>, environment: &[(Str, Str)]) -> Self {
+    pub(crate) fn new(name: &str, argv: impl Into<Arc<[Str]>>, environment: &Environment) -> Self {
         Self {
             name: name.into(),
             argv: argv.into(),
-            environment: environment.to_vec(),
+            environment: environment.clone(),
             state: State::Fresh,
         }
     }
@@ -778,21 +779,27 @@ impl Tool {
         Self {
             name: Str::default(),
             argv: Arc::default(),
-            environment: Vec::new(),
+            environment: Environment::default(),
             state: State::Ended(status),
         }
     }
 
     /// A process that begins in the middle of a tool's work.
     pub(crate) fn waiting(name: &str, waiting: Waiting) -> Self {
-        Self { state: State::Wait(waiting), ..Self::new(name, [name.into()], &[]) }
+        Self {
+            state: State::Wait(waiting),
+            ..Self::new(name, [name.into()], &Environment::default())
+        }
     }
 
     /// A program of an image that is not known: it is taken to run a second and to succeed.
     pub(crate) fn assumed(sys: &mut Sys<'_, '_>, name: &str) -> Self {
         let until = sys.now().saturating_add(super::planned::ASSUMED_COMMAND);
         sys.os.rare.assumptions.push(super::planned::Assumption::Command { name: name.into() });
-        Self { state: State::Wait(Waiting::Until(until, 0)), ..Self::new(name, [name.into()], &[]) }
+        Self {
+            state: State::Wait(Waiting::Until(until, 0)),
+            ..Self::new(name, [name.into()], &Environment::default())
+        }
     }
 
     /// Whether a name is that of a tool.
@@ -829,7 +836,7 @@ impl Tool {
                         }
                         Begun::Wait(waiting) => {
                             // What waits has taken what it needs of them.
-                            self.environment = Vec::new();
+                            self.environment = Environment::default();
                             self.state = State::Wait(waiting);
                             continue;
                         }

@@ -10,6 +10,7 @@ use super::dialling::{Dialling, Met, address};
 use super::{Begun, Call, Waiting, durations};
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::environment::Environment;
 use crate::container::fs::Errno;
 use crate::container::net::{Listener, TcpServer};
 use crate::container::os::{Read, Sys};
@@ -35,7 +36,7 @@ struct Options {
 #[derive(Clone, Debug)]
 pub(crate) struct Nc {
     options: Options,
-    environment: Vec<(Str, Str)>,
+    environment: Environment,
     name: String,
     stage: Stage,
     sent: usize,
@@ -112,7 +113,7 @@ fn valued(options: &mut Options, letter: char, value: &str) -> Result<(), String
 }
 
 fn begin(call: &mut Call<'_, '_, '_>, mut options: Options, words: &[Str]) -> Begun {
-    let environment = call.environment.to_vec();
+    let environment = call.environment.clone();
     if options.listen {
         // `nc -l PORT` is the same as `nc -l -p PORT`.
         let last = words.last().and_then(|w| w.parse().ok());
@@ -371,7 +372,7 @@ pub(super) fn telnet(call: &mut Call<'_, '_, '_>) -> Begun {
         dialling: Some(dialling),
         nc: Nc {
             options: Options::default(),
-            environment: Vec::new(),
+            environment: Environment::default(),
             name: host.to_string(),
             stage: Stage::Accept(-1, None),
             sent: 0,

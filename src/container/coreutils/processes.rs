@@ -1,6 +1,7 @@
 //! How tools start other programs (`xargs`, `find -exec`, awk's `system`).
 
 use crate::base::Str;
+use crate::container::environment::Environment;
 use crate::container::fs::Errno;
 use crate::container::image::DEFAULT_PATH;
 use crate::container::os::{FdPlan, Program, Sys};
@@ -11,15 +12,12 @@ use crate::container::process::{ExecError, Fd, Pid, SignalSet};
 pub(crate) fn load(
     sys: &mut Sys<'_, '_>,
     argv: &[Str],
-    environment: &[(Str, Str)],
+    environment: &Environment,
 ) -> Result<Program, ExecError> {
     let name = argv.first().map_or("", Str::as_str).to_owned();
-    let path = environment
-        .iter()
-        .find(|(k, _)| k == "PATH")
-        .map_or_else(|| DEFAULT_PATH.to_owned(), |(_, v)| v.to_string());
+    let path = environment.value("PATH").map_or(DEFAULT_PATH, Str::as_str);
     let loaded =
-        sys.find_program(&name, &path).and_then(|file| sys.load_script(&file, argv, environment));
+        sys.find_program(&name, path).and_then(|file| sys.load_script(&file, argv, environment));
     match loaded {
         Err(ExecError::File(Errno::NoEnt)) if !sys.os.image.complete => {
             Ok(Program::Tool(Box::new(super::Tool::assumed(sys, &name))))
@@ -32,7 +30,7 @@ pub(crate) fn load(
 pub(crate) fn spawn(
     sys: &mut Sys<'_, '_>,
     argv: &[Str],
-    environment: &[(Str, Str)],
+    environment: &Environment,
 ) -> Result<Pid, Errno> {
     let program = load(sys, argv, environment).map_err(|e| match e {
         ExecError::File(e) => e,
@@ -46,7 +44,7 @@ pub(crate) fn spawn(
 pub(crate) fn shell(
     sys: &mut Sys<'_, '_>,
     command: &str,
-    environment: &[(Str, Str)],
+    environment: &Environment,
     moves: &[(Fd, Fd)],
     close: &[Fd],
 ) -> Result<Pid, Errno> {

@@ -6,6 +6,7 @@ use super::env::{become_command, load};
 use super::{Begun, Call, Tool, Waiting, durations};
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::environment::Environment;
 use crate::container::image::Family;
 use crate::container::os::{OpenMode, Program, Sys};
 use crate::container::process::{Ended, Fd, Pid, Signal, Step, Wait};
@@ -461,7 +462,7 @@ pub(super) fn watch(call: &mut Call<'_, '_, '_>) -> Begun {
     }
     Begun::Wait(Waiting::Watching(Box::new(Watching {
         command: rest.join(" ").into(),
-        environment: call.environment.to_vec(),
+        environment: call.environment.clone(),
         period,
         title,
         child: None,
@@ -473,7 +474,7 @@ pub(super) fn watch(call: &mut Call<'_, '_, '_>) -> Begun {
 #[derive(Clone, Debug)]
 pub(crate) struct Watching {
     command: Str,
-    environment: Vec<(Str, Str)>,
+    environment: Environment,
     period: Duration,
     title: bool,
     child: Option<Pid>,
@@ -579,7 +580,7 @@ pub(super) fn flock(call: &mut Call<'_, '_, '_>) -> Begun {
         shared,
         until,
         argv,
-        environment: call.environment.to_vec(),
+        environment: call.environment.clone(),
         child: None,
     })))
 }
@@ -591,7 +592,7 @@ pub(crate) struct Locking {
     shared: bool,
     until: Option<SimTime>,
     argv: Vec<Str>,
-    environment: Vec<(Str, Str)>,
+    environment: Environment,
     child: Option<Pid>,
 }
 

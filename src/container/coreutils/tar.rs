@@ -405,7 +405,7 @@ struct Writer {
 
 fn create(sys: &mut Sys<'_, '_>, options: &Options, archive: &str) -> u8 {
     let here = sys.me().cwd.clone();
-    let target = if archive == "-" { None } else { Some(sys.absolute(archive)) };
+    let target = if archive == "-" { None } else { Some(sys.absolute(archive).into_owned()) };
     let mut writer = Writer {
         out: Vec::new(),
         names: String::new(),

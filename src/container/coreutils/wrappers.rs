@@ -140,7 +140,7 @@ pub(super) fn as_user(call: &mut Call<'_, '_, '_>) -> Begun {
     let mut environment = call.environment.to_vec();
     set(&mut environment, "HOME", &home);
     (call.sys.me_mut().uid, call.sys.me_mut().gid) = (uid, gid);
-    become_command(call, command, argv, &environment)
+    become_command(call, command, argv, &environment.into())
 }
 
 fn set(environment: &mut Vec<(Str, Str)>, name: &str, value: &str) {
@@ -216,7 +216,7 @@ pub(super) fn su(call: &mut Call<'_, '_, '_>) -> Begun {
         argv.extend(["-c".into(), command.clone()]);
     }
     argv.extend(words);
-    become_command(call, &shell, &argv, &environment)
+    become_command(call, &shell, &argv, &environment.into())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::lines::fits;
 use super::options::Syntax;
 use super::{Begun, Call, Waiting, processes};
 use crate::base::Str;
+use crate::container::environment::Environment;
 use crate::container::fs::Errno;
 use crate::container::os::{OpenMode, Read, Sys};
 use crate::container::process::{Ended, Fd, Step, Wait};
@@ -50,7 +51,7 @@ enum Items {
 #[derive(Clone, Debug)]
 pub(crate) struct Xargs {
     command: Vec<Str>,
-    environment: Vec<(Str, Str)>,
+    environment: Environment,
     items: Items,
     replace: Option<Str>,
     most: usize,
@@ -124,7 +125,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         if options.operands.is_empty() { vec!["echo".into()] } else { options.operands.clone() };
     let xargs = Xargs {
         command,
-        environment: call.environment.to_vec(),
+        environment: call.environment.clone(),
         items,
         most: if replace.is_some() { 1 } else { most.max(1) },
         per_line: options.has('L') || options.has('l'),

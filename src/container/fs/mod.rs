@@ -16,10 +16,10 @@ mod view;
 
 use std::fmt;
 
-pub(crate) use tree::{Device, Inode, Kind, Stamp};
+pub(crate) use tree::{Device, Inode, Kind, Stamp, WITH_TREE};
 pub use tree::{Ino, Thing, Tree, TreeError};
-pub(crate) use view::{Files, NodeId, Stat, Who, join, normalise};
-pub use view::{Mount, VolumeId, Volumes};
+pub(crate) use view::{Files, NodeId, Stat, Who, is_normal, join, normalise};
+pub use view::{Mount, Unmade, VolumeId, Volumes};
 
 /// What a system call on files or descriptors can fail with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

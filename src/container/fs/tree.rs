@@ -120,11 +120,16 @@ pub struct Tree {
     base: Option<Arc<Tree>>,
     /// What is not in the base or differs from it.
     own: BTreeMap<Ino, Inode>,
-    /// Inodes of the base that are gone.
     next: u32,
+    /// When it began: the time of what is [`WITH_TREE`] in its base.
+    born: SimTime,
     /// Bytes of regular files in `own`.
     bytes: u64,
 }
+
+/// The time of inodes in a base that are as old as the tree which stands over it: mount points, which containers of
+/// a template have alike but for when they were made.
+pub(crate) const WITH_TREE: SimTime = SimTime::MAX;
 
 /// A path that cannot be put into a [`Tree`] from outside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,12 +145,18 @@ impl Tree {
     /// An empty file system: a root directory with this mode.
     pub fn new(mode: u16, at: SimTime) -> Self {
         let root = Inode::new(Kind::Dir(BTreeMap::new()), mode, Stamp { at, uid: 0, gid: 0 });
-        Self { base: None, own: BTreeMap::from([(ROOT, root)]), next: 2, bytes: 0 }
+        Self { base: None, own: BTreeMap::from([(ROOT, root)]), next: 2, born: at, bytes: 0 }
     }
 
-    /// A file system that starts as `base` and shares all that does not change.
-    pub(crate) fn over(base: &Arc<Self>) -> Self {
-        Self { base: Some(Arc::clone(base)), own: BTreeMap::new(), next: base.next, bytes: 0 }
+    /// A file system that starts as `base` at that time and shares all that does not change.
+    pub(crate) fn over(base: &Arc<Self>, born: SimTime) -> Self {
+        let base = Arc::clone(base);
+        Self { next: base.next, base: Some(base), own: BTreeMap::new(), born, bytes: 0 }
+    }
+
+    /// The time that one of its inodes has.
+    pub(crate) fn time(&self, of_inode: SimTime) -> SimTime {
+        if of_inode == WITH_TREE { self.born } else { of_inode }
     }
 
     /// Bytes of regular files that this tree holds beyond its base.
@@ -336,10 +347,12 @@ impl Tree {
 
     /// The same, to be changed: copied up from the base first.
     pub(crate) fn inode_mut(&mut self, ino: Ino) -> &mut Inode {
-        let base = self.base.as_ref();
-        self.own.entry(ino).or_insert_with(|| {
-            base.expect("inode numbers come from directories of this tree").inode(ino).clone()
-        })
+        if !self.own.contains_key(&ino) {
+            let mut copy = self.inode(ino).clone();
+            (copy.mtime, copy.ctime) = (self.time(copy.mtime), self.time(copy.ctime));
+            self.own.insert(ino, copy);
+        }
+        self.own.get_mut(&ino).expect("it was just put there")
     }
 
     /// The entry of a directory.
@@ -468,7 +481,7 @@ mod tests {
         let mut image = Tree::new(0o755, SimTime::ZERO);
         image.put("/etc/passwd", 0o644, b"root", SimTime::ZERO).unwrap();
         let image = Arc::new(image);
-        let mut tree = Tree::over(&image);
+        let mut tree = Tree::over(&image, SimTime::ZERO);
         assert_eq!(tree.content("/etc/passwd"), Some(&b"root"[..]));
         assert!(tree.own.is_empty());
         tree.put("/etc/passwd", 0o644, b"me", SimTime::ZERO).unwrap();

@@ -1,6 +1,8 @@
 //! The file system as one container sees it: its own tree with volumes mounted in.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use super::tree::ROOT;
 use super::{Errno, Ino, Inode, Kind, Stamp, Tree};
@@ -12,12 +14,28 @@ use crate::container::shared::Shared;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VolumeId(pub u32);
 
+/// Files that are made when something looks at them for the first time, if anything ever does.
+pub trait Unmade: fmt::Debug + Send + Sync {
+    /// Makes them; always the same.
+    fn make(&self) -> Tree;
+}
+
 /// The trees behind the volumes. Containers hold ids only, so that several may mount one.
 #[derive(Clone, Debug, Default)]
 pub struct Volumes {
-    trees: BTreeMap<VolumeId, Tree>,
+    volumes: BTreeMap<VolumeId, Volume>,
     /// What containers hold in common besides.
     pub(crate) shared: Shared,
+}
+
+#[derive(Clone, Debug)]
+enum Volume {
+    Made(Tree),
+    /// Most programs look at no volume, least of all at the token that every pod has.
+    Later {
+        unmade: Arc<dyn Unmade>,
+        made: OnceLock<Box<Tree>>,
+    },
 }
 
 impl Volumes {
@@ -28,22 +46,38 @@ impl Volumes {
 
     /// Puts a volume in place, or another content in place of an earlier one.
     pub fn insert(&mut self, id: VolumeId, tree: Tree) {
-        self.trees.insert(id, tree);
+        self.volumes.insert(id, Volume::Made(tree));
+    }
+
+    /// The same for files that are made when they are looked at.
+    pub fn insert_unmade(&mut self, id: VolumeId, unmade: Arc<dyn Unmade>) {
+        self.volumes.insert(id, Volume::Later { unmade, made: OnceLock::new() });
     }
 
     /// Takes a volume away. No container that mounts it may run again.
-    pub fn remove(&mut self, id: VolumeId) -> Option<Tree> {
-        self.trees.remove(&id)
+    pub fn remove(&mut self, id: VolumeId) {
+        self.volumes.remove(&id);
     }
 
     /// A volume's files.
     pub fn get(&self, id: VolumeId) -> Option<&Tree> {
-        self.trees.get(&id)
+        self.volumes.get(&id).map(|volume| match volume {
+            Volume::Made(tree) => tree,
+            Volume::Later { unmade, made } => made.get_or_init(|| Box::new(unmade.make())),
+        })
     }
 
     /// A volume's files, to be changed from outside the containers.
     pub fn get_mut(&mut self, id: VolumeId) -> Option<&mut Tree> {
-        self.trees.get_mut(&id)
+        let volume = self.volumes.get_mut(&id)?;
+        if let Volume::Later { unmade, made } = volume {
+            let tree = made.take().map_or_else(|| unmade.make(), |tree| *tree);
+            *volume = Volume::Made(tree);
+        }
+        match volume {
+            Volume::Made(tree) => Some(tree),
+            Volume::Later { .. } => None,
+        }
     }
 }
 
@@ -134,6 +168,14 @@ pub(crate) fn join(cwd: &str, path: &str) -> String {
     }
 }
 
+/// Whether a path is absolute and has neither dots nor empty names in it, as [`normalise`] makes it.
+pub(crate) fn is_normal(path: &str) -> bool {
+    path == "/"
+        || path
+            .strip_prefix('/')
+            .is_some_and(|names| names.split('/').all(|name| !matches!(name, "" | "." | "..")))
+}
+
 /// A path without `.`, `..` and double slashes, by text alone (as `cd -L` does).
 pub(crate) fn normalise(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
@@ -148,27 +190,32 @@ pub(crate) fn normalise(path: &str) -> String {
 }
 
 impl Files {
-    /// The container's own tree with volumes in it. Mount points that are missing are made.
-    pub(crate) fn new(own: Tree, mounts: &[Mount], volumes: &Volumes, at: SimTime) -> Self {
-        let mut files = Self { own, mounts: Vec::new() };
-        for mount in mounts {
-            let path = Str::from(normalise(&mount.path));
-            let is_dir = volumes
-                .get(mount.volume)
-                .and_then(|t| t.find(&mount.sub_path).map(|ino| t.inode(ino).is_dir()))
-                .unwrap_or(true);
-            let by = Stamp { at, uid: 0, gid: 0 };
-            // A mount point inside another mount needs no directory here.
-            let _made = if is_dir {
-                files.own.make_dirs(&path, by).map(drop)
-            } else if files.own.find(&path).is_none() {
-                files.own.put_as(&path, 0o644, b"", by)
-            } else {
-                Ok(())
-            };
-            files.mounts.push(Mount { path, ..mount.clone() });
+    /// The files of an image with volumes in them, from that time on. Mount points that are missing are made.
+    pub(crate) fn new(
+        image: &Arc<Tree>,
+        mounts: &[Mount],
+        volumes: &mut Volumes,
+        at: SimTime,
+    ) -> Self {
+        let normal = |path: &Str| {
+            if is_normal(path) { path.clone() } else { normalise(path).into() }
+        };
+        let mounts: Vec<Mount> =
+            mounts.iter().map(|m| Mount { path: normal(&m.path), ..m.clone() }).collect();
+        if mounts.is_empty() {
+            return Self { own: Tree::over(image, at), mounts };
         }
-        files
+        let is_dir = |mount: &Mount| {
+            let whole = mount.sub_path.is_empty();
+            whole || {
+                let tree = volumes.get(mount.volume);
+                let shown = tree.and_then(|t| t.find(&mount.sub_path).map(|ino| t.inode(ino)));
+                shown.is_none_or(Inode::is_dir)
+            }
+        };
+        let points: Vec<(Str, bool)> = mounts.iter().map(|m| (m.path.clone(), is_dir(m))).collect();
+        let base = volumes.shared.mount_points(image, points);
+        Self { own: Tree::over(&base, at), mounts }
     }
 
     fn tree<'a>(&'a self, volumes: &'a Volumes, id: NodeId) -> Option<&'a Tree> {
@@ -347,12 +394,53 @@ impl Files {
         follow: bool,
         who: Who,
     ) -> Result<NodeId, Errno> {
+        if let Some(node) = self.plain_node(volumes, path, follow, who) {
+            return node.ok_or(Errno::NoEnt);
+        }
         self.place(volumes, cwd, path, follow, who)?.node.ok_or(Errno::NoEnt)
+    }
+
+    /// The node at an absolute path without dots and links, `Some(None)` where there is none; `None` where it takes
+    /// more to tell. A search along PATH asks this of each of its directories, mostly in vain.
+    fn plain_node(
+        &self,
+        volumes: &Volumes,
+        path: &str,
+        follow: bool,
+        who: Who,
+    ) -> Option<Option<NodeId>> {
+        let mut at = NodeId { volume: None, ino: ROOT };
+        let mut inode = self.inode(volumes, at).ok()?;
+        let mut end = 0;
+        for name in path.strip_prefix('/')?.split('/') {
+            end += 1 + name.len();
+            if matches!(name, "" | "." | "..") || !inode.is_dir() || !may(inode, who, 0o1) {
+                return None;
+            }
+            let mount = self.mounted(&path[..end]);
+            let node = match mount.and_then(|m| Some((m, volumes.get(m.volume)?))) {
+                Some((mount, tree)) => {
+                    let ino = tree.find(&mount.sub_path);
+                    ino.map(|ino| NodeId { volume: Some(mount.volume), ino })
+                }
+                None => {
+                    let ino = self.tree(volumes, at)?.child(at.ino, name).ok()?;
+                    ino.map(|ino| NodeId { volume: at.volume, ino })
+                }
+            };
+            let Some(node) = node else { return Some(None) };
+            (at, inode) = (node, self.inode(volumes, node).ok()?);
+            if matches!(inode.kind, Kind::Link(_)) && (follow || end < path.len()) {
+                return None;
+            }
+        }
+        Some(Some(at))
     }
 
     /// What is known of a node.
     pub(crate) fn stat(&self, volumes: &Volumes, id: NodeId) -> Result<Stat, Errno> {
-        let inode = self.inode(volumes, id)?;
+        let tree = self.tree(volumes, id).ok_or(Errno::NoEnt)?;
+        let inode = tree.inode(id.ino);
         let kind = match inode.kind {
             Kind::File(_) | Kind::Program(_) => '-',
             Kind::Dir(_) => 'd',
@@ -366,8 +454,8 @@ impl Files {
             uid: inode.uid,
             gid: inode.gid,
             size: inode.size(),
-            mtime: inode.mtime,
-            ctime: inode.ctime,
+            mtime: tree.time(inode.mtime),
+            ctime: tree.time(inode.ctime),
             links: if kind == 'd' { 2 } else { inode.links },
             kind,
         })
@@ -586,8 +674,8 @@ mod tests {
             sub_path: Str::default(),
             read_only: true,
         };
-        let mut files =
-            Files::new(Tree::new(0o755, SimTime::ZERO), &[mount], &volumes, SimTime::ZERO);
+        let image = Arc::new(Tree::new(0o755, SimTime::ZERO));
+        let mut files = Files::new(&image, &[mount], &mut volumes, SimTime::from_secs(7));
         let at = |files: &Files, volumes: &Volumes, path: &str| {
             files.place(volumes, "/", path, true, ROOT_USER)
         };
@@ -604,5 +692,13 @@ mod tests {
         );
         assert!(matches!(at(&files, &volumes, "/etc/config/..data/key/x"), Err(Errno::NotDir)));
         assert_eq!(normalise("/a/./b/../c//"), "/a/c");
+        let time = |files: &Files, path: &str| {
+            let node = at(files, &volumes, path).unwrap().node.unwrap();
+            files.stat(&volumes, node).unwrap().mtime
+        };
+        // The directories of a mount point are as old as the container, also once they are its own.
+        assert_eq!(time(&files, "/etc"), SimTime::from_secs(7));
+        let etc = files.own.find("/etc").unwrap();
+        assert_eq!(files.own.inode_mut(etc).ctime, SimTime::from_secs(7));
     }
 }

@@ -1,8 +1,12 @@
 //! The system calls on paths.
 
+use std::borrow::Cow;
+
 use super::{Access, OpenMode, Sys, Target};
 use crate::base::Str;
-use crate::container::fs::{Device, Errno, Files, Kind, NodeId, Stat, Who};
+use crate::container::fs::{
+    Device, Errno, Files, Kind, NodeId, Stat, Who, is_normal, join, normalise,
+};
 use crate::container::process::Fd;
 
 impl super::Os {
@@ -96,7 +100,7 @@ impl Sys<'_, '_> {
     /// Paths that name descriptors or live in /proc.
     fn open_special(&mut self, path: &str, mode: OpenMode, least: Fd) -> Result<Option<Fd>, Errno> {
         let path = self.absolute(path);
-        let own = match path.as_str() {
+        let own = match path.as_ref() {
             "/dev/stdin" => Some(0),
             "/dev/stdout" => Some(1),
             "/dev/stderr" => Some(2),
@@ -165,8 +169,11 @@ impl Sys<'_, '_> {
     }
 
     /// A path seen from the working directory, without dots.
-    pub(crate) fn absolute(&self, path: &str) -> String {
-        crate::container::fs::normalise(&crate::container::fs::join(&self.me().cwd, path))
+    pub(crate) fn absolute<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        if is_normal(path) {
+            return Cow::Borrowed(path);
+        }
+        Cow::Owned(normalise(&join(&self.me().cwd, path)))
     }
 
     /// What is known of the node at a path.
@@ -420,7 +427,7 @@ impl Sys<'_, '_> {
             return Err(Errno::Access);
         }
         let absolute = self.absolute(path);
-        self.me_mut().cwd = absolute.into();
+        self.me_mut().cwd = absolute.as_ref().into();
         Ok(())
     }
 }

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use super::NslookupStyle;
 use super::coreutils::Tool;
+use super::environment::Environment;
 use super::fs::{Files, NodeId, Volumes, Who};
 use super::image::Image;
 use super::limits::Limits;
@@ -317,7 +318,7 @@ pub(crate) struct Boot {
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     pub(crate) argv: &'a [Str],
-    pub(crate) env: &'a [(Str, Str)],
+    pub(crate) env: &'a Environment,
     pub(crate) cwd: &'a str,
     pub(crate) uid: u32,
     pub(crate) gid: u32,

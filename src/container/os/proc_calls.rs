@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Access, Launch, Os, OutputStream, Phase, Proc, Program, Sys, Target, World};
 use crate::base::Str;
 use crate::container::coreutils::Tool;
+use crate::container::environment::Environment;
 use crate::container::fs::{Errno, Kind};
 use crate::container::os::{Read, SinkId};
 use crate::container::process::{Ended, ExecError, Fd, Pid, Signal, SignalSet, Wait};
@@ -68,7 +69,7 @@ impl Os {
             );
         }
         let name = launch.argv.first().map_or("", Str::as_str);
-        let found = sys.find_program(name, path_of(launch.env));
+        let found = sys.find_program(name, path_of(launch.env.value("PATH")));
         let loaded = found.and_then(|file| sys.load(&file, launch.argv, launch.env));
         match loaded {
             Ok(program) => {
@@ -83,22 +84,24 @@ impl Os {
         }
     }
 
-    /// Whether a process with this environment would find a command.
+    /// Whether a process with this PATH would find a command.
     pub(crate) fn finds(
         &mut self,
         name: &str,
-        env: &[(Str, Str)],
+        path: Option<Str>,
         pid: Pid,
         world: &mut World<'_>,
     ) -> bool {
         let sys = Sys { os: self, world, pid, slice: super::SLICE };
-        sys.find_program(name, path_of(env)).is_ok_and(|file| sys.stat(&file, true).is_ok())
+        sys.find_program(name, path_of(path.as_ref()))
+            .is_ok_and(|file| sys.stat(&file, true).is_ok())
     }
 
     /// A command from outside that the image is assumed to have.
     pub(crate) fn launch_assumed(&mut self, name: &str, world: &mut World<'_>) -> Option<Pid> {
+        let env = Environment::default();
         let launch =
-            Launch { argv: &["true".into()], env: &[], cwd: "/", uid: 0, gid: 0, stdin: b"" };
+            Launch { argv: &["true".into()], env: &env, cwd: "/", uid: 0, gid: 0, stdin: b"" };
         let pid = self.launch(&launch, world).ok()?;
         let mut sys = Sys { os: self, world, pid, slice: super::SLICE };
         let tool = Tool::assumed(&mut sys, name);
@@ -107,9 +110,8 @@ impl Os {
     }
 }
 
-fn path_of(env: &[(Str, Str)]) -> &str {
-    let set = env.iter().find(|(k, _)| k == "PATH");
-    set.map_or(super::super::image::DEFAULT_PATH, |(_, v)| v)
+fn path_of(set: Option<&Str>) -> &str {
+    set.map_or(super::super::image::DEFAULT_PATH, Str::as_str)
 }
 
 impl Sys<'_, '_> {
@@ -123,12 +125,14 @@ impl Sys<'_, '_> {
             return Err(ExecError::File(Errno::NoEnt));
         }
         let mut denied = None;
+        let mut file = String::with_capacity(path.len() + 1 + name.len());
         for dir in path.split(':') {
-            let file = match dir {
-                "" => format!("./{name}"),
-                d if d.ends_with('/') => format!("{d}{name}"),
-                d => format!("{d}/{name}"),
-            };
+            file.clear();
+            file.push_str(if dir.is_empty() { "." } else { dir });
+            if !file.ends_with('/') {
+                file.push('/');
+            }
+            file.push_str(name);
             let Ok(stat) = self.stat(&file, true) else { continue };
             if stat.kind == '-' {
                 if self.os.files.may(self.world.volumes, stat.id, self.who(), 0o1) == Ok(true) {
@@ -145,7 +149,7 @@ impl Sys<'_, '_> {
         &mut self,
         file: &str,
         argv: &[Str],
-        env: &[(Str, Str)],
+        env: &Environment,
     ) -> Result<Program, ExecError> {
         let mut file = file.to_owned();
         let mut argv = argv.to_vec();
@@ -197,7 +201,7 @@ impl Sys<'_, '_> {
         &mut self,
         file: &str,
         argv: &[Str],
-        env: &[(Str, Str)],
+        env: &Environment,
     ) -> Result<Program, ExecError> {
         match self.load(file, argv, env) {
             Err(ExecError::File(Errno::NoExec)) => {
@@ -211,7 +215,7 @@ impl Sys<'_, '_> {
         }
     }
 
-    fn program(&mut self, name: &str, argv: &[Str], env: &[(Str, Str)]) -> Program {
+    fn program(&mut self, name: &str, argv: &[Str], env: &Environment) -> Program {
         let sh = self.os.image.sh;
         let shared = &mut self.world.volumes.shared;
         let shell = |shared, dialect, argv: &[Str]| {

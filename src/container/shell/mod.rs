@@ -67,7 +67,7 @@ pub(crate) use vars::Vars;
 
 /// A function: its body, and where it was defined.
 #[derive(Clone, Debug)]
-struct Function {
+pub(crate) struct Function {
     body: ast::NodeRef,
     source: Str,
 }

@@ -14,6 +14,7 @@ use super::redirect::{Made, RedirectRun};
 use super::vars::{Key, Value, Var, name_len};
 use crate::base::Str;
 use crate::container::coreutils::Tool;
+use crate::container::environment::Environment;
 use crate::container::fs::Errno;
 use crate::container::os::{FORK, Program, Sys};
 use crate::container::process::{ExecError, Wait};
@@ -525,7 +526,7 @@ impl Shell {
 
     /// Runs a program of the file system.
     fn run_program(&mut self, sys: &mut Sys<'_, '_>, fields: &[Str], last: bool) -> Flow {
-        let env = self.vars.environment_with(&self.functions, self.dialect);
+        let env = Environment::of_shell(&self.vars, &self.functions, self.dialect);
         let program = match self.find_and_load(sys, fields, &env) {
             Ok(program) => program,
             Err(status) => {
@@ -562,7 +563,7 @@ impl Shell {
         &mut self,
         sys: &mut Sys<'_, '_>,
         fields: &[Str],
-        env: &[(Str, Str)],
+        env: &Environment,
     ) -> Result<Program, u8> {
         let name = &fields[0];
         let path = self.vars.text("PATH").cloned().unwrap_or_default();
@@ -600,7 +601,7 @@ impl Shell {
         &self,
         sys: &mut Sys<'_, '_>,
         fields: &[Str],
-        env: &[(Str, Str)],
+        env: &Environment,
         error: &ExecError,
     ) -> Option<Program> {
         if sys.os.image.complete || !matches!(error, ExecError::File(Errno::NoEnt)) {
@@ -693,9 +694,9 @@ impl Shell {
             return Flow::Go;
         }
         let env = if clean {
-            Vec::new()
+            Environment::default()
         } else {
-            self.vars.environment_with(&self.functions, self.dialect)
+            Environment::of_shell(&self.vars, &self.functions, self.dialect)
         };
         let path = self.vars.text("PATH").cloned().unwrap_or_default();
         let loaded =

@@ -16,6 +16,7 @@ use super::vars::{Value, Vars};
 use super::{Function, Shell};
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::environment::Environment;
 use crate::container::os::Sys;
 use crate::container::process::Signal;
 use crate::container::seldom::Seldom;
@@ -48,20 +49,17 @@ impl Shell {
     pub(crate) fn new(
         dialect: Dialect,
         argv: &[Str],
-        env: &[(Str, Str)],
+        env: &Environment,
         shared: &mut Shared,
     ) -> Self {
         let mut functions = BTreeMap::new();
-        for (name, value) in env {
+        let exported = if dialect.is_bash() { &**env } else { &[] };
+        for (name, value) in exported {
             if let Some(function) =
                 name.strip_prefix("BASH_FUNC_").and_then(|n| n.strip_suffix("%%"))
+                && let Some(body) = imported_function(function, value)
             {
-                if dialect.is_bash()
-                    && let Some(body) = imported_function(function, value)
-                {
-                    functions
-                        .insert(function.into(), Function { body, source: "environment".into() });
-                }
+                functions.insert(function.into(), Function { body, source: "environment".into() });
             }
         }
         let mut options = Options { expand_aliases: !dialect.is_bash(), ..Options::default() };
@@ -382,7 +380,7 @@ impl Shell {
         sys: &mut Sys<'_, '_>,
         file: &str,
         argv: &[Str],
-        env: &[(Str, Str)],
+        env: &Environment,
     ) -> Self {
         let mut arguments: Vec<Str> = vec![self.name.clone(), file.into()];
         arguments.extend(argv.iter().skip(1).cloned());

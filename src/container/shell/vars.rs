@@ -311,7 +311,7 @@ fn cased(var: &Var, text: Str) -> Str {
 
 impl Vars {
     /// The environment with bash's exported functions.
-    pub(super) fn environment_with(
+    pub(crate) fn environment_with(
         &self,
         functions: &BTreeMap<Str, super::Function>,
         dialect: super::Dialect,

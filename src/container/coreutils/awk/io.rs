@@ -3,6 +3,7 @@
 use crate::base::Str;
 use crate::container::coreutils::lines::bytewise;
 use crate::container::coreutils::processes;
+use crate::container::environment::Environment;
 use crate::container::os::{OpenMode, Read, Sys};
 use crate::container::process::{Fd, Pid, Wait};
 use crate::container::regex::Regex;
@@ -137,7 +138,7 @@ impl Writer {
     pub(super) fn command(
         sys: &mut Sys<'_, '_>,
         name: &Str,
-        environment: &[(Str, Str)],
+        environment: &Environment,
         others: &[Fd],
     ) -> Option<Self> {
         let (out, into) = sys.pipe();
@@ -185,7 +186,7 @@ impl Writer {
 pub(super) fn command_reader(
     sys: &mut Sys<'_, '_>,
     command: &str,
-    environment: &[(Str, Str)],
+    environment: &Environment,
     others: &[Fd],
 ) -> Option<Reader> {
     let (out, into) = sys.pipe();

@@ -13,6 +13,7 @@ use super::io::{Reader, Writer};
 use super::values::{Array, MAX_ELEMENTS, Value};
 use crate::base::Str;
 use crate::container::coreutils::lines::{bytewise, fits};
+use crate::container::environment::Environment;
 use crate::container::os::Sys;
 use crate::container::process::{Pid, Step, Wait};
 use crate::container::regex::Regex;
@@ -103,7 +104,7 @@ pub(super) enum Flow {
 #[derive(Clone, Debug)]
 pub(crate) struct Awk {
     code: Arc<Code>,
-    pub(super) environment: Vec<(Str, Str)>,
+    pub(super) environment: Environment,
     at: usize,
     pub(super) stack: Vec<Cell>,
     globals: Vec<Cell>,
@@ -133,7 +134,7 @@ pub(crate) struct Awk {
 }
 
 impl Awk {
-    pub(super) fn new(code: Arc<Code>, arguments: &[Str], environment: &[(Str, Str)]) -> Self {
+    pub(super) fn new(code: Arc<Code>, arguments: &[Str], environment: &Environment) -> Self {
         let mut globals = vec![Cell::Untyped(None); code.globals.len()];
         let number = |n: f64| Cell::Value(Value::Number(n));
         let text = |t: &str| Cell::Value(Value::Text(t.into()));
@@ -158,7 +159,7 @@ impl Awk {
         }
         let (mut environ, mut argv) = (Array::default(), Array::default());
         let input = |t: &str| Value::Input(bytewise(&encode(t)).into());
-        for (name, value) in environment {
+        for (name, value) in environment.iter() {
             environ.set(bytewise(&encode(name)).into(), input(value));
         }
         for (i, argument) in arguments.iter().enumerate() {
@@ -167,7 +168,7 @@ impl Awk {
         Self {
             ranges: vec![false; code.ranges],
             code,
-            environment: environment.to_vec(),
+            environment: environment.clone(),
             at: 0,
             stack: Vec::new(),
             globals,

@@ -12,6 +12,7 @@ use super::processes;
 use super::{Begun, Call, Waiting};
 use crate::base::Str;
 use crate::base::time::SimTime;
+use crate::container::environment::Environment;
 use crate::container::fs::{Errno, Stat};
 use crate::container::os::Sys;
 use crate::container::process::{Pid, Step, Wait};
@@ -51,7 +52,7 @@ pub(super) fn start(call: &mut Call<'_, '_, '_>) -> Begun {
         follow_roots: follow_roots || expression.follow,
         expression: Arc::new(expression),
         roots: roots.into_iter().rev().collect(),
-        environment: call.environment.to_vec(),
+        environment: call.environment.clone(),
         todo: Vec::new(),
         device: None,
         running: None,
@@ -89,7 +90,7 @@ pub(crate) struct Find {
     follow: bool,
     follow_roots: bool,
     roots: Vec<Str>,
-    environment: Vec<(Str, Str)>,
+    environment: Environment,
     /// A stack: the next entry is the last.
     todo: Vec<Entry>,
     device: Option<crate::container::fs::VolumeId>,
