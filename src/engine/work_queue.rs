@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_kept_of_a_key_at_rest() {
+        let mut q = WorkQueue::new();
+        q.add("a", FactId(1));
+        q.add_rate_limited(SimTime::ZERO, "a", FactId(2));
+        assert_eq!(q.take(), Some(("a", FactId(1))));
+        q.done(&"a");
+        q.promote(SimTime::MAX);
+        assert_eq!((q.take(), q.failures(&"a"), q.working()), (Some(("a", FactId(2))), 1, 1));
+        q.forget(&"a");
+        q.done(&"a");
+        assert!(q.keys.is_empty() && q.working() == 0);
+    }
+
+    #[test]
     fn failures_double_the_delay_until_they_are_forgotten() {
         let mut q = WorkQueue::new();
         let now = SimTime::from_secs(1);

@@ -91,15 +91,15 @@ impl Sync<'_> {
 /// `inconsistentStatus`.
 fn is_inconsistent(old: &StatefulSetStatus, new: &StatefulSetStatus) -> bool {
     let number = |n: Option<i32>| n.unwrap_or(0);
-    fn text(t: &Option<String>) -> &str {
-        t.as_deref().unwrap_or_default()
+    fn text(t: Option<&String>) -> &str {
+        t.map(String::as_str).unwrap_or_default()
     }
     new.observed_generation.unwrap_or(0) > old.observed_generation.unwrap_or(0)
         || new.replicas != old.replicas
         || number(new.current_replicas) != number(old.current_replicas)
         || number(new.ready_replicas) != number(old.ready_replicas)
         || number(new.updated_replicas) != number(old.updated_replicas)
-        || text(&new.current_revision) != text(&old.current_revision)
+        || text(new.current_revision.as_ref()) != text(old.current_revision.as_ref())
         || number(new.available_replicas) != number(old.available_replicas)
-        || text(&new.update_revision) != text(&old.update_revision)
+        || text(new.update_revision.as_ref()) != text(old.update_revision.as_ref())
 }
