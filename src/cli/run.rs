@@ -191,8 +191,10 @@ struct Listeners {
     past: Option<Past>,
     writers: Writers,
     style: Style,
-    /// Whether lines are printed as they come; otherwise they are kept.
+    /// Whether lines are printed as they come.
     print: bool,
+    /// Whether they are kept, for a document at the end.
+    keep: bool,
     /// Set once the run has come to what was told before.
     reached: Option<Arc<AtomicBool>>,
     kept: Vec<Line>,
@@ -217,6 +219,7 @@ impl Listeners {
             writers: args.outputs.writers(start),
             style: Style { colour, start },
             print: args.output == Output::Timeline && !args.quiet,
+            keep: args.output != Output::Timeline,
             reached: None,
             kept: Vec::new(),
         }
@@ -253,7 +256,7 @@ impl Listeners {
             for line in &lines {
                 ui::out(&render(line, self.style));
             }
-        } else {
+        } else if self.keep {
             self.kept.extend(lines);
         }
     }

@@ -15,7 +15,7 @@ use crate::model::{
     ContainerState, CronJob, Job, Kind, Meta, Object, Phase, Pod, Ref, Uid, sim_time,
 };
 use crate::store::Store;
-use crate::trace::{Assumption, Fact, FactKind, Waiting};
+use crate::trace::{Assumption, Change, Fact, FactKind, Waiting};
 
 /// What a run comes to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -139,6 +139,10 @@ impl Gathered {
             }
             FactKind::Waiting(w) => {
                 self.waiting.insert(w.uid, Waiting::clone(w));
+            }
+            FactKind::Object { change: Change::Deleted, object, .. } => {
+                self.waiting.remove(&object.meta().uid);
+                self.runs.remove(&object.meta().uid);
             }
             FactKind::Object { object, old: None, .. } => {
                 if is_own(object) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::Uid;
-use crate::trace::{EventRecord, EventType, Fact, FactKind, Output, StepDone, Waiting};
+use crate::trace::{Change, EventRecord, EventType, Fact, FactKind, Output, StepDone, Waiting};
 
 /// So many warnings of one object are kept.
 const WARNINGS: usize = 6;
@@ -49,6 +49,9 @@ impl Told {
             FactKind::Waiting(w) if w.on.is_empty() => drop(self.waiting.remove(&w.uid)),
             FactKind::Waiting(w) => drop(self.waiting.insert(w.uid, Waiting::clone(w))),
             FactKind::Step(done) if done.exit_code != 0 => self.refused.push(done.clone()),
+            FactKind::Object { change: Change::Deleted, object, .. } => {
+                self.forget(object.meta().uid);
+            }
             FactKind::Event { .. }
             | FactKind::Object { .. }
             | FactKind::Step(_)
@@ -56,6 +59,18 @@ impl Told {
             | FactKind::StepBegun { .. }
             | FactKind::Assumed(_)
             | FactKind::Unmodelled(_) => {}
+        }
+    }
+
+    /// An object is gone, and will not be stuck: a year of schedules leaves nothing behind but what still stands.
+    fn forget(&mut self, uid: Uid) {
+        self.warnings.remove(&uid);
+        self.waiting.remove(&uid);
+        let containers = self.lines.range((uid, Str::default())..);
+        let containers: Vec<_> =
+            containers.map(|(of, _)| of.clone()).take_while(|(pod, _)| *pod == uid).collect();
+        for container in containers {
+            self.lines.remove(&container);
         }
     }
 
@@ -84,5 +99,48 @@ impl Told {
         let done = self.refused.iter().rev().find(of_node)?;
         let said = done.stderr.lines().find(|l| l.contains("error")).unwrap_or_default();
         Some(format!("drain failed: {}", said.trim_start_matches("error: ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Inert, Kind, Meta, Ref};
+    use crate::trace::{FactId, OutputStream};
+
+    fn fact(kind: FactKind) -> Fact {
+        Fact { id: FactId(1), at: SimTime::from_secs(1), cause: FactId::NONE, kind }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_is_gone() {
+        let mut told = Told::default();
+        for bits in [1, 2] {
+            let (uid, pod) = (Uid::from_random(bits), Ref::new(Kind::Pod, "default", "web"));
+            for container in ["a", "b"] {
+                told.observe(&fact(FactKind::Output(Arc::new(Output {
+                    pod: pod.clone(),
+                    uid,
+                    container: container.into(),
+                    attempt: 0,
+                    run: 1,
+                    stream: OutputStream::Stdout,
+                    text: "at work".to_owned(),
+                }))));
+            }
+            told.observe(&fact(FactKind::Waiting(Arc::new(Waiting {
+                object: pod,
+                uid,
+                on: "an image".into(),
+            }))));
+        }
+        let mut meta = Meta::named("default", "web");
+        meta.uid = Uid::from_random(1);
+        let gone =
+            Inert { meta, api_version: "v1".into(), kind: "Pod".into(), body: Arc::default() };
+        let change = Change::Deleted;
+        told.observe(&fact(FactKind::Object { change, object: gone.into(), old: None }));
+        assert_eq!((told.lines.len(), told.waiting.len()), (2, 1));
+        assert_eq!(told.lines(Uid::from_random(2), "b").count(), 1);
     }
 }

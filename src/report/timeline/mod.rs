@@ -12,7 +12,7 @@ mod render;
 mod words;
 mod workloads;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +80,8 @@ pub struct Timeline {
     outputs: output::Outputs,
     /// What objects wait for and have not been said to wait for yet.
     waits: BTreeMap<Uid, (SimTime, Arc<Waiting>)>,
+    /// Since when, in that order; those among them that have ended are no longer in `waits`.
+    waits_since: VecDeque<(SimTime, Uid)>,
     /// Warnings shown: how often each.
     warnings: BTreeMap<(Ref, String), u32>,
     lines: Vec<Line>,
@@ -92,6 +94,7 @@ impl Timeline {
             detail,
             outputs: output::Outputs::default(),
             waits: BTreeMap::new(),
+            waits_since: VecDeque::new(),
             warnings: BTreeMap::new(),
             lines: Vec::new(),
         }
@@ -115,6 +118,7 @@ impl Timeline {
             }
             FactKind::Waiting(waiting) => {
                 self.waits.insert(waiting.uid, (fact.at, Arc::clone(waiting)));
+                self.waits_since.push_back((fact.at, waiting.uid));
             }
             FactKind::Assumed(a) | FactKind::Unmodelled(a) => {
                 if self.detail == Detail::Everything {
@@ -214,17 +218,15 @@ impl Timeline {
     /// Says what objects wait for once they have waited for a while: most waits are over in no time.
     fn long_waits(&mut self, now: SimTime) {
         let before = now - SHORT_WAIT;
-        if self.waits.values().all(|(since, _)| *since > before) {
-            return;
-        }
         let mut due: Vec<(SimTime, Arc<Waiting>)> = Vec::new();
-        self.waits.retain(|_, (since, waiting)| {
-            let keep = *since > before;
-            if !keep {
-                due.push((*since, Arc::clone(waiting)));
+        while let Some((since, uid)) = self.waits_since.pop_front_if(|(since, _)| *since <= before)
+        {
+            if self.waits.get(&uid).is_some_and(|(latest, _)| *latest == since)
+                && let Some(wait) = self.waits.remove(&uid)
+            {
+                due.push(wait);
             }
-            keep
-        });
+        }
         due.sort_by_key(|(since, w)| (*since, w.uid));
         for (since, waiting) in due {
             let object = name(&waiting.object);
