@@ -12,7 +12,7 @@ mod render;
 mod words;
 mod workloads;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,9 @@ pub struct Line {
     pub text: String,
 }
 
+/// So many warnings are remembered: what was shown is not shown again. Then all are forgotten at once.
+const WARNINGS: usize = 1 << 16;
+
 /// The fold.
 #[derive(Debug)]
 pub struct Timeline {
@@ -82,8 +85,8 @@ pub struct Timeline {
     waits: BTreeMap<Uid, (SimTime, Arc<Waiting>)>,
     /// Since when, in that order; those among them that have ended are no longer in `waits`.
     waits_since: VecDeque<(SimTime, Uid)>,
-    /// Warnings shown: how often each.
-    warnings: BTreeMap<(Ref, String), u32>,
+    /// Warnings shown.
+    warnings: BTreeSet<(Ref, String)>,
     lines: Vec<Line>,
 }
 
@@ -95,7 +98,7 @@ impl Timeline {
             outputs: output::Outputs::default(),
             waits: BTreeMap::new(),
             waits_since: VecDeque::new(),
-            warnings: BTreeMap::new(),
+            warnings: BTreeSet::new(),
             lines: Vec::new(),
         }
     }
@@ -190,9 +193,11 @@ impl Timeline {
             return;
         }
         let text = format!("{}: {}", record.reason, record.message);
-        let shown = self.warnings.entry((about.clone(), text.clone())).or_insert(0);
-        *shown += 1;
-        if *shown == 1 || self.detail == Detail::Everything {
+        if self.warnings.len() >= WARNINGS {
+            self.warnings.clear();
+        }
+        let is_new = self.warnings.insert((about.clone(), text.clone()));
+        if is_new || self.detail == Detail::Everything {
             let again = if count > 1 { format!(" ({count} times)") } else { String::new() };
             self.push(at, name(about), Tone::Bad, format!("{text}{again}"));
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::base::time::SimTime;
 use crate::model::{Object, Uid};
 use crate::report::timeline::{Detail, Line, Timeline, clock, name};
-use crate::trace::{EventRecord, EventType, Fact, FactId, FactKind, Waiting};
+use crate::trace::{Change, EventRecord, EventType, Fact, FactId, FactKind, Waiting};
 
 /// So many facts are remembered.
 const REMEMBERED: usize = 20_000;
@@ -55,10 +55,22 @@ impl Chain {
             }
             _ => {}
         }
-        if self.facts.len() >= REMEMBERED {
-            self.facts.pop_front();
+        if self.facts.len() >= REMEMBERED
+            && let Some(oldest) = self.facts.pop_front()
+        {
+            self.forget(&oldest);
         }
         self.facts.push_back(fact.clone());
+    }
+
+    /// Once nothing is remembered of an object's end, nothing is kept of the object.
+    fn forget(&mut self, oldest: &Fact) {
+        if let FactKind::Object { change: Change::Deleted, object, .. } = &oldest.kind {
+            let uid = object.meta().uid;
+            self.owners.remove(&uid);
+            self.waiting.remove(&uid);
+            self.warnings.remove(&uid);
+        }
     }
 
     fn fact(&self, id: FactId) -> Option<&Fact> {
@@ -125,5 +137,36 @@ impl Chain {
             format!("{about} was warned of at {at}: {}: {}", record.reason, record.message)
         });
         waits.chain(warned).take(TROUBLES).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Inert, Kind, Meta, OwnerRef};
+
+    #[test]
+    fn what_is_long_gone_is_forgotten() {
+        let mut chain = Chain::new(SimTime::ZERO);
+        let mut meta = Meta::named("default", "child");
+        meta.uid = Uid::from_random(1);
+        let mut owner = Meta::named("default", "owner");
+        owner.uid = Uid::from_random(2);
+        meta.owners.push(OwnerRef::controller_of(Kind::Job, &owner));
+        let child =
+            Inert { meta, api_version: "v1".into(), kind: "Pod".into(), body: Arc::default() };
+        let child = Object::from(child);
+        let mut id = 0;
+        let mut observe = |change, old| {
+            id += 1;
+            let kind = FactKind::Object { change, object: child.clone(), old };
+            let (at, cause) = (SimTime::from_secs(id), FactId::NONE);
+            chain.observe(&Fact { at, id: FactId(id), cause, kind });
+            chain.owners.len()
+        };
+        assert_eq!(observe(Change::Added, None), 1);
+        assert_eq!(observe(Change::Deleted, Some(child.clone())), 1, "its end is remembered");
+        let later = (0..REMEMBERED).map(|_| observe(Change::Modified, Some(child.clone())));
+        assert_eq!(later.last(), Some(0));
     }
 }
