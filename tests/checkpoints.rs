@@ -41,6 +41,13 @@ fn with_manifests(name: &str) -> PathBuf {
 const RUN: [&str; 4] =
     [".", "--seed=7", "--for=5m", "--step=20s scale statefulset/web --replicas=3"];
 
+/// Breaks the run off after a hundred events. Answers its checkpoint, which is `here.txt`.
+fn broken_off(at: &Path) -> String {
+    let args = [&RUN[..], &["--max-events", "100", "--save", "here.txt"]].concat();
+    assert_eq!(wavetank(at, &args).status.code(), Some(5));
+    fs::read_to_string(at.join("here.txt")).unwrap()
+}
+
 #[test]
 fn a_run_that_is_stopped_anywhere_and_resumed_is_the_unbroken_run() {
     let at = with_manifests("anywhere");
@@ -119,10 +126,7 @@ fn simulations_and_op_lists_are_resumed_too() {
 #[test]
 fn what_cannot_be_gone_on_from_is_told() {
     let at = with_manifests("refused");
-    let mut args = RUN.to_vec();
-    args.extend(["--max-events", "100", "--save", "here.txt"]);
-    assert_eq!(wavetank(&at, &args).status.code(), Some(5));
-    let text = fs::read_to_string(at.join("here.txt")).unwrap();
+    let text = broken_off(&at);
     let refused = |text: &str, code: i32, word: &str| {
         fs::write(at.join("other.txt"), text).unwrap();
         let out = wavetank(&at, &["--resume", "other.txt"]);
@@ -141,10 +145,7 @@ fn what_cannot_be_gone_on_from_is_told() {
 #[test]
 fn a_run_that_comes_to_another_state_is_not_gone_on_with() {
     let at = with_manifests("another-state");
-    let mut args = RUN.to_vec();
-    args.extend(["--max-events", "100", "--save", "here.txt"]);
-    assert_eq!(wavetank(&at, &args).status.code(), Some(5));
-    let text = fs::read_to_string(at.join("here.txt")).unwrap();
+    let text = broken_off(&at);
     // As if it had been written by a program that simulates otherwise: whole, but of another digest.
     let (first, rest) = text.split_once('\n').unwrap();
     let (before, after) = rest.split_once("\ndigest: ").unwrap();

@@ -15,7 +15,7 @@ use crate::model::{
     ContainerState, CronJob, Job, Kind, Meta, Object, Phase, Pod, Ref, Uid, sim_time,
 };
 use crate::store::Store;
-use crate::trace::{Assumption, Change, Fact, FactKind, Waiting};
+use crate::trace::{Assumption, Change, Fact, FactKind};
 
 /// What a run comes to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -113,7 +113,6 @@ pub struct Entry {
 pub struct Gathered {
     assumed: BTreeSet<Assumption>,
     unmodelled: BTreeSet<Assumption>,
-    waiting: BTreeMap<Uid, Waiting>,
     runs: BTreeMap<Uid, usize>,
     told: Told,
 }
@@ -134,14 +133,7 @@ impl Gathered {
             FactKind::Unmodelled(a) => {
                 self.unmodelled.insert(Assumption::clone(a));
             }
-            FactKind::Waiting(w) if w.on.is_empty() => {
-                self.waiting.remove(&w.uid);
-            }
-            FactKind::Waiting(w) => {
-                self.waiting.insert(w.uid, Waiting::clone(w));
-            }
             FactKind::Object { change: Change::Deleted, object, .. } => {
-                self.waiting.remove(&object.meta().uid);
                 self.runs.remove(&object.meta().uid);
             }
             FactKind::Object { object, old: None, .. } => {
@@ -156,6 +148,7 @@ impl Gathered {
             FactKind::Object { .. }
             | FactKind::Event { .. }
             | FactKind::Output(_)
+            | FactKind::Waiting(_)
             | FactKind::Warned(_)
             | FactKind::StepBegun { .. }
             | FactKind::Step(_) => {}
@@ -178,7 +171,7 @@ impl Summary {
             inert,
             ..Self::default()
         };
-        let look = causes::Look { store, now, waiting: &gathered.waiting, blocked };
+        let look = causes::Look { store, now, waiting: gathered.told.waiting(), blocked };
         for kind in SHOWN.iter().chain(Kind::ALL.iter().filter(|k| !SHOWN.contains(k))) {
             let mut objects: Vec<&Object> = store.list(*kind).filter(|o| is_own(o)).collect();
             objects.sort_by(|a, b| a.key().cmp(&b.key()));

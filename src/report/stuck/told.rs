@@ -85,6 +85,11 @@ impl Told {
         of.into_iter().flatten().rev().map(|line| line.text.as_str())
     }
 
+    /// What components last said that objects wait for.
+    pub fn waiting(&self) -> &BTreeMap<Uid, Waiting> {
+        &self.waiting
+    }
+
     /// What a component last said that an object waits for.
     pub fn waits_for(&self, uid: Uid) -> Option<&str> {
         self.waiting.get(&uid).map(|w| w.on.as_str())

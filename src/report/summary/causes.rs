@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    ContainerState, CronJob, Kind, Meta, Object, Phase, Pod, Ref, SimTime, Store, Uid, Waiting,
-};
+use super::{ContainerState, CronJob, Kind, Meta, Object, Phase, Pod, Ref, SimTime, Store, Uid};
 use crate::model::{ConditionStatus, ContainerStatus, conditions};
 use crate::report::timeline::{count, duration, name};
+use crate::trace::Waiting;
 
 /// What causes are looked for in.
 pub(super) struct Look<'a> {
