@@ -5,7 +5,7 @@ use super::look::{self, Line, When};
 /// Print the events of a run, as kubectl events does
 ///
 /// PATHS and the options of the run are those of `wavetank run`. Like a cluster, a run keeps an event for
-/// an hour.
+/// an hour. With `--watch` events are printed as they are recorded, from the start of the run or from `--at`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// How to print: yaml, json, name, jsonpath=…, go-template=…
     #[arg(short, long, value_name = "FORM")]
     output: Option<String>,
+    /// Print the events that there are, then each that is recorded, until the run ends
+    #[arg(short = 'w', long)]
+    watch: bool,
 }
 
 /// Runs the command.
@@ -35,5 +38,8 @@ pub(super) fn run(args: &Args) -> u8 {
         .flag("output", args.output.as_ref())
         .switch("all-namespaces", args.all_namespaces)
         .switch("no-headers", args.no_headers);
-    look::run(&args.when, &line)
+    match args.watch {
+        true => look::watch(&args.when, &line, true, false),
+        false => look::run(&args.when, &line),
+    }
 }

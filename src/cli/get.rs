@@ -1,11 +1,15 @@
 //! `wavetank get`: objects of a run as `kubectl get` prints them.
 
 use super::look::{self, Line, When};
+use super::{exit_code, ui};
 
 /// Print objects of a run, as kubectl get does
 ///
 /// TARGET is a type (`pods`, `deploy,rs,pods`, `all`) or objects (`pod/web-0`, `deploy/web,svc/web`). PATHS
 /// and the options of the run are those of `wavetank run`.
+///
+/// With `--watch` a row is printed for every change while the run goes on: from its start, or from `--at`, to
+/// its end. From the start, what is named need not exist yet.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A type, several, or TYPE/NAME
@@ -45,6 +49,15 @@ pub(super) struct Args {
     /// Say nothing of objects that there are not
     #[arg(long)]
     ignore_not_found: bool,
+    /// Print what there is, then every change, until the run ends
+    #[arg(short = 'w', long)]
+    watch: bool,
+    /// Print every change, not what there is at first
+    #[arg(long)]
+    watch_only: bool,
+    /// What each change is: ADDED, MODIFIED, DELETED; for --watch and --watch-only
+    #[arg(long)]
+    output_watch_events: bool,
 }
 
 /// Runs the command.
@@ -66,5 +79,16 @@ pub(super) fn run(args: &Args) -> u8 {
         .switch("show-kind", args.show_kind)
         .switch("no-headers", args.no_headers)
         .switch("ignore-not-found", args.ignore_not_found);
-    look::run(&args.when, &line)
+    let watched = args.watch || args.watch_only;
+    if args.output_watch_events && !watched {
+        ui::err(
+            "error: --output-watch-events option can only be used with --watch or --watch-only",
+        );
+        return exit_code::USAGE;
+    }
+    match watched {
+        // kubectl's --watch-only wins over --watch.
+        true => look::watch(&args.when, &line, !args.watch_only, args.output_watch_events),
+        false => look::run(&args.when, &line),
+    }
 }

@@ -9,6 +9,11 @@ pub(super) fn out(text: &str) {
     drop(io::stdout().lock().write_all(text.as_bytes()));
 }
 
+/// Writes a text to standard output: whether there is somebody left to read it.
+pub(super) fn reaches(text: &str) -> bool {
+    io::stdout().lock().write_all(text.as_bytes()).is_ok()
+}
+
 /// Writes a line to standard error.
 pub(super) fn err(line: &str) {
     drop(writeln!(io::stderr().lock(), "{line}"));

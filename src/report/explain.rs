@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::tabs::indented;
 use super::timeline::{count, duration};
 use crate::base::Str;
 use crate::base::time::SimTime;
@@ -101,7 +102,7 @@ fn table(e: &Explanation, out: &mut String) {
         lines.push(line);
     }
     out.push('\n');
-    columns(&lines, out);
+    out.push_str(&indented(&lines));
     if rows.len() > ROWS {
         let _ = writeln!(out, "and {} more", count(rows.len() - ROWS, "node"));
     }
@@ -133,18 +134,6 @@ fn score(s: Score, weight: i64) -> String {
     parts.join(" → ")
 }
 
-fn columns(lines: &[Vec<String>], out: &mut String) {
-    let width = |i: usize| lines.iter().map(|l| l[i].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
-    for line in lines {
-        let mut text = String::from("  ");
-        for (cell, width) in line.iter().zip(&widths) {
-            let _ = write!(text, "{cell:<width$}  ");
-        }
-        let _ = writeln!(out, "{}", text.trim_end());
-    }
-}
-
 /// The nodes that could not take it, those with the same reasons together.
 fn refusals(e: &Explanation, out: &mut String) {
     let mut groups: Vec<((&Str, &[Str], bool), Vec<&Str>)> = Vec::new();
@@ -168,7 +157,7 @@ fn refusals(e: &Explanation, out: &mut String) {
             let what = if *resolvable { "" } else { "  (taking pods away would not help)" };
             vec![some(names), plugin.to_string(), format!("{}{what}", reasons.join(", "))]
         };
-        columns(&groups.iter().map(line).collect::<Vec<_>>(), out);
+        out.push_str(&indented(&groups.iter().map(line).collect::<Vec<_>>()));
     }
     let unfit = matches!(&e.verdict, Verdict::Unfit { pre_filter: Some(_), .. });
     if unseen > 0 && !unfit {
@@ -219,7 +208,7 @@ fn preemption(p: &Preempting, out: &mut String) {
     lines.truncate(ROWS);
     lines.extend(others.iter().map(|(why, nodes)| vec![some(nodes), (*why).to_owned()]));
     if !lines.is_empty() {
-        columns(&lines, out);
+        out.push_str(&indented(&lines));
     }
 }
 
@@ -238,7 +227,7 @@ fn changes(e: &Explanation, out: &mut String) {
         };
         vec![c.text.clone(), then]
     };
-    columns(&e.changes.iter().map(line).collect::<Vec<_>>(), out);
+    out.push_str(&indented(&e.changes.iter().map(line).collect::<Vec<_>>()));
     if e.more_changes > 0 {
         let _ = writeln!(out, "  more of the same kinds were not tried");
     }

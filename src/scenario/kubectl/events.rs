@@ -4,17 +4,16 @@
 //! follows `k8s.io/client-go/tools/record/event.go` and, for the scheduler's, `tools/events`; the verb
 //! follows `pkg/cmd/events`.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::args::Args;
 use super::history::Seen;
 use super::output::{self, Printer};
-use super::resource;
+use super::resource::{self, Resource};
 use super::table::{PRINT, Treatment, Verb, list, number, switch, text};
 use super::{Cx, Failure, Look, Task, Tasks};
 use crate::api::kinds;
+use crate::base::time::SimTime;
 use crate::model::{Kind, Ref, Uid};
 use crate::report::printers::duration::human;
 use crate::trace::EventRecord;
@@ -31,7 +30,7 @@ pub(super) const VERBS: &[Verb] = &[Verb {
             text("for"),
             list("types"),
             switch("no-headers"),
-            switch("watch").letter('w').refused("a step ends at once"),
+            switch("watch").letter('w').refused("a step ends at once: use wavetank events --watch"),
             number("chunk-size", "500").ignored("lists come whole"),
         ],
     ],
@@ -41,11 +40,8 @@ pub(super) const VERBS: &[Verb] = &[Verb {
 
 /// The events that the server has, as it lists them: by namespace and name.
 pub(super) fn documents(look: &Look<'_>) -> Vec<Value> {
-    let mut events: Vec<(&EventRecord, Seen)> = look.history.events(look.now).collect();
-    events.sort_by_key(|(record, seen)| (seen.first, *record));
-    let mut taken: BTreeSet<(String, String)> = BTreeSet::new();
     let mut documents: Vec<Value> =
-        events.iter().map(|(record, seen)| document(record, *seen, &mut taken)).collect();
+        look.history.events(look.now).map(|(record, seen)| document(record, seen)).collect();
     let key = |o: &Value, field: &str| o["metadata"][field].as_str().unwrap_or_default().to_owned();
     documents.sort_by_cached_key(|o| (key(o, "namespace"), key(o, "name")));
     documents
@@ -58,7 +54,7 @@ fn by_newer_api(record: &EventRecord) -> bool {
 }
 
 /// The API version, kind and name of an object. Of kinds without behaviour the name holds all three.
-fn named(about: &Ref) -> (String, &str, &str) {
+pub(super) fn named(about: &Ref) -> (String, &str, &str) {
     let name = about.key.name.as_str();
     match name.split_once('/').filter(|_| about.kind == Kind::Inert) {
         Some((of, name)) => {
@@ -70,22 +66,23 @@ fn named(about: &Ref) -> (String, &str, &str) {
     }
 }
 
-fn document(record: &EventRecord, seen: Seen, taken: &mut BTreeSet<(String, String)>) -> Value {
-    let about = &record.regarding.object;
-    let (api_version, kind, of) = named(about);
-    let namespace = match about.key.namespace.as_str() {
+/// Where events about an object are kept: those of cluster-wide ones in `default`.
+pub(super) fn namespace(about: &Ref) -> &str {
+    match about.key.namespace.as_str() {
         "" => "default",
         namespace => namespace,
-    };
-    // An event is named for its object and the nanosecond; two of one nanosecond are told apart.
-    let mut nanos = seen.first.as_nanos();
-    while !taken.insert((namespace.to_owned(), format!("{of}.{nanos:x}"))) {
-        nanos += 1;
     }
-    let at = |t: crate::base::time::SimTime| Value::from(t.to_rfc3339());
-    let micro = |t: crate::base::time::SimTime| {
-        Value::from(t.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
-    };
+}
+
+/// The event as the server has it.
+pub(super) fn document(record: &EventRecord, seen: Seen) -> Value {
+    let about = &record.regarding.object;
+    let (api_version, kind, of) = named(about);
+    let namespace = namespace(about);
+    let nanos = seen.named.as_nanos();
+    let at = |t: SimTime| Value::from(t.to_rfc3339());
+    let micro =
+        |t: SimTime| Value::from(t.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Micros, true));
     let uid = Uid::from_random(record.regarding.uid.bits() ^ u128::from(nanos).rotate_left(64));
     let mut involved = json!({"apiVersion": api_version, "kind": kind, "name": of});
     if !about.key.namespace.is_empty() {
@@ -130,37 +127,62 @@ fn document(record: &EventRecord, seen: Seen, taken: &mut BTreeSet<(String, Stri
     event
 }
 
-fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
-    let about = match args.text("for") {
-        "" => None,
-        named => {
-            let (of, name) = named.split_once('/').ok_or("--for must be in resource/name form")?;
-            if name.contains('/') {
-                return Err(
-                    "arguments in resource/name form may not have more than one slash".into()
-                );
+/// Which events are meant.
+pub(super) struct Wanted {
+    about: Option<(Resource, String)>,
+    /// In lower case; none means all.
+    types: Vec<String>,
+    /// `None` is every namespace.
+    namespace: Option<String>,
+}
+
+impl Wanted {
+    /// Those that a line asks for.
+    ///
+    /// # Errors
+    /// `--for` or `--types` that make no sense.
+    pub(super) fn of(args: &Args, cx: &Cx<'_>) -> Result<Self, Failure> {
+        let about = match args.text("for") {
+            "" => None,
+            named => {
+                let (of, name) =
+                    named.split_once('/').ok_or("--for must be in resource/name form")?;
+                if name.contains('/') {
+                    return Err(
+                        "arguments in resource/name form may not have more than one slash".into()
+                    );
+                }
+                Some((resource::resource(of, cx.look.store)?, name.to_owned()))
             }
-            Some((resource::resource(of, cx.look.store)?, name))
+        };
+        let types: Vec<String> = args.list("types").iter().map(|t| t.to_lowercase()).collect();
+        if types.iter().any(|t| !matches!(t.as_str(), "normal" | "warning")) {
+            return Err("valid --types are Normal or Warning".into());
         }
-    };
-    let types: Vec<String> = args.list("types").iter().map(|t| t.to_lowercase()).collect();
-    if types.iter().any(|t| !matches!(t.as_str(), "normal" | "warning")) {
-        return Err("valid --types are Normal or Warning".into());
+        let namespace = (!args.on("all-namespaces")).then(|| cx.namespace.clone());
+        Ok(Self { about, types, namespace })
     }
-    let everywhere = args.on("all-namespaces");
-    let mut events = documents(&cx.look);
-    events.retain(|e| {
-        let of = &e["involvedObject"];
-        let wanted = about.as_ref().is_none_or(|(resource, name)| {
+
+    /// Whether an event is among them.
+    pub(super) fn has(&self, event: &Value) -> bool {
+        let of = &event["involvedObject"];
+        let wanted = self.about.as_ref().is_none_or(|(resource, name)| {
             of["kind"] == resource.kind.as_str()
                 && of["apiVersion"] == resource.api_version().as_str()
                 && of["name"] == *name
         });
-        let kind = e["type"].as_str().unwrap_or_default().to_lowercase();
+        let kind = event["type"].as_str().unwrap_or_default().to_lowercase();
         wanted
-            && (everywhere || e["metadata"]["namespace"] == cx.namespace.as_str())
-            && (types.is_empty() || types.contains(&kind))
-    });
+            && self.namespace.as_ref().is_none_or(|n| event["metadata"]["namespace"] == n.as_str())
+            && (self.types.is_empty() || self.types.contains(&kind))
+    }
+}
+
+fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
+    let wanted = Wanted::of(args, cx)?;
+    let everywhere = args.on("all-namespaces");
+    let mut events = documents(&cx.look);
+    events.retain(|event| wanted.has(event));
     if events.is_empty() {
         return Ok(vec![Task::Warn(match everywhere {
             true => "No events found.\n".to_owned(),
@@ -176,21 +198,24 @@ fn plan(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
         let all = json!({"apiVersion": "v1", "kind": "EventList", "items": events, "metadata": {}});
         return Ok(vec![Task::print(&printer, &all)]);
     }
-    let mut table = String::new();
-    if !args.on("no-headers") {
-        table.push_str(if everywhere { "NAMESPACE\t" } else { "" });
-        table.push_str("LAST SEEN\tTYPE\tREASON\tOBJECT\tMESSAGE\n");
-    }
+    let mut table = if args.on("no-headers") { String::new() } else { head(everywhere) };
     for event in &events {
-        table.push_str(&row(event, everywhere, cx));
+        table.push_str(&row(event, everywhere, cx.look.now));
     }
     Ok(vec![Task::Say(output::columns(&table))])
 }
 
-fn row(event: &Value, everywhere: bool, cx: &Cx<'_>) -> String {
+/// The titles, divided by tabs.
+pub(super) fn head(everywhere: bool) -> String {
+    let space = if everywhere { "NAMESPACE\t" } else { "" };
+    format!("{space}LAST SEEN\tTYPE\tREASON\tOBJECT\tMESSAGE\n")
+}
+
+/// An event's cells, divided by tabs.
+pub(super) fn row(event: &Value, everywhere: bool, now: SimTime) -> String {
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let ago = |pointer: &str| match instant(event, pointer) {
-        Some(at) => human((cx.look.now.to_utc() - at).num_nanoseconds().unwrap_or(i64::MAX)),
+        Some(at) => human((now.to_utc() - at).num_nanoseconds().unwrap_or(i64::MAX)),
         None => "<unknown>".to_owned(),
     };
     let first =

@@ -4,7 +4,6 @@
 //! what their CustomResourceDefinition names (`additionalPrinterColumns`).
 
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 use super::args::Args;
 use super::output::{self, Printer, escaped};
@@ -13,8 +12,12 @@ use super::sort;
 use super::table::{FILES, Flag, PRINT, SELECTOR, Treatment, Verb, list, number, switch, text};
 use super::{Cx, Failure, Look, Task, Tasks};
 use crate::api::jsonpath::JsonPath;
-use crate::model::{Kind, Object};
+use crate::base::time::SimTime;
+use crate::model::Kind;
 use crate::report::printers;
+
+const WATCH: &str =
+    "a step ends at once: use kubectl wait, kubectl rollout status or wavetank get --watch";
 
 const GET: &[Flag] = &[
     switch("all-namespaces").letter('A'),
@@ -25,11 +28,9 @@ const GET: &[Flag] = &[
     switch("show-kind"),
     list("label-columns").letter('L'),
     text("sort-by"),
-    switch("watch")
-        .letter('w')
-        .refused("a step ends at once: use kubectl wait or kubectl rollout status"),
-    switch("watch-only").refused("a step ends at once: use kubectl wait"),
-    switch("output-watch-events").refused("nothing is watched"),
+    switch("watch").letter('w').refused(WATCH),
+    switch("watch-only").refused(WATCH),
+    switch("output-watch-events").refused(WATCH),
     text("raw").refused("name the objects"),
     text("subresource").refused("ask for the object with -o yaml"),
     number("chunk-size", "500").ignored("lists come whole"),
@@ -101,7 +102,7 @@ pub(super) fn nothing(args: &Args, cx: &Cx<'_>) -> String {
 }
 
 /// Sorts what was found by `--sort-by`: a table type by type, anything else as a whole.
-fn sorted(infos: &mut Vec<Info>, args: &Args, table: bool) -> Result<(), Failure> {
+pub(super) fn sorted(infos: &mut Vec<Info>, args: &Args, table: bool) -> Result<(), Failure> {
     let path = args.text("sort-by");
     // Objects that were named come one by one, each a table of its own.
     let named = args.words.len() > 1 || args.words.first().is_some_and(|w| w.contains('/'));
@@ -150,52 +151,85 @@ fn part(
     args: &Args,
     look: &Look<'_>,
 ) -> Result<String, Failure> {
-    let wide = args.text("output") == "wide";
     let spaces = args.on("all-namespaces") && of.namespaced;
-    let columns = Columns::of(of, look)?;
-    let shown = columns.shown(wide);
-    let mut table = String::new();
-    if !args.on("no-headers") {
-        let mut head: Vec<String> = Vec::new();
-        head.extend(spaces.then(|| "NAMESPACE".to_owned()));
-        head.extend(shown.iter().map(|(_, name)| name.to_uppercase()));
-        let bare = |label: &String| label.rsplit('/').next().unwrap_or(label).to_uppercase();
-        head.extend(args.list("label-columns").iter().map(bare));
-        head.extend(args.on("show-labels").then(|| "LABELS".to_owned()));
-        let _ = writeln!(table, "{}", head.join("\t"));
-    }
+    let table = Table { spaces, titled, ..Table::of(of, args, Columns::of(of, look)?) };
+    let mut text = if table.headers { table.head() } else { String::new() };
     for info in infos.iter().filter(|i| i.resource == *of) {
-        let whole = info.wire();
-        let labels = &whole["metadata"]["labels"];
-        let mut row: Vec<String> = Vec::new();
-        row.extend(spaces.then(|| info.namespace.clone()));
-        let cells = columns.row(&whole, look);
-        row.extend(shown.iter().map(|(i, _)| cells.get(*i).map_or(String::new(), cell)));
-        if let Some(name) = row.get_mut(usize::from(spaces)).filter(|_| titled) {
-            *name = info.title();
+        text.push_str(&table.row(&info.wire(), look.now));
+    }
+    Ok(text)
+}
+
+/// A table of objects of one type.
+pub(super) struct Table {
+    resource: Resource,
+    columns: Columns,
+    /// The columns that are shown, with their names.
+    shown: Vec<(usize, String)>,
+    labels: Vec<String>,
+    all_labels: bool,
+    /// Whether names stand with their types.
+    titled: bool,
+    /// Whether namespaces are shown.
+    spaces: bool,
+    /// Whether there are titles.
+    pub(super) headers: bool,
+}
+
+impl Table {
+    /// The table that a line asks for.
+    pub(super) fn of(resource: &Resource, args: &Args, columns: Columns) -> Self {
+        Self {
+            resource: resource.clone(),
+            shown: columns.shown(args.text("output") == "wide"),
+            columns,
+            labels: args.list("label-columns").to_vec(),
+            all_labels: args.on("show-labels"),
+            titled: args.on("show-kind"),
+            spaces: args.on("all-namespaces"),
+            headers: !args.on("no-headers"),
         }
-        let label = |key: &String| match &labels[key] {
+    }
+
+    /// The titles, divided by tabs.
+    pub(super) fn head(&self) -> String {
+        let mut head: Vec<String> = Vec::new();
+        head.extend(self.spaces.then(|| "NAMESPACE".to_owned()));
+        head.extend(self.shown.iter().map(|(_, name)| name.to_uppercase()));
+        let bare = |label: &String| label.rsplit('/').next().unwrap_or(label).to_uppercase();
+        head.extend(self.labels.iter().map(bare));
+        head.extend(self.all_labels.then(|| "LABELS".to_owned()));
+        head.join("\t") + "\n"
+    }
+
+    /// The cells of an object, divided by tabs.
+    pub(super) fn row(&self, whole: &Value, now: SimTime) -> String {
+        let meta = &whole["metadata"];
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let mut row: Vec<String> = Vec::new();
+        row.extend(self.spaces.then(|| text(&meta["namespace"])));
+        let cells = self.columns.row(whole, now);
+        row.extend(self.shown.iter().map(|(i, _)| cells.get(*i).map_or(String::new(), cell)));
+        if let Some(name) = row.get_mut(usize::from(self.spaces)).filter(|_| self.titled) {
+            *name = format!("{}/{}", self.resource.singular(), text(&meta["name"]));
+        }
+        let label = |key: &String| match &meta["labels"][key] {
             Value::String(value) => value.clone(),
             _ => "<none>".to_owned(),
         };
-        row.extend(args.list("label-columns").iter().map(label));
-        if args.on("show-labels") {
-            let mut all: Vec<String> = labels
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default()))
-                .collect();
+        row.extend(self.labels.iter().map(label));
+        if self.all_labels {
+            let labels = meta["labels"].as_object().into_iter().flatten();
+            let mut all: Vec<String> = labels.map(|(k, v)| format!("{k}={}", text(v))).collect();
             all.sort();
             row.push(if all.is_empty() { "<none>".to_owned() } else { all.join(",") });
         }
-        let _ = writeln!(table, "{}", row.join("\t"));
+        row.join("\t") + "\n"
     }
-    Ok(table)
 }
 
 /// The columns of a type.
-enum Columns {
+pub(super) enum Columns {
     /// Those of a kind that the server knows.
     Kind(String),
     /// Those of a custom resource: name, path, whether it is a time, whether it is wide.
@@ -203,20 +237,22 @@ enum Columns {
 }
 
 impl Columns {
-    fn of(of: &Resource, look: &Look<'_>) -> Result<Self, Failure> {
+    /// Those that a table of that type has.
+    ///
+    /// # Errors
+    /// A path of the type's CustomResourceDefinition that is none.
+    pub(super) fn of(of: &Resource, look: &Look<'_>) -> Result<Self, Failure> {
         if of.model != Kind::Inert || crate::api::kinds::is_builtin_group(&of.group) {
             return Ok(Self::Kind(of.kind.clone()));
         }
-        let definition = look.store.list(Kind::Inert).find_map(|o| match o {
-            Object::Inert(o) if o.kind == "CustomResourceDefinition" => {
-                let spec = o.body.get("spec")?;
-                let names = &spec["names"];
-                let same = spec["group"] == of.group.as_str() && names["kind"] == of.kind.as_str();
-                same.then(|| spec["versions"].as_array())?
-            }
-            _ => None,
-        });
-        let version = definition.into_iter().flatten().find(|v| v["name"] == of.version.as_str());
+        let mut definitions = look.store.list(Kind::Inert);
+        Self::defined(of, definitions.find_map(|o| resource::definition(o, of)))
+    }
+
+    /// Those of a custom resource, with its version in its CustomResourceDefinition.
+    pub(super) fn defined(of: &Resource, spec: Option<&Value>) -> Result<Self, Failure> {
+        let mut versions = spec.and_then(|s| s["versions"].as_array()).into_iter().flatten();
+        let version = versions.find(|v| v["name"] == of.version.as_str());
         let given = version.and_then(|v| v["additionalPrinterColumns"].as_array());
         let mut columns = Vec::new();
         for column in given.into_iter().flatten() {
@@ -251,8 +287,8 @@ impl Columns {
         }
     }
 
-    fn row(&self, object: &Value, look: &Look<'_>) -> Vec<Value> {
-        let now = look.now.to_utc();
+    fn row(&self, object: &Value, now: SimTime) -> Vec<Value> {
+        let now = now.to_utc();
         match self {
             Self::Kind(kind) => printers::row(kind, object, now),
             Self::Custom(columns) => {

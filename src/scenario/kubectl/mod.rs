@@ -50,6 +50,7 @@ mod taint;
 mod tests;
 mod top;
 mod wait;
+mod watch;
 
 use std::collections::VecDeque;
 
@@ -64,6 +65,7 @@ pub use args::split;
 pub use files::Files;
 pub use history::History;
 pub use page::page;
+pub use watch::{Printed, Watch, Way};
 
 use errors::Failure;
 use output::Printer;

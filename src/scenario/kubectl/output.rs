@@ -65,6 +65,11 @@ pub(super) fn columns(text: &str) -> String {
     tabs::align(&escaped(text), 6, 3)
 }
 
+/// What aligns tables whose rows come one by one.
+pub(super) fn aligner() -> tabs::Aligner {
+    tabs::Aligner::new(6, 3)
+}
+
 /// What could command a terminal is shown (`EscapeTerminal`).
 pub(super) fn escaped(text: &str) -> String {
     text.replace('\x1b', "^[").replace('\r', "\\r")
@@ -121,6 +126,39 @@ impl Printer {
         Self { form: self.form.clone(), done: done.to_owned() }
     }
 
+    /// Whether it prints a table.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.form, Form::Columns { .. })
+    }
+
+    /// The cells of an object, divided by tabs, where it prints a table; after the titles, where it has them
+    /// and this object comes `first`.
+    pub(super) fn cells(&self, object: &Value, first: bool) -> Option<String> {
+        match &self.form {
+            Form::Columns { columns, headers } => Some(table(columns, *headers && first, object)),
+            _ => None,
+        }
+    }
+
+    /// What stands between documents that are printed one after the other.
+    pub(super) fn between(&self) -> &'static str {
+        if matches!(self.form, Form::Yaml) { "---\n" } else { "" }
+    }
+
+    /// A watch's event of that type as it is printed, and what went wrong.
+    pub(super) fn print_change(&self, of: &str, object: &Value) -> (String, Option<Failure>) {
+        match &self.form {
+            Form::Done | Form::Name => self.print(object),
+            // Of an event the JSON form alone has its fields in their own order.
+            Form::Json => {
+                let inner = json(object).trim_end().replace('\n', "\n    ");
+                let text = format!("{{\n    \"type\": \"{of}\",\n    \"object\": {inner}\n}}\n");
+                (text, None)
+            }
+            _ => self.print(&serde_json::json!({"type": of, "object": object})),
+        }
+    }
+
     /// The object as it is printed, and what went wrong.
     pub(super) fn print(&self, object: &Value) -> (String, Option<Failure>) {
         let text = match &self.form {
@@ -144,7 +182,7 @@ impl Printer {
             Form::PathAsJson(path) => {
                 json(&path.find(object).into_iter().cloned().collect::<Vec<_>>().into())
             }
-            Form::Columns { columns, headers } => table(columns, *headers, object),
+            Form::Columns { columns, headers } => self::columns(&table(columns, *headers, object)),
         };
         (text, None)
     }
@@ -176,7 +214,7 @@ fn path_failed(template: &str, object: &Value, why: &JsonPathError) -> Failure {
     .into()
 }
 
-/// Columns of one object, or of each object of a list.
+/// Cells of one object, or of each object of a list, divided by tabs.
 fn table(columns: &[(String, JsonPath)], headers: bool, object: &Value) -> String {
     let mut text = String::new();
     if headers {
@@ -193,7 +231,7 @@ fn table(columns: &[(String, JsonPath)], headers: bool, object: &Value) -> Strin
         let cells: Vec<String> = columns.iter().map(|(_, path)| cell(path)).collect();
         let _ = writeln!(text, "{}", cells.join("\t"));
     }
-    self::columns(&text)
+    text
 }
 
 /// Columns as `-o custom-columns` names them: `NAME:.metadata.name,…`

@@ -86,6 +86,16 @@ impl Resource {
         kinds::join(&self.group, &self.version)
     }
 
+    /// Whether an argument names this type, which is none of Kubernetes' own.
+    pub(super) fn is_named(&self, argument: &str) -> bool {
+        let lower = argument.to_ascii_lowercase();
+        let (name, group) = lower.split_once('.').map_or((lower.as_str(), ""), |(n, g)| (n, g));
+        (self.plural == name || self.kind.to_ascii_lowercase() == name)
+            && (group.is_empty()
+                || self.group == group
+                || format!("{}.{}", self.version, self.group) == group)
+    }
+
     /// `deployment.apps`, `pod`: as kubectl prefixes names.
     pub(super) fn singular(&self) -> String {
         dotted(&self.kind.to_ascii_lowercase(), &self.group)
@@ -117,13 +127,17 @@ impl Resource {
         self.kind == "Event" && matches!(self.group.as_str(), "" | "events.k8s.io")
     }
 
-    /// All objects of this type, by namespace and name.
-    pub(super) fn list<'a>(&'a self, store: &'a Store) -> Vec<&'a Object> {
-        let of = |o: &&Object| match o {
+    /// Whether an object of the type's kind in the model is of this type.
+    pub(super) fn has(&self, object: &Object) -> bool {
+        match object {
             Object::Inert(i) => i.kind == self.kind && kinds::split(&i.api_version).0 == self.group,
             _ => true,
-        };
-        let mut found: Vec<&Object> = store.list(self.model).filter(of).collect();
+        }
+    }
+
+    /// All objects of this type, by namespace and name.
+    pub(super) fn list<'a>(&'a self, store: &'a Store) -> Vec<&'a Object> {
+        let mut found: Vec<&Object> = store.list(self.model).filter(|o| self.has(o)).collect();
         found.sort_by(|a, b| {
             let key = |o: &Object| (o.meta().namespace.clone(), o.meta().name.clone());
             key(a).cmp(&key(b))
@@ -138,24 +152,36 @@ fn dotted(name: &str, group: &str) -> String {
 
 /// The types that CustomResourceDefinitions make.
 fn custom(store: &Store) -> impl Iterator<Item = Resource> {
+    store.list(Kind::Inert).filter_map(made_by)
+}
+
+/// The type that an object makes, if it is a CustomResourceDefinition.
+pub(super) fn made_by(object: &Object) -> Option<Resource> {
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    store.list(Kind::Inert).filter_map(move |o| {
-        let Object::Inert(o) = o else { return None };
-        if o.kind != "CustomResourceDefinition" {
-            return None;
-        }
-        let spec = o.body.get("spec")?;
-        let versions = spec["versions"].as_array()?;
-        let version = versions.iter().find(|v| v["storage"] == true).or(versions.first())?;
-        Some(Resource {
-            group: text(&spec["group"]),
-            version: text(&version["name"]),
-            kind: text(&spec["names"]["kind"]),
-            plural: text(&spec["names"]["plural"]),
-            namespaced: spec["scope"] != "Cluster",
-            model: Kind::Inert,
-        })
+    let spec = specification(object)?;
+    let versions = spec["versions"].as_array()?;
+    let version = versions.iter().find(|v| v["storage"] == true).or(versions.first())?;
+    Some(Resource {
+        group: text(&spec["group"]),
+        version: text(&version["name"]),
+        kind: text(&spec["names"]["kind"]),
+        plural: text(&spec["names"]["plural"]),
+        namespaced: spec["scope"] != "Cluster",
+        model: Kind::Inert,
     })
+}
+
+/// The specification of a type, if that is what the object has.
+pub(super) fn definition<'a>(object: &'a Object, of: &Resource) -> Option<&'a Value> {
+    specification(object)
+        .filter(|s| s["group"] == of.group.as_str() && s["names"]["kind"] == of.kind.as_str())
+}
+
+fn specification(object: &Object) -> Option<&Value> {
+    match object {
+        Object::Inert(o) if o.kind == "CustomResourceDefinition" => o.body.get("spec"),
+        _ => None,
+    }
 }
 
 /// The type that an argument names: `deploy`, `deployments`, `Deployment`, `statefulsets.apps`,
@@ -168,15 +194,7 @@ pub(super) fn resource(argument: &str, store: &Store) -> Result<Resource, Failur
         Ok(info) => return Ok(info.into()),
         Err(error) => error,
     };
-    let lower = argument.to_ascii_lowercase();
-    let (name, group) = lower.split_once('.').map_or((lower.as_str(), ""), |(n, g)| (n, g));
-    let named = |r: &Resource| {
-        let kind = r.kind.to_ascii_lowercase();
-        (r.plural == name || kind == name)
-            && (group.is_empty()
-                || r.group == group
-                || format!("{}.{}", r.version, r.group) == group)
-    };
+    let named = |r: &Resource| r.is_named(argument);
     if let Some(found) = custom(store).find(named) {
         return Ok(found);
     }
@@ -320,7 +338,7 @@ pub(super) fn find(args: &Args, cx: &Cx<'_>, ways: Ways) -> Result<Found, Failur
         }
         return by_file(args, cx, ways, selector.as_ref());
     }
-    let all = Selection { labels: LabelSelector::everything(), fields: FieldSelector::default() };
+    let all = Selection::all();
     match words {
         Words::Pairs(_) if selector.is_some() => {
             Err("selectors and the all flag cannot be used when passing resource/name arguments"
@@ -400,12 +418,36 @@ fn categories(types: &str) -> String {
 }
 
 /// Labels and fields that are asked for.
-struct Selection {
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
     labels: LabelSelector,
     fields: FieldSelector,
 }
 
-fn select(args: &Args) -> Result<Option<Selection>, Failure> {
+impl Selection {
+    /// One that everything fits.
+    pub(super) fn all() -> Self {
+        Self { labels: LabelSelector::everything(), fields: FieldSelector::default() }
+    }
+
+    /// Whether an object of that type fits.
+    pub(super) fn has(&self, of: &Resource, object: &Object) -> bool {
+        let labels = &object.meta().labels;
+        self.labels.matches(|key| labels.get(key).map(smol_str::SmolStr::as_str))
+            && (self.fields.is_empty() || fields_match(of, &to_value(object), self))
+    }
+
+    /// Whether an event fits: events have no labels.
+    pub(super) fn has_event(&self, of: &Resource, event: &Value) -> bool {
+        self.labels.matches(|_| None) && fields_match(of, event, self)
+    }
+}
+
+/// What `--selector`, `--field-selector` and `--all` ask for; `None` where they are not given.
+///
+/// # Errors
+/// A selector that is none.
+pub(super) fn select(args: &Args) -> Result<Option<Selection>, Failure> {
     let (labels, fields) = (args.text("selector"), args.text("field-selector"));
     if labels.is_empty() && fields.is_empty() && !args.on("all") {
         return Ok(None);
@@ -524,13 +566,15 @@ fn by_selection(
         };
         if of.is_event() {
             let found = events::documents(&cx.look).into_iter().map(|e| info_of_event(of, e));
-            infos.extend(
-                found.filter(|i| here(&i.namespace) && selects_event(i, selection)).map(Ok),
-            );
+            let fits = |info: &Info| {
+                let event = info.document.as_ref();
+                here(&info.namespace) && event.is_some_and(|e| selection.has_event(of, e))
+            };
+            infos.extend(found.filter(fits).map(Ok));
             continue;
         }
         for object in of.list(cx.look.store) {
-            if here(&object.meta().namespace) && matches(of, object, selection) {
+            if here(&object.meta().namespace) && selection.has(of, object) {
                 infos.push(Ok(info_of(of.clone(), object)));
             }
         }
@@ -564,13 +608,12 @@ fn info_of_event(resource: &Resource, event: Value) -> Info {
     }
 }
 
-/// Events have no labels.
-fn selects_event(info: &Info, selection: &Selection) -> bool {
-    selection.labels.matches(|_| None)
-        && info.document.as_ref().is_some_and(|e| fields_match(&info.resource, e, selection))
-}
-
-fn check_fields(of: &Resource, selection: &Selection, args: &Args) -> Result<(), Failure> {
+/// Whether the server knows the fields that are asked for.
+pub(super) fn check_fields(
+    of: &Resource,
+    selection: &Selection,
+    args: &Args,
+) -> Result<(), Failure> {
     let document = serde_json::json!({"apiVersion": of.api_version(), "kind": of.kind});
     let key = registry::struct_of(&document).map_or("", |s| s.key);
     selection.fields.clone().for_kind(key).map(|_| ()).map_err(|error| {
@@ -582,17 +625,6 @@ fn check_fields(of: &Resource, selection: &Selection, args: &Args) -> Result<(),
         );
         Failure::server(ErrorReason::BadRequest, text)
     })
-}
-
-fn matches(of: &Resource, object: &Object, selection: &Selection) -> bool {
-    let labels = &object.meta().labels;
-    if !selection.labels.matches(|key| labels.get(key).map(smol_str::SmolStr::as_str)) {
-        return false;
-    }
-    if selection.fields.is_empty() {
-        return true;
-    }
-    fields_match(of, &to_value(object), selection)
 }
 
 fn fields_match(of: &Resource, whole: &Value, selection: &Selection) -> bool {
