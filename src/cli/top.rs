@@ -16,6 +16,9 @@ pub(super) struct Args {
     /// Only those with these labels
     #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<String>,
+    /// Only pods with these fields: metadata.name, metadata.namespace
+    #[arg(long, value_name = "FIELDS")]
+    field_selector: Option<String>,
     /// In all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
@@ -25,9 +28,12 @@ pub(super) struct Args {
     /// Each container of the pods
     #[arg(long)]
     containers: bool,
-    /// The sum of all
+    /// The sum of all pods
     #[arg(long)]
     sum: bool,
+    /// Parts of what nodes have, not of what they can give to pods
+    #[arg(long)]
+    show_capacity: bool,
     /// No column titles
     #[arg(long)]
     no_headers: bool,
@@ -46,10 +52,12 @@ pub(super) fn run(args: &Args) -> u8 {
     let words: Vec<&str> = ["top", of].into_iter().chain(name).collect();
     let line = Line::new(&words)
         .flag("selector", args.selector.as_ref())
+        .flag("field-selector", args.field_selector.as_ref())
         .flag("sort-by", args.sort_by.as_ref())
         .switch("all-namespaces", args.all_namespaces)
         .switch("containers", args.containers)
         .switch("sum", args.sum)
+        .switch("show-capacity", args.show_capacity)
         .switch("no-headers", args.no_headers);
     look::run(&args.when, &line)
 }

@@ -35,6 +35,10 @@ pub enum FieldSelectorError {
     /// A field that the kind does not support.
     #[error("field label not supported: {0}")]
     NotSupported(String),
+    /// A field other than name and namespace, of a kind that supports no others
+    /// (`apimachinery/pkg/runtime/conversion.go`, `DefaultMetaV1FieldSelectorConversion`).
+    #[error("{0:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")]
+    Unknown(String),
 }
 
 impl FieldSelector {
@@ -80,9 +84,13 @@ impl FieldSelector {
             }
             let field = term.field.as_str();
             let common = matches!(field, "metadata.name" | "metadata.namespace");
-            if !common && !supported(key).contains(&field) {
-                return Err(FieldSelectorError::NotSupported(term.field.clone()));
+            if common || supported(key).contains(&field) {
+                continue;
             }
+            return Err(match supported(key) {
+                [] => FieldSelectorError::Unknown(term.field.clone()),
+                _ => FieldSelectorError::NotSupported(term.field.clone()),
+            });
         }
         Ok(self)
     }
@@ -208,7 +216,11 @@ mod tests {
         let pods = parse("spec.host=n").for_kind("core/v1.Pod").unwrap();
         assert_eq!(pods.to_string(), "spec.nodeName=n");
         assert!(pods.matches(|field| if field == "spec.nodeName" { "n" } else { "" }));
-        let refused = parse("status.phase=x").for_kind("core/v1.ConfigMap").unwrap_err();
-        assert_eq!(refused.to_string(), "field label not supported: status.phase");
+        let refused = |key| parse("status.fase=x").for_kind(key).unwrap_err().to_string();
+        assert_eq!(refused("core/v1.Pod"), "field label not supported: status.fase");
+        assert_eq!(
+            refused("core/v1.ConfigMap"),
+            "\"status.fase\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+        );
     }
 }

@@ -521,6 +521,10 @@ fn what_pods_use_is_what_they_state() {
         "top pod busy --containers --sum",
         "top node --sort-by=cpu --no-headers",
         "top pod nobody",
+        "top pod --field-selector metadata.name=busy,metadata.namespace!=other --no-headers",
+        "top pod --field-selector status.phase=Running",
+        "top pod busy --field-selector metadata.name=busy",
+        "top node node-1 -l a=b",
     ]);
     assert!(done[0].stderr.starts_with("error: Metrics API not available\n"));
     assert_eq!(done[2].stderr, "error: metrics not available yet\n");
@@ -535,6 +539,13 @@ fn what_pods_use_is_what_they_state() {
         done[8].stderr,
         "Error from server (NotFound): podmetrics.metrics.k8s.io \"default/nobody\" not found\n"
     );
+    assert_eq!(done[9].stdout, "busy   250m   64Mi   \n");
+    assert_eq!(
+        done[10].stderr,
+        "Error from server (BadRequest): \"status.phase\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"\n"
+    );
+    assert_eq!(done[11].stderr, "error: only one of NAME or selector can be provided\n");
+    assert_eq!(done[12].stderr, "error: only one of NAME or --selector can be provided\n");
 }
 
 #[test]

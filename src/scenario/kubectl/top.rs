@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::args::Args;
 use super::table::{Flag, SELECTOR, Treatment, Verb, switch, text};
 use super::{Cx, Failure, Task, Tasks, output};
-use crate::api::selectors::LabelSelector;
+use crate::api::selectors::{FieldSelector, LabelSelector};
 use crate::base::length;
 use crate::controllers::hpa::{self, Used};
 use crate::model::{Kind, Object, Pod, Uid};
@@ -43,7 +43,7 @@ pub(super) const VERBS: &[Verb] = &[
                 switch("all-namespaces").letter('A'),
                 switch("containers"),
                 switch("sum"),
-                text("field-selector").refused("metrics have no fields: use -l"),
+                text("field-selector"),
             ],
         ],
         treatment: Treatment::Simplified(MEASURED),
@@ -105,26 +105,40 @@ fn measured(cx: &Cx<'_>) -> Result<Vec<Line>, Failure> {
     Ok(lines)
 }
 
-fn check(args: &Args) -> Result<LabelSelector, Failure> {
+/// The labels and fields that are asked for.
+fn check(args: &Args) -> Result<(LabelSelector, FieldSelector), Failure> {
     if !matches!(args.text("sort-by"), "" | "cpu" | "memory") {
         return Err("--sort-by accepts only cpu or memory".into());
     }
-    if !args.words.is_empty() && !args.text("selector").is_empty() {
-        return Err("only one of NAME or selector can be provided".into());
+    let (labels, fields) = (args.text("selector"), args.text("field-selector"));
+    if !args.words.is_empty() && !(labels.is_empty() && fields.is_empty()) {
+        let selector = if args.verb == "top node" { "--selector" } else { "selector" };
+        return Err(format!("only one of NAME or {selector} can be provided").into());
     }
     if args.words.len() > 1 {
         return Err(Failure::usage(args.verb, args.verb));
     }
-    LabelSelector::parse(args.text("selector")).map_err(|e| Failure::Plain(e.to_string()))
+    let plain = |why: &dyn std::fmt::Display| Failure::Plain(why.to_string());
+    let labels = LabelSelector::parse(labels).map_err(|e| plain(&e))?;
+    let fields = FieldSelector::parse(fields).map_err(|e| plain(&e))?;
+    Ok((labels, fields))
 }
 
 fn pods(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
-    let selector = check(args)?;
+    let (labels, fields) = check(args)?;
     let everywhere = args.on("all-namespaces");
     let mut lines = measured(cx)?;
+    // Metrics are objects of their own, which have the names and labels of pods and no other fields.
+    let fields = fields
+        .for_kind("metrics.k8s.io/v1beta1.PodMetrics")
+        .map_err(|e| Failure::server(ErrorReason::BadRequest, e.to_string()))?;
     let wanted = |pod: &Pod| {
         (everywhere || pod.meta.namespace == cx.namespace)
-            && selector.matches(|key| pod.meta.labels.get(key).map(smol_str::SmolStr::as_str))
+            && labels.matches(|key| pod.meta.labels.get(key).map(smol_str::SmolStr::as_str))
+            && fields.matches(|field| match field {
+                "metadata.namespace" => &pod.meta.namespace,
+                _ => &pod.meta.name,
+            })
             && args.words.first().is_none_or(|name| pod.meta.name == name.as_str())
     };
     lines.retain(|line| wanted(&line.pod));
@@ -210,7 +224,7 @@ fn row(name: &str, used: &Used) -> String {
 }
 
 fn nodes(args: &Args, cx: &Cx<'_>) -> Result<Tasks, Failure> {
-    let selector = check(args)?;
+    let (selector, _) = check(args)?;
     let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for line in measured(cx)? {
         let (Some(node), used) = (&line.pod.node, line.sum()) else { continue };
