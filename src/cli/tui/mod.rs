@@ -4,6 +4,7 @@
 //! speed, step by step, and back.
 
 mod draw;
+mod fit;
 mod player;
 
 use std::io::{self, IsTerminal as _};
