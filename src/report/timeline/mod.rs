@@ -77,7 +77,7 @@ pub struct Line {
 const WARNINGS: usize = 1 << 16;
 
 /// The fold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Timeline {
     detail: Detail,
     outputs: output::Outputs,

@@ -19,12 +19,12 @@ const SHOWN: u32 = 3;
 const REMEMBERED: usize = 1000;
 
 /// The outputs of all containers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Outputs {
     containers: BTreeMap<(Uid, Str, u32), Seen>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     pod: Ref,
     /// At how many instants each line was written and when last, by its digest.

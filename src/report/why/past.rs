@@ -68,6 +68,14 @@ impl Past {
         self.facts.push(fact.clone());
     }
 
+    /// The past as it was when it held so many facts.
+    #[must_use]
+    pub fn up_to(&self, facts: usize) -> Self {
+        let mut past = Self::default();
+        self.facts.iter().take(facts).for_each(|fact| past.observe(fact));
+        past
+    }
+
     /// The fact of a number.
     pub(super) fn fact(&self, id: FactId) -> Option<&Fact> {
         let found = self.facts.binary_search_by_key(&id, |f| f.id).ok()?;

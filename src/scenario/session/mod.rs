@@ -2,8 +2,8 @@
 //!
 //! A line is kubectl's, a step as Simulation files have them (`stopNode: node-1`), or one of the session's own
 //! ([`help`]). What a line changes is noted with its time; going back, and changing to another branch, is the
-//! same run anew up to a time, which determinism makes the same cluster. Lines that only look take no time and
-//! are not noted.
+//! same run anew up to a time, from the nearest copy of it that was kept ([`forks`]), which determinism makes the
+//! same cluster. Lines that only look take no time and are not noted.
 //!
 //! Nothing here knows a terminal: a line comes in, an [`Answer`] goes out. A session is saved as a Simulation
 //! file, in which the same happens at the same times.
@@ -11,6 +11,7 @@
 mod complete;
 mod condition;
 mod difference;
+mod forks;
 mod help;
 mod save;
 mod tank;
@@ -38,6 +39,7 @@ use crate::store::ApiError;
 pub use help::help;
 pub use save::Base;
 
+use forks::Forks;
 use tank::Tank;
 
 /// A session goes on for no longer than this.
@@ -46,6 +48,8 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// There are no more branches than this.
 const MAX_BRANCHES: usize = 64;
+/// A run is copied once so many facts have been heard of it since it was copied last.
+const SPACING: u64 = 2_000;
 /// The branch that there is from the start.
 const MAIN: &str = "main";
 
@@ -101,6 +105,9 @@ pub struct Session {
     base: Base,
     folder: PathBuf,
     tank: Tank,
+    forks: Forks,
+    /// How many facts lie between two copies of the run, at least.
+    spacing: u64,
     branch: Branch,
     name: String,
     others: BTreeMap<String, Branch>,
@@ -118,7 +125,10 @@ impl Session {
         let now = tank.runner.sim().now();
         let branch = Branch { log: Vec::new(), now, marks: Vec::new() };
         let (name, others) = (MAIN.to_owned(), BTreeMap::new());
-        Ok(Self { plan, base, folder, tank, branch, name, others, stop: None })
+        let mut forks = Forks::default();
+        forks.keep(&tank.runner, &tank.told, 0);
+        let spacing = SPACING;
+        Ok(Self { plan, base, folder, tank, forks, spacing, branch, name, others, stop: None })
     }
 
     /// Has what is under way stop soon after `stop` is set.
@@ -185,8 +195,24 @@ impl Session {
         )
     }
 
+    /// Keeps a copy of the run if much has happened since the last one.
+    fn copy(&mut self) {
+        if self.tank.told.heard >= self.forks.heard().saturating_add(self.spacing) {
+            self.forks.keep(&self.tank.runner, &self.tank.told, self.branch.log.len());
+        }
+    }
+
+    /// Lets time pass, with copies on the way. Answers what happened.
+    fn pass(&mut self, until: SimTime) -> String {
+        while self.tank.pass_some(until, self.spacing) && !self.is_stopped() {
+            self.copy();
+        }
+        self.tank.taken()
+    }
+
     /// Notes where time stood before a line that moves it.
     fn mark(&mut self) {
+        self.copy();
         let now = self.now();
         if self.branch.marks.last() != Some(&now) {
             self.branch.marks.push(now);
@@ -247,7 +273,7 @@ impl Session {
             Ok(length) => {
                 self.mark();
                 let until = self.now() + length;
-                let text = self.tank.pass(until);
+                let text = self.pass(until);
                 self.moved(text)
             }
         }
@@ -272,7 +298,15 @@ impl Session {
         trigger.prime(self.tank.runner.sim().store(), self.now());
         let text = match trigger.due() {
             Some(_) => String::new(),
-            None => self.tank.until(until, &mut trigger),
+            None => {
+                while self.tank.until(until, &mut trigger, self.spacing)
+                    && trigger.due().is_none()
+                    && !self.is_stopped()
+                {
+                    self.copy();
+                }
+                self.tank.taken()
+            }
         };
         let holds = trigger.due().is_some();
         let mut answer = self.moved(text);
@@ -338,26 +372,37 @@ impl Session {
         Answer::of(format!("it is {}{lines}\n", clock(self.now(), start)))
     }
 
-    /// Becomes a branch: its run anew, up to where it stood.
+    /// Becomes a branch: its run anew, from the nearest copy up to where it stood.
     fn take(&mut self, branch: Branch) -> Result<(), String> {
-        let tank = self.tank_of(&branch, None)?;
+        let tank = self.tank_of(&branch)?;
         self.tank = tank;
         if let Some(stop) = &self.stop {
             self.tank.runner.stop_with(Arc::clone(stop));
         }
+        self.forks.retain(&branch, &self.branch.log);
         self.branch = branch;
         Ok(())
     }
 
-    /// The run of a branch, anew; `explained` is a pod whose decisions are kept.
-    fn tank_of(
-        &self,
-        branch: &Branch,
-        explained: Option<crate::model::Key>,
-    ) -> Result<Tank, String> {
-        let mut tank = Tank::new(self.plan.clone(), explained)
-            .map_err(|e| format!("the cluster cannot be built: {e}"))?;
-        for entry in &branch.log {
+    /// The run of a branch, anew from the nearest copy.
+    fn tank_of(&self, branch: &Branch) -> Result<Tank, String> {
+        match self.forks.nearest(branch, &self.branch.log) {
+            Some((fork, lines)) => {
+                self.replay(Tank::of_fork(fork, &self.tank.told.past), branch, lines)
+            }
+            None => self.replay(self.begun(None)?, branch, 0),
+        }
+    }
+
+    /// The run at its start; `explained` is a pod whose decisions are kept.
+    fn begun(&self, explained: Option<crate::model::Key>) -> Result<Tank, String> {
+        Tank::new(self.plan.clone(), explained)
+            .map_err(|e| format!("the cluster cannot be built: {e}"))
+    }
+
+    /// The run of a branch, of which so many lines have been carried out, up to where it stood.
+    fn replay(&self, mut tank: Tank, branch: &Branch, lines: usize) -> Result<Tank, String> {
+        for entry in &branch.log[lines..] {
             drop(tank.pass(entry.at));
             for step in self.steps_of(&entry.did)? {
                 drop(tank.perform(&step));
@@ -433,7 +478,7 @@ impl Session {
     }
 
     fn diff(&self, name: &str) -> Answer {
-        let other = self.other(name).and_then(|branch| self.tank_of(branch, None));
+        let other = self.other(name).and_then(|branch| self.tank_of(branch));
         match other {
             Err(why) => Answer::wrong(why),
             Ok(other) => Answer::of(difference::between(
@@ -452,7 +497,7 @@ impl Session {
 
     fn explain(&self, target: &str) -> Answer {
         let found = tank::pod_key(target).and_then(|key| {
-            let tank = self.tank_of(&self.branch, Some(key.clone()))?;
+            let tank = self.replay(self.begun(Some(key.clone()))?, &self.branch, 0)?;
             tank.explain(&key)
         });
         match found {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::super::monitor::Trigger;
 use super::super::remedy;
 use super::super::runner::{Ended, Plan, Runner, TimedStep};
+use super::forks::Fork;
 use crate::api::kinds;
 use crate::api::suggest;
 use crate::base::time::SimTime;
@@ -20,12 +21,14 @@ use crate::trace::{Fact, StepDone};
 #[derive(Debug)]
 pub(super) struct Tank {
     pub(super) runner: Runner,
-    told: Told,
+    pub(super) told: Told,
 }
 
 #[derive(Debug)]
-struct Told {
-    past: Past,
+pub(super) struct Told {
+    pub(super) past: Past,
+    /// How many facts have been heard.
+    pub(super) heard: u64,
     gathered: Gathered,
     timeline: Timeline,
     style: Style,
@@ -35,12 +38,25 @@ struct Told {
 impl Told {
     /// Takes in a fact. Answers whether something is told of it.
     fn observe(&mut self, fact: &Fact) -> bool {
+        self.heard += 1;
         self.past.observe(fact);
         self.gathered.observe(fact);
         self.timeline.observe(fact);
         let lines = self.timeline.take();
         self.add(&lines);
         !lines.is_empty()
+    }
+
+    /// The same with an empty past, and nothing that waits to be printed.
+    pub(super) fn without_past(&self) -> Self {
+        Self {
+            past: Past::default(),
+            heard: self.heard,
+            gathered: self.gathered.clone(),
+            timeline: self.timeline.clone(),
+            style: self.style,
+            text: String::new(),
+        }
     }
 
     fn add(&mut self, lines: &[Line]) {
@@ -65,19 +81,39 @@ impl Tank {
         let style = Style { colour: false, start: plan.options.start.0 };
         let timeline = Timeline::new(Detail::Usual);
         let (past, gathered) = (Past::default(), Gathered::default());
-        let mut told = Told { past, gathered, timeline, style, text: String::new() };
+        let mut told = Told { past, heard: 0, gathered, timeline, style, text: String::new() };
         let mut runner = Runner::new(plan, &mut |fact| told.past.observe(fact))?;
         runner.keep_history();
         Ok(Self { runner, told })
     }
 
+    /// The run as it was when `fork` was made of it or of what it was then, with the past that both have.
+    pub(super) fn of_fork(fork: &Fork, past: &Past) -> Self {
+        let told = Told { past: past.up_to(fork.facts), ..fork.told.without_past() };
+        Self { runner: fork.runner.clone(), told }
+    }
+
     /// Lets time pass. Answers what happened, in lines.
     pub(super) fn pass(&mut self, until: SimTime) -> String {
+        self.pass_some(until, u64::MAX);
+        self.taken()
+    }
+
+    /// Lets time pass, until so many facts have been heard at least. Answers whether there is more to come.
+    pub(super) fn pass_some(&mut self, until: SimTime, facts: u64) -> bool {
         let told = &mut self.told;
+        let enough = told.heard.saturating_add(facts);
         self.runner.play(until, &mut |fact| {
             told.observe(fact);
-            ControlFlow::Continue(())
-        });
+            match told.heard >= enough {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })
+    }
+
+    /// What was told since it was asked last.
+    pub(super) fn taken(&mut self) -> String {
         self.told.take(self.runner.sim().now())
     }
 
@@ -91,18 +127,19 @@ impl Tank {
         self.told.take(self.runner.sim().now())
     }
 
-    /// Lets time pass until a condition holds.
-    pub(super) fn until(&mut self, until: SimTime, trigger: &mut Trigger) -> String {
+    /// Lets time pass until a condition holds, or until so many facts have been heard at least. Answers whether
+    /// it was broken off.
+    pub(super) fn until(&mut self, until: SimTime, trigger: &mut Trigger, facts: u64) -> bool {
         let told = &mut self.told;
+        let enough = told.heard.saturating_add(facts);
         self.runner.play(until, &mut |fact| {
             told.observe(fact);
             trigger.observe(fact);
-            match trigger.due() {
-                Some(_) => ControlFlow::Break(()),
-                None => ControlFlow::Continue(()),
+            match trigger.due().is_some() || told.heard >= enough {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
             }
-        });
-        self.told.take(self.runner.sim().now())
+        })
     }
 
     /// Lets time pass until nothing changes any more.

@@ -81,6 +81,79 @@ fn back_is_the_same_cluster_as_it_was_then() {
     refused(&mut s, "back", &["nothing to go back to"]);
 }
 
+/// What a session is, as far as anybody can see, and how it goes on.
+fn seen(session: &mut Session) -> Vec<String> {
+    let mut seen = vec![session.when(), session.branches()];
+    for line in
+        ["get all -A -o yaml", "get events", "why deploy/web", "run 40s", "now", "why deploy/web"]
+    {
+        seen.push(session.line(line).text);
+    }
+    seen
+}
+
+/// Goes back with copies of the run and without: it comes to the same.
+#[track_caller]
+fn goes_back_alike(before: &[&str], back: &[&str]) {
+    let mut ends = Vec::new();
+    for spacing in [10, 60, u64::MAX] {
+        let mut s = session();
+        s.spacing = spacing;
+        typed(&mut s, before);
+        let copies = s.forks.times();
+        assert!(copies.is_sorted() && copies.len() <= 12, "{copies:?}");
+        assert_eq!(copies.len() == 1, spacing == u64::MAX, "{copies:?}");
+        typed(&mut s, back);
+        let end = s.now();
+        assert!(s.forks.times().iter().all(|at| *at <= end), "copies of what is undone are gone");
+        ends.push(seen(&mut s));
+    }
+    assert_eq!(ends[0], ends[2], "{before:?} {back:?}");
+    assert_eq!(ends[1], ends[2], "{before:?} {back:?}");
+}
+
+#[test]
+fn from_a_copy_of_the_run_back_is_where_it_is_from_the_start() {
+    let play = [
+        "until deploy/web Available",
+        "scale deployment/web --replicas=5",
+        "run 10s",
+        "killPod web-*",
+        "run 2m",
+        "stopNode node-1",
+        "step 9",
+        "run 7m",
+        "startNode node-1",
+        "run",
+    ];
+    goes_back_alike(&play, &["back"]);
+    goes_back_alike(&play, &["back", "back", "back"]);
+    goes_back_alike(&play, &["back 1s"]);
+    goes_back_alike(
+        &play,
+        &["back 5m", "run 1m", "delete pod -l app=web --wait=false", "back 30s"],
+    );
+    goes_back_alike(&play, &["back 1h", "run 20s"]);
+    goes_back_alike(
+        &play,
+        &["branch other", "back 4m", "scale deploy/web --replicas=1", "run 1m", "switch main"],
+    );
+}
+
+#[test]
+fn copies_of_a_run_are_few_and_the_nearer_the_denser() {
+    let mut s = session();
+    s.spacing = 5;
+    typed(&mut s, &["until deploy/web Available"]);
+    for n in 0..70 {
+        typed(&mut s, &[&format!("scale deploy/web --replicas={}", 1 + n % 4), "run 3s"]);
+    }
+    let (times, now) = (s.forks.times(), s.now());
+    assert_eq!((times.len(), times[0]), (12, s.tank.runner.start()));
+    let ages: Vec<u64> = times.iter().map(|at| now.since(*at).as_secs()).collect();
+    assert!(ages[11] < 12 && ages[6] < ages[0] / 4, "{ages:?}");
+}
+
 #[test]
 fn branches_are_courses_of_events_that_can_be_compared() {
     let mut s = session();
