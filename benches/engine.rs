@@ -23,7 +23,7 @@ const EVENTS: u64 = 1_000_000;
 #[divan::bench(args = [5_000, 150_000], sample_count = 5)]
 fn wake_and_rearm(bencher: divan::Bencher<'_, '_>, pending: u32) {
     bencher.counter(divan::counter::ItemsCount::new(EVENTS)).bench_local(|| {
-        let mut queue = Queue::new(None);
+        let mut queue = Queue::new(None, &[]);
         let start = SimTime::from_secs(1_000_000);
         for i in 0..pending {
             let at = start + Duration::from_micros(u64::from(i) * 7919 % 1_000_000);
@@ -50,7 +50,7 @@ fn wake_and_rearm(bencher: divan::Bencher<'_, '_>, pending: u32) {
 #[divan::bench(args = [5_000, 150_000], sample_count = 5)]
 fn mostly_immediate(bencher: divan::Bencher<'_, '_>, pending: u32) {
     bencher.counter(divan::counter::ItemsCount::new(EVENTS)).bench_local(|| {
-        let mut queue = Queue::new(None);
+        let mut queue = Queue::new(None, &[]);
         let start = SimTime::from_secs(1_000_000);
         for i in 0..pending {
             let at = start + Duration::from_micros(u64::from(i) * 7919 % 1_000_000);

@@ -151,16 +151,18 @@ fn apply(meta: &mut Meta, change: MetaChange) {
             meta.annotations = meta.annotations.with(key, value);
         }
         MetaChange::Annotation(key, None) => meta.annotations = meta.annotations.without(&key),
-        MetaChange::AddOwner(owner) => match meta.owners.iter_mut().find(|o| o.uid == owner.uid) {
-            Some(old) => *old = *owner,
-            None => meta.owners.push(*owner),
-        },
+        MetaChange::AddOwner(owner) => meta.owners.edit(|owners| {
+            match owners.iter_mut().find(|o| o.uid == owner.uid) {
+                Some(old) => *old = *owner,
+                None => owners.push(*owner),
+            }
+        }),
         MetaChange::RemoveOwner(uid) => meta.owners.retain(|o| o.uid != uid),
-        MetaChange::BlockOwnerDeletion(uid, block) => {
-            for owner in meta.owners.iter_mut().filter(|o| o.uid == uid) {
+        MetaChange::BlockOwnerDeletion(uid, block) => meta.owners.edit(|owners| {
+            for owner in owners.iter_mut().filter(|o| o.uid == uid) {
                 owner.block_owner_deletion = block;
             }
-        }
+        }),
         MetaChange::AddFinalizer(finalizer) => {
             if !meta.has_finalizer(&finalizer) && !meta.is_terminating() {
                 meta.finalizers.push(finalizer);

@@ -351,11 +351,11 @@ fn patch(object: &mut Object, change: &crate::store::MetaChange) {
     match change {
         MetaChange::AddOwner(owner) => meta.owners.push(owner.as_ref().clone()),
         MetaChange::RemoveOwner(uid) => meta.owners.retain(|o| o.uid != *uid),
-        MetaChange::BlockOwnerDeletion(uid, block) => {
-            for owner in meta.owners.iter_mut().filter(|o| o.uid == *uid) {
+        MetaChange::BlockOwnerDeletion(uid, block) => meta.owners.edit(|owners| {
+            for owner in owners.iter_mut().filter(|o| o.uid == *uid) {
                 owner.block_owner_deletion = *block;
             }
-        }
+        }),
         MetaChange::AddFinalizer(name) => meta.finalizers.push(name.clone()),
         MetaChange::RemoveFinalizer(name) => meta.finalizers.retain(|f| f != name),
         MetaChange::Label(key, Some(value)) => {

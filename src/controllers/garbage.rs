@@ -56,7 +56,7 @@ impl Controller for GarbageCollector {
             for dependent in dependents(meta.uid, view) {
                 queue.add(dependent, delta.fact);
             }
-            let heard = delta.old.map(|old| old.meta().owners.as_slice()).unwrap_or_default();
+            let heard = delta.old.map(|old| &*old.meta().owners).unwrap_or_default();
             let mut owners: Vec<Uid> = heard.iter().map(|owner| owner.uid).collect();
             owners.sort_unstable();
             owners.dedup();

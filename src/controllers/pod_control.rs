@@ -7,7 +7,6 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use smallvec::smallvec;
 
 use crate::base::Str;
 use crate::model::{
@@ -25,7 +24,7 @@ pub fn from_template(template: &PodTemplate, namespace: &Str, owner: OwnerRef) -
             labels: template.labels.clone(),
             annotations: template.annotations.clone(),
             finalizers: template.finalizers.iter().cloned().collect(),
-            owners: smallvec![owner],
+            owners: owner.into(),
             ..Meta::default()
         },
         spec: template.spec.clone(),

@@ -1,10 +1,15 @@
 //! The event queue: ordered by time, then tie, then the order of insertion.
 //!
-//! Most events are for the instant being handled or shortly after it. Those of the very instant take a
-//! first-in-first-out lane beside the heap; the order is the same as if all went through the heap.
+//! Most events come a known delay after the one being handled: at the same instant, or once a request, a
+//! reply or news has travelled. As time does not go back, those of one delay are inserted in the order in
+//! which they are due, and wait in a first-in-first-out lane beside the heap. The order of events is the same
+//! as if all went through the heap.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use crate::base::digest::mix;
 use crate::base::time::SimTime;
@@ -13,10 +18,19 @@ use crate::base::time::SimTime;
 #[derive(Clone, Debug)]
 pub struct Queue<E> {
     heap: BinaryHeap<Pending<E>>,
-    lane: VecDeque<(u64, E)>,
-    lane_at: SimTime,
+    lanes: SmallVec<[Lane<E>; 4]>,
+    /// When the event was due that was taken last.
+    now: SimTime,
     seq: u64,
     shuffle: Option<u64>,
+}
+
+/// Events that were inserted for so long after the one that was handled.
+#[derive(Clone, Debug)]
+struct Lane<E> {
+    /// In nanoseconds.
+    delay: u64,
+    events: VecDeque<(SimTime, u64, E)>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,66 +64,69 @@ impl<E> Ord for Pending<E> {
 
 impl<E> Queue<E> {
     /// An empty queue. With `shuffle`, simultaneous events happen in an order drawn from that seed
-    /// instead of the order of insertion: every such order is legal.
-    pub fn new(shuffle: Option<u64>) -> Self {
-        Self {
-            heap: BinaryHeap::new(),
-            lane: VecDeque::new(),
-            lane_at: SimTime::ZERO,
-            seq: 0,
-            shuffle,
+    /// instead of the order of insertion: every such order is legal. `usual` are the delays that many
+    /// events have; they make no difference but to speed.
+    pub fn new(shuffle: Option<u64>, usual: &[Duration]) -> Self {
+        let mut lanes: SmallVec<[Lane<E>; 4]> = SmallVec::new();
+        for delay in [Duration::ZERO].iter().chain(usual) {
+            let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+            if lanes.iter().all(|lane| lane.delay != delay) {
+                lanes.push(Lane { delay, events: VecDeque::new() });
+            }
         }
+        Self { heap: BinaryHeap::new(), lanes, now: SimTime::ZERO, seq: 0, shuffle }
     }
 
     /// Adds an event for `at`.
     pub fn push(&mut self, at: SimTime, event: E) {
         self.seq += 1;
         let seq = self.seq;
-        match self.shuffle {
-            None if at == self.lane_at => self.lane.push_back((seq, event)),
+        if let Some(seed) = self.shuffle {
+            let tie = mix(seed ^ mix(seq));
+            return self.heap.push(Pending { at, tie, seq, event });
+        }
+        let after = at.as_nanos().checked_sub(self.now.as_nanos());
+        match self.lanes.iter_mut().find(|lane| Some(lane.delay) == after) {
+            Some(lane) => lane.events.push_back((at, seq, event)),
             None => self.heap.push(Pending { at, tie: 0, seq, event }),
-            Some(seed) => {
-                let tie = mix(seed ^ mix(seq));
-                self.heap.push(Pending { at, tie, seq, event });
-            }
         }
     }
 
     /// Takes the next event, if it is due at `limit` or before.
     pub fn pop_until(&mut self, limit: SimTime) -> Option<(SimTime, E)> {
-        let in_heap = self.heap.peek().map(|p| (p.at, p.seq));
-        if let Some((seq, _)) = self.lane.front() {
-            // What was inserted for this instant before the instant began is older than the lane.
-            let heap_first = in_heap.is_some_and(|h| h < (self.lane_at, *seq));
-            if !heap_first {
-                if self.lane_at > limit {
-                    return None;
-                }
-                return self.lane.pop_front().map(|(_, event)| (self.lane_at, event));
-            }
-        }
-        let (at, _) = in_heap?;
+        let (at, lane) = self.first()?;
         if at > limit {
             return None;
         }
-        if self.lane.is_empty() {
-            self.lane_at = at;
+        self.now = at;
+        match lane {
+            Some(lane) => self.lanes[lane].events.pop_front().map(|(at, _, event)| (at, event)),
+            None => self.heap.pop().map(|p| (p.at, p.event)),
         }
-        self.heap.pop().map(|p| (p.at, p.event))
+    }
+
+    /// When the next event is due, and the lane that it waits in; none for the heap.
+    fn first(&self) -> Option<(SimTime, Option<usize>)> {
+        // Lanes are in use only where all ties are equal.
+        let mut first = self.heap.peek().map(|p| (p.at, p.seq, None));
+        for (i, lane) in self.lanes.iter().enumerate() {
+            if let Some((at, seq, _)) = lane.events.front()
+                && first.is_none_or(|(least, before, _)| (*at, *seq) < (least, before))
+            {
+                first = Some((*at, *seq, Some(i)));
+            }
+        }
+        first.map(|(at, _, lane)| (at, lane))
     }
 
     /// When the next event is due.
     pub fn next_at(&self) -> Option<SimTime> {
-        let lane = (!self.lane.is_empty()).then_some(self.lane_at);
-        match (lane, self.heap.peek().map(|p| p.at)) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        self.first().map(|(at, _)| at)
     }
 
     /// How many events wait.
     pub fn len(&self) -> usize {
-        self.heap.len() + self.lane.len()
+        self.heap.len() + self.lanes.iter().map(|lane| lane.events.len()).sum::<usize>()
     }
 
     /// Whether none waits.
@@ -128,7 +145,7 @@ mod tests {
 
     #[test]
     fn events_come_by_time_and_then_in_the_order_of_insertion() {
-        let mut q = Queue::new(None);
+        let mut q = Queue::new(None, &[]);
         for (at, e) in [(2, 1), (1, 2), (2, 3), (1, 4)] {
             q.push(SimTime::from_secs(at), e);
         }
@@ -142,7 +159,7 @@ mod tests {
     #[test]
     fn shuffled_ties_are_another_order_of_the_same_events_and_reproducible() {
         let run = |shuffle| {
-            let mut q = Queue::new(shuffle);
+            let mut q = Queue::new(shuffle, &[]);
             for e in 0..50 {
                 q.push(SimTime::from_secs(1), e);
             }
@@ -153,5 +170,27 @@ mod tests {
         let mut sorted = run(Some(3));
         sorted.sort_unstable();
         assert_eq!(sorted, run(None));
+    }
+
+    #[test]
+    fn lanes_of_usual_delays_change_nothing_of_the_order() {
+        let delays = [0, 1, 2, 4].map(Duration::from_millis);
+        let mut stream = crate::base::rng::Rng::new(5).stream("queue", "");
+        let (mut with, mut without) = (Queue::new(None, &delays[1..]), Queue::new(None, &[]));
+        let mut now = SimTime::from_secs(1);
+        for event in 0..5000_u32 {
+            let word = stream.word();
+            let delay = delays.get((word % 6) as usize).copied();
+            let at = now + delay.unwrap_or(Duration::from_micros(word >> 8 & 0xfff));
+            with.push(at, event);
+            without.push(at, event);
+            if word >> 32 & 1 == 0 {
+                let (one, other) = (with.pop_until(SimTime::MAX), without.pop_until(SimTime::MAX));
+                assert_eq!(one, other);
+                now = one.map_or(now, |(at, _)| at);
+            }
+        }
+        assert_eq!(with.len(), without.len());
+        assert_eq!(drain(&mut with), drain(&mut without));
     }
 }

@@ -64,7 +64,7 @@ impl Cluster {
             now: START,
             store: Store::default(),
             kubelets: Kubelets::default(),
-            queue: Queue::new(None),
+            queue: Queue::new(None, &[]),
             out: Out::default(),
             latency: Latency::default(),
             armed: BTreeMap::new(),

@@ -7,8 +7,17 @@ use crate::base::Str;
 /// A map from text to text, sorted by key. Cloning shares it; changing makes a new one.
 ///
 /// Pods of one template share one allocation of 48 bytes per entry.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Eq, Hash, Default)]
 pub struct Labels(Option<Arc<[(Str, Str)]>>);
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => super::equal(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
 
 impl Labels {
     /// The entries in the order of their keys.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Key, Kind, Labels, Uid};
+use super::{Key, Kind, Labels, Owners, Uid};
 use crate::base::Str;
 use crate::base::time::SimTime;
 
@@ -46,7 +46,7 @@ pub struct Meta {
     /// Annotations.
     pub annotations: Labels,
     /// Owners; at most one of them is the controller.
-    pub owners: SmallVec<[OwnerRef; 1]>,
+    pub owners: Owners,
     /// What must be done before the object may go.
     pub finalizers: SmallVec<[Str; 1]>,
 }

@@ -13,6 +13,8 @@
 //! [`Object`] is the closed sum of them. There is no behaviour here beyond what keeps the values well
 //! formed. Wire forms (JSON, defaulting, validation) are made in `api`.
 
+use std::sync::Arc;
+
 mod endpoint_slice;
 mod endpoints;
 mod ids;
@@ -20,6 +22,7 @@ mod labels;
 mod meta;
 mod node;
 mod object;
+mod owners;
 mod pod;
 mod pod_spec;
 mod resizing;
@@ -34,6 +37,7 @@ pub use labels::Labels;
 pub use meta::{Deletion, Meta, OwnerRef, finalizers};
 pub use node::{Node, NodeCondition, Taint, TaintEffect};
 pub use object::{Inert, Object, Whole};
+pub use owners::Owners;
 pub use pod::{
     ConditionStatus, ContainerState, ContainerStatus, Phase, Pod, PodCondition, PodIdentity,
     PodStatus, Terminated, conditions,
@@ -62,6 +66,11 @@ pub mod wire {
     pub use k8s_openapi::api::storage::v1 as storage;
     pub use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
     pub use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+}
+
+/// Whether two shared values are equal: at once where they are one.
+pub(crate) fn equal<T: PartialEq + ?Sized>(one: &Arc<T>, other: &Arc<T>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 /// A virtual time as the typed API objects carry it, in whole seconds as Kubernetes stores it.

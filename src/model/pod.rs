@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::{Meta, PodSpec};
+use super::{Meta, PodSpec, equal};
 use crate::base::Str;
 use crate::base::time::SimTime;
 
 /// A pod. What it shares with its like is in `spec`; the fields beside it differ from pod to pod.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Pod {
     /// Its metadata.
     pub meta: Meta,
@@ -23,6 +23,18 @@ pub struct Pod {
     pub made_for: Option<Str>,
     /// What the node agent reports.
     pub status: PodStatus,
+}
+
+impl PartialEq for Pod {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { meta, spec, node, identity, made_for, status } = self;
+        equal(spec, &other.spec)
+            && *meta == other.meta
+            && *node == other.node
+            && *identity == other.identity
+            && *made_for == other.made_for
+            && *status == other.status
+    }
 }
 
 /// The stable identity of a StatefulSet's or Indexed Job's pod.
@@ -71,7 +83,7 @@ impl Phase {
 }
 
 /// The observed state of a pod (`v1.PodStatus`).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PodStatus {
     /// Its phase.
     pub phase: Phase,
@@ -97,6 +109,23 @@ pub struct PodStatus {
     pub nominated_node: Str,
     /// The generation of the spec that the node agent has seen; 0 before it has.
     pub observed_generation: u64,
+}
+
+impl PartialEq for PodStatus {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { phase, reason, message, conditions, containers, init_containers, .. } = self;
+        let Self { ephemeral_containers, start_time, pod_ip, host_ip, .. } = self;
+        let Self { nominated_node, observed_generation, .. } = self;
+        *phase == other.phase
+            && equal(conditions, &other.conditions)
+            && equal(containers, &other.containers)
+            && equal(init_containers, &other.init_containers)
+            && equal(ephemeral_containers, &other.ephemeral_containers)
+            && (reason, message) == (&other.reason, &other.message)
+            && (start_time, pod_ip, host_ip) == (&other.start_time, &other.pod_ip, &other.host_ip)
+            && *nominated_node == other.nominated_node
+            && *observed_generation == other.observed_generation
+    }
 }
 
 /// Condition types and reasons of pods (`pkg/apis/core`, `PodConditionType` and reasons).

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Labels, Resources, wire};
+use super::{Labels, Resources, equal, wire};
 use crate::base::Str;
 use crate::base::digest::digest_of;
 
@@ -57,7 +57,7 @@ pub struct PodSpec {
 }
 
 /// A template for pods (`v1.PodTemplateSpec`).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct PodTemplate {
     /// Labels of its pods.
     pub labels: Labels,
@@ -69,6 +69,17 @@ pub struct PodTemplate {
     pub node: Option<Str>,
     /// What its pods share.
     pub spec: Arc<PodSpec>,
+}
+
+impl PartialEq for PodTemplate {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { labels, annotations, finalizers, node, spec } = self;
+        equal(spec, &other.spec)
+            && *labels == other.labels
+            && *annotations == other.annotations
+            && *finalizers == other.finalizers
+            && *node == other.node
+    }
 }
 
 /// One container of a spec (`v1.Container`), as the node agent uses it.

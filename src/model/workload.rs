@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::{ConditionStatus, Labels, Meta, PodTemplate, Selector, Uid, wire};
+use super::{ConditionStatus, Labels, Meta, PodTemplate, Selector, Uid, equal, wire};
 use crate::base::Str;
 use crate::base::time::SimTime;
 
@@ -52,7 +52,7 @@ impl PartialEq for RevisionData {
 macro_rules! workloads {
     ($($(#[$doc:meta])* $name:ident: $spec:ty, $status:ty;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug)]
         pub struct $name {
             /// Its metadata.
             pub meta: Meta,
@@ -60,6 +60,13 @@ macro_rules! workloads {
             pub spec: Arc<$spec>,
             /// What is.
             pub status: $status,
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                let Self { meta, spec, status } = self;
+                equal(spec, &other.spec) && *meta == other.meta && *status == other.status
+            }
         }
     )*};
 }

@@ -118,9 +118,10 @@ impl Sim {
         scheduler.watch_first(options.explained_first);
         let mut kubelets = Kubelets::new(options.images);
         kubelets.set_behaviors(options.behaviors);
+        let Latency { api_write, api_reply, watch, .. } = options.latency;
         Self {
             now: options.start.0,
-            queue: Queue::new(options.shuffle_ties),
+            queue: Queue::new(options.shuffle_ties, &[api_write, api_reply, watch]),
             api: ApiServer::new(rng),
             controllers: Controllers::new(options.cloud),
             recorder,

@@ -69,7 +69,7 @@ fn simcore_timers(pending: u32) -> f64 {
 
 /// Events a second of wavetank's engine.
 fn wavetank_timers(pending: u32) -> f64 {
-    let mut queue = Queue::new(None);
+    let mut queue = Queue::new(None, &[]);
     let start = SimTime::from_secs(1_000_000);
     for i in 0..pending {
         let at = start + Duration::from_micros(u64::from(i) * 7919 % 1_000_000);

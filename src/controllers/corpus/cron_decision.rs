@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use smallvec::smallvec;
 
 use super::{text, time};
 use crate::api::corpus::same;
@@ -233,7 +232,7 @@ fn inputs(given: &Value) -> Inputs {
 
 fn job_of(given: &Value, owner: &CronJob, spec: &Arc<JobSpec>) -> Job {
     let mut meta = meta(given);
-    meta.owners = smallvec![OwnerRef::controller_of(Kind::CronJob, &owner.meta)];
+    meta.owners = OwnerRef::controller_of(Kind::CronJob, &owner.meta).into();
     let mut job = Job { meta, spec: spec.clone(), status: Default::default() };
     job.status.start_time = time(&given["startTime"]);
     job.status.completion_time = time(&given["completionTime"]);

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smallvec::smallvec;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::active;
@@ -433,7 +432,7 @@ fn job_for(cron_job: &CronJob, name: Str, at: SimTime) -> Job {
             namespace: cron_job.meta.namespace.clone(),
             labels: template.labels.clone(),
             annotations: template.annotations.with(SCHEDULED, scheduled_timestamp(cron_job, at)),
-            owners: smallvec![OwnerRef::controller_of(Kind::CronJob, &cron_job.meta)],
+            owners: OwnerRef::controller_of(Kind::CronJob, &cron_job.meta).into(),
             ..Meta::default()
         },
         spec: template.spec.clone(),

@@ -114,7 +114,7 @@ fn snapshot(
             namespace: set.meta.namespace.clone(),
             labels: set.spec.template.labels.with(HASH_LABEL, hash),
             annotations: set.meta.annotations.clone(),
-            owners: smallvec::smallvec![OwnerRef::controller_of(Kind::DaemonSet, &set.meta)],
+            owners: OwnerRef::controller_of(Kind::DaemonSet, &set.meta).into(),
             ..Meta::default()
         },
         body: Arc::new(wire::apps::ControllerRevision {

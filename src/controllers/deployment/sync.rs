@@ -470,7 +470,7 @@ fn new_set(d: &Deployment, hash: &Str) -> Result<ReplicaSet, Halt> {
             name: replica_set_name(&d.meta.name, hash),
             namespace: d.meta.namespace.clone(),
             labels: labels.clone(),
-            owners: smallvec::smallvec![OwnerRef::controller_of(Kind::Deployment, &d.meta)],
+            owners: OwnerRef::controller_of(Kind::Deployment, &d.meta).into(),
             ..Meta::default()
         },
         spec: Arc::new(Workload {

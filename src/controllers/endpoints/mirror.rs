@@ -287,7 +287,7 @@ fn slice_meta(endpoints: &Endpoints) -> Meta {
             .with(SERVICE_NAME, endpoints.meta.name.clone())
             .with(MANAGED_BY.0, MANAGED_BY.1),
         annotations: without_trigger(&endpoints.meta.annotations),
-        owners: [OwnerRef::controller_of(Kind::Endpoints, &endpoints.meta)].into_iter().collect(),
+        owners: OwnerRef::controller_of(Kind::Endpoints, &endpoints.meta).into(),
         ..Meta::default()
     }
 }

@@ -277,7 +277,7 @@ impl Frame<'_> {
             generate_name: format!("{}-", service.name).into(),
             labels: self.labels.clone(),
             annotations: Labels::default().with(TRIGGER_TIME, self.trigger()),
-            owners: [OwnerRef::controller_of(Kind::Service, service)].into_iter().collect(),
+            owners: OwnerRef::controller_of(Kind::Service, service).into(),
             ..Meta::default()
         };
         let address_type = Str::new_static("IPv4");

@@ -458,7 +458,7 @@ mod tests {
         let lines = bench.run();
         let name = lines[0].rsplit(' ').next().unwrap().to_owned();
         bench.change::<history::Revision>(Kind::ControllerRevision, &name, |r| {
-            r.meta.owners.clear();
+            r.meta.owners = crate::model::Owners::default();
             r.meta.labels = crate::model::Labels::default();
             Arc::make_mut(&mut r.body).data = None;
         });

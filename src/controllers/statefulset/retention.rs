@@ -3,10 +3,8 @@
 //! Follows `pkg/controller/statefulset/stateful_set_utils.go`: `isClaimOwnerUpToDate`,
 //! `updateClaimOwnerRefForSetAndPod` and what they use.
 
-use smallvec::SmallVec;
-
 use super::identity;
-use crate::model::{Kind, Meta, OwnerRef, Pod, StatefulSet};
+use crate::model::{self, Kind, Meta, OwnerRef, Pod, StatefulSet};
 
 /// What happens to a set's claims (`StatefulSetPersistentVolumeClaimRetentionPolicy`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +66,14 @@ impl Owners<'_> {
     }
 
     /// The owners that a claim shall have (`updateClaimOwnerRefForSetAndPod`).
-    pub fn corrected(self, claim: &Meta) -> SmallVec<[OwnerRef; 1]> {
+    pub fn corrected(self, claim: &Meta) -> model::Owners {
         let Self { set, pod } = self;
         let others = claim.owners.iter().filter(|o| {
             !matches(o, &set.meta, Kind::StatefulSet) && !matches(o, &pod.meta, Kind::Pod)
         });
-        let mut owners: SmallVec<[OwnerRef; 1]> = others.cloned().collect();
+        let mut owners: Vec<OwnerRef> = others.cloned().collect();
         if self.has_unexpected_controller(claim) {
-            return owners;
+            return owners.into();
         }
         let (by_set, by_pod) = self.wanted();
         let wanted = [(by_set, Kind::StatefulSet, &set.meta), (by_pod, Kind::Pod, &pod.meta)];
@@ -84,7 +82,7 @@ impl Owners<'_> {
                 owners.push(OwnerRef::controller_of(kind, owner));
             }
         }
-        owners
+        owners.into()
     }
 
     /// Whether another controller manages a claim that the policy wants to manage

@@ -133,7 +133,7 @@ fn create(
             namespace: set.meta.namespace.clone(),
             labels: set.spec.template.labels.with(history::HASH_LABEL, label),
             annotations: set.meta.annotations.clone(),
-            owners: smallvec::smallvec![OwnerRef::controller_of(Kind::StatefulSet, &set.meta)],
+            owners: OwnerRef::controller_of(Kind::StatefulSet, &set.meta).into(),
             ..Meta::default()
         },
         body: Arc::new(wire::apps::ControllerRevision {
