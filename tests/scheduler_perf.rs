@@ -65,6 +65,54 @@ fn pods_wait_behind_a_barrier_until_others_are_deleted_at_their_rate() {
     assert_eq!(nodes[1]["status"]["capacity"]["pods"], "102");
 }
 
+/// The objects of a kind, in the order of the store.
+fn of_kind<'a>(run: &'a Value, kind: &'a str) -> Vec<&'a Value> {
+    run["objects"].as_array().unwrap().iter().filter(|o| o["kind"] == kind).collect()
+}
+
+#[test]
+fn nodes_take_as_many_volumes_as_their_drivers_say() {
+    let run = case("Volumes");
+    let claims = of_kind(&run, "PersistentVolumeClaim");
+    assert_eq!(claims.len(), 3);
+    assert!(claims.iter().all(|c| c["status"]["phase"] == "Bound"), "{claims:?}");
+    let pods = of_kind(&run, "Pod");
+    let with_disk: Vec<_> = pods.iter().filter(|p| p["metadata"]["namespace"] == "disks").collect();
+    let (placed, waiting): (Vec<&&&Value>, Vec<&&&Value>) =
+        with_disk.iter().partition(|p| p["spec"]["nodeName"].is_string());
+    assert_eq!((placed.len(), waiting.len()), (2, 1));
+    assert_ne!(placed[0]["spec"]["nodeName"], placed[1]["spec"]["nodeName"]);
+    assert!(placed.iter().all(|p| p["status"]["phase"] == "Running"), "{placed:?}");
+    let text = waiting[0]["status"]["conditions"][0]["message"].to_string();
+    assert!(text.contains("exceed max volume count"), "{text}");
+    let nodes = of_kind(&run, "Node");
+    let disks = &nodes[0]["status"]["allocatable"]["attachable-volumes-csi-disk.example.com"];
+    assert_eq!(disks, "1");
+    let features = nodes[0]["status"]["declaredFeatures"].as_array().unwrap();
+    assert!(features.ends_with(&["SchedulerPerf002".into()]), "{features:?}");
+    let drivers = of_kind(&run, "CSINode");
+    assert_eq!(drivers[0]["spec"]["drivers"][0]["allocatable"]["count"], 1);
+}
+
+#[test]
+fn pods_are_placed_once_they_and_a_node_are_updated() {
+    let run = case("Updates");
+    let pods = of_kind(&run, "Pod");
+    assert_eq!(pods.len(), 3);
+    for pod in pods {
+        assert_eq!(pod["spec"]["nodeName"], "node-0");
+        assert_eq!(pod["metadata"]["labels"]["opened"], "true");
+        assert!(pod["spec"]["schedulingGates"].is_null());
+        assert_eq!(pod["spec"]["serviceAccountName"], "default", "what admission gave it stays");
+    }
+    let nodes = of_kind(&run, "Node");
+    assert_eq!(nodes[0]["status"]["allocatable"]["cpu"], "8");
+    assert_eq!(nodes[1]["status"]["allocatable"]["cpu"], "1");
+    let out = wavetank(FILE, &["--case", "Updates"]);
+    let told = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(told.contains("1.514s  node/node-0"), "two pods a second, then the node: {told}");
+}
+
 #[test]
 fn an_op_that_never_gets_what_it_waits_for_fails_the_run() {
     let out = wavetank(FILE, &["--case", "TooLarge", "-q"]);
@@ -112,6 +160,22 @@ fn what_is_wrong_or_not_modelled_is_told_with_its_place() {
         &["parameter size", "used by no op"],
     );
     refused("none", "  - opcode: createNodes\n", &["neither count nor countParam"]);
+    refused(
+        "strategies",
+        "  - opcode: createNodes\n    countParam: $size\n    uniqueNodeLabelStrategy: {labelKey: a}\n    \
+         nodeAllocatableStrategy: {}\n",
+        &["one strategy for its nodes at most"],
+    );
+    refused(
+        "claims",
+        "  - opcode: createPods\n    countParam: $size\n    persistentVolumeTemplatePath: op.yaml\n",
+        &["go together"],
+    );
+    refused(
+        "subresources",
+        "  - opcode: updateAny\n    countParam: $size\n    templatePath: absent.yaml\n    subresources: [scale]\n",
+        &["subresources are scale", "status or resize"],
+    );
     refused(
         "template",
         "  - opcode: createNodes\n    countParam: $size\n    nodeTemplatePath: absent.yaml\n",

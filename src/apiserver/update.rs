@@ -151,12 +151,12 @@ fn apply(meta: &mut Meta, change: MetaChange) {
             meta.annotations = meta.annotations.with(key, value);
         }
         MetaChange::Annotation(key, None) => meta.annotations = meta.annotations.without(&key),
-        MetaChange::AddOwner(owner) => meta.owners.edit(|owners| {
-            match owners.iter_mut().find(|o| o.uid == owner.uid) {
+        MetaChange::AddOwner(owner) => {
+            meta.owners.edit(|owners| match owners.iter_mut().find(|o| o.uid == owner.uid) {
                 Some(old) => *old = *owner,
                 None => owners.push(*owner),
-            }
-        }),
+            })
+        }
         MetaChange::RemoveOwner(uid) => meta.owners.retain(|o| o.uid != uid),
         MetaChange::BlockOwnerDeletion(uid, block) => meta.owners.edit(|owners| {
             for owner in owners.iter_mut().filter(|o| o.uid == uid) {

@@ -7,7 +7,6 @@
 
 use std::cmp::{Ordering, Reverse};
 
-
 use crate::base::Str;
 use crate::model::{
     Kind, Meta, OwnerRef, Phase, Pod, PodStatus, PodTemplate, Ref, Selector, Uid, finalizers,

@@ -13,8 +13,11 @@
 //! What is told is throughput in virtual time, which the latencies of the model decide: not how fast a scheduler
 //! computes, and thresholds are not judged.
 //!
-//! Dynamic resource allocation, `updateAny`, steady states, volumes of `createPods` and
-//! `nodeAllocatableStrategy` are refused by name. Feature gates are as they are by default.
+//! The volumes of `createPods` are bound before its pods are created, and `updateAny` leaves to a pod what
+//! admission gave it, and to a node its addresses.
+//!
+//! Dynamic resource allocation and steady states, which it alone uses, are refused by name. Feature gates are as
+//! they are by default.
 
 mod read;
 mod template;
@@ -22,6 +25,7 @@ mod throughput;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::runner::TimedStep;
@@ -65,6 +69,10 @@ pub enum Op {
         template: Option<Template>,
         /// A label that nodes get: its key, and values in turn.
         label: Option<NodeLabel>,
+        /// What nodes can take besides (`nodeAllocatableStrategy`).
+        allocatable: Option<Arc<Allocatable>>,
+        /// How many features a node declares beside those that it has.
+        features: usize,
     },
     /// `createNamespaces`.
     CreateNamespaces {
@@ -87,6 +95,8 @@ pub enum Op {
         wait: bool,
         /// Whether it is measured.
         measured: bool,
+        /// A volume of each pod's own, and its claim.
+        volume: Option<Box<(Template, Template)>>,
     },
     /// `deletePods`.
     DeletePods {
@@ -132,6 +142,19 @@ pub enum Op {
         /// How many.
         count: usize,
     },
+    /// `updateAny`.
+    UpdateAny {
+        /// Where; for kinds without one, nowhere.
+        namespace: Option<String>,
+        /// What stands in the place of each object.
+        template: Template,
+        /// How many.
+        count: usize,
+        /// How often one is updated; all at once otherwise.
+        every: Option<Duration>,
+        /// The part of the object that is updated; all of it otherwise.
+        subresource: Option<&'static str>,
+    },
     /// `startCollectingMetrics`.
     Start(Measure),
     /// `stopCollectingMetrics`.
@@ -145,6 +168,17 @@ pub struct NodeLabel {
     pub key: String,
     /// Its values in turn; each node its own otherwise.
     pub values: Vec<String>,
+}
+
+/// What nodes can take besides what a template says.
+#[derive(Clone, Debug, Default)]
+pub struct Allocatable {
+    /// Amounts of resources.
+    pub amounts: BTreeMap<String, String>,
+    /// How many volumes of each driver.
+    pub drivers: BTreeMap<String, Option<u32>>,
+    /// Volume plugins of old whose work a driver does.
+    pub migrated: Vec<String>,
 }
 
 /// What is measured.
@@ -170,6 +204,7 @@ impl Op {
             Self::Barrier { .. } => "barrier",
             Self::Sleep(_) => "sleep",
             Self::CreateAny { .. } => "createAny",
+            Self::UpdateAny { .. } => "updateAny",
             Self::Start(_) => "startCollectingMetrics",
             Self::Stop => "stopCollectingMetrics",
         }
@@ -194,7 +229,8 @@ impl Op {
             Self::Barrier { namespaces, .. } if namespaces.is_empty() => "everywhere".to_owned(),
             Self::Barrier { namespaces, .. } => namespaces.join(", "),
             Self::Sleep(length) => time(*length),
-            Self::CreateAny { template, count: n, .. } => {
+            Self::CreateAny { template, count: n, .. }
+            | Self::UpdateAny { template, count: n, .. } => {
                 format!("{} of {}", count(*n, "object"), template.file)
             }
             Self::Start(measure) => measure.name.clone(),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{MOST_OBJECTS, MOST_OPS, Measure, NodeLabel, Op, SchedulerPerf, Template};
+use super::{Allocatable, MOST_OBJECTS, MOST_OPS, Measure, NodeLabel, Op, SchedulerPerf, Template};
 use crate::api::diagnostic::{Code, Diagnostic};
 use crate::api::documents::read_documents;
 use crate::api::limits::Limits;
@@ -22,6 +22,11 @@ use crate::sim::scheduling::{Config, config_file};
 
 /// No file of cases or templates is larger.
 const MOST_BYTES: u64 = 4 << 20;
+
+/// A parameter that no op names: the suite's own test has its nodes declare so many features more.
+const DECLARED_FEATURES: &str = "numNodeDeclaredFeatures";
+/// No node declares more.
+const MOST_FEATURES: usize = 1000;
 
 /// Which workload of a file is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +82,22 @@ struct CreateNodes {
     node_template_path: Option<String>,
     label_node_prepare_strategy: Option<LabelStrategy>,
     unique_node_label_strategy: Option<UniqueStrategy>,
-    node_allocatable_strategy: Option<Value>,
+    node_allocatable_strategy: Option<AllocatableStrategy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct AllocatableStrategy {
+    node_allocatable: BTreeMap<String, Value>,
+    csi_node_allocatable: BTreeMap<String, Driver>,
+    migrated_plugins: Vec<String>,
+}
+
+/// How many volumes of a driver a node takes (`storage.k8s.io/v1.VolumeNodeResources`).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Driver {
+    count: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -179,6 +199,19 @@ struct CreateAny {
     template_path: String,
     count: Option<usize>,
     count_param: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UpdateAny {
+    namespace: Option<String>,
+    template_path: String,
+    count: Option<usize>,
+    count_param: Option<String>,
+    #[serde(default)]
+    update_per_second: u32,
+    #[serde(default)]
+    subresources: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -414,10 +447,7 @@ impl Compiling<'_> {
             }
             "createAny" => {
                 let op: CreateAny = decode(rest)?;
-                let count = match (&op.count, &op.count_param) {
-                    (None, None) => 1,
-                    (count, param) => self.count(*count, param.as_deref())?,
-                };
+                let count = self.count(op.count.or(Some(1)), op.count_param.as_deref())?;
                 let template = self.file(&op.template_path)?;
                 one(Op::CreateAny {
                     namespace: op.namespace.filter(|n| !n.is_empty()),
@@ -440,41 +470,45 @@ impl Compiling<'_> {
             "createResourceDriver" | "allocResourceClaims" | "createResourceClaims" => {
                 Err(format!("{opcode} is not modelled: there is no dynamic resource allocation"))
             }
-            "updateAny" => {
-                Err("updateAny is not modelled: objects are created and deleted".to_owned())
-            }
+            "updateAny" => self.update_any(decode(rest)?).and_then(one),
             _ => Err(format!(
                 "there is no op {opcode}: createNodes, createNamespaces, createPods, createPodSets, deletePods, \
-                 churn, barrier, sleep, createAny, startCollectingMetrics and stopCollectingMetrics are known"
+                 churn, barrier, sleep, createAny, updateAny, startCollectingMetrics and stopCollectingMetrics are known"
             )),
         }
     }
 
     fn create_nodes(&mut self, op: CreateNodes, index: usize) -> Wrong<Op> {
-        if op.node_allocatable_strategy.is_some() {
-            return Err(
-                "nodeAllocatableStrategy is not modelled: a template can say what is allocatable"
-                    .to_owned(),
-            );
+        let strategies = usize::from(op.label_node_prepare_strategy.is_some())
+            + usize::from(op.unique_node_label_strategy.is_some())
+            + usize::from(op.node_allocatable_strategy.is_some());
+        if strategies > 1 {
+            return Err("an op has one strategy for its nodes at most".to_owned());
         }
         let label = match (op.label_node_prepare_strategy, op.unique_node_label_strategy) {
-            (Some(label), None) if label.label_values.is_empty() => {
+            (Some(label), _) if label.label_values.is_empty() => {
                 return Err("labelNodePrepareStrategy has no labelValues".to_owned());
             }
-            (Some(label), None) => {
+            (Some(label), _) => {
                 Some(NodeLabel { key: label.label_key, values: label.label_values })
             }
             (None, Some(label)) => Some(NodeLabel { key: label.label_key, values: Vec::new() }),
             (None, None) => None,
-            (Some(_), Some(_)) => {
-                return Err("an op has one strategy for its nodes at most".to_owned());
-            }
         };
+        let features = match self.workload.params.contains_key(DECLARED_FEATURES) {
+            true => self.count(None, Some(&format!("${DECLARED_FEATURES}")))?,
+            false => 0,
+        };
+        if features > MOST_FEATURES {
+            return Err(format!("{features} features of a node are more than {MOST_FEATURES}"));
+        }
         Ok(Op::CreateNodes {
             count: self.count(op.count, op.count_param.as_deref())?,
             prefix: format!("node-{index}-"),
             template: self.template(op.node_template_path.as_deref())?,
             label,
+            allocatable: op.node_allocatable_strategy.map(|s| Arc::new(s.into())),
+            features,
         })
     }
 
@@ -488,14 +522,18 @@ impl Compiling<'_> {
         if steady {
             return Err("steadyState is not modelled".to_owned());
         }
-        if op.persistent_volume_template_path.is_some()
-            || op.persistent_volume_claim_template_path.is_some()
-        {
-            return Err(
-                "volumes of createPods are not modelled: createAny makes volumes and claims"
-                    .to_owned(),
-            );
-        }
+        let paths =
+            (&op.persistent_volume_template_path, &op.persistent_volume_claim_template_path);
+        let volume = match paths {
+            (Some(volume), Some(claim)) => Some(Box::new((self.file(volume)?, self.file(claim)?))),
+            (None, None) => None,
+            _ => {
+                return Err(
+                    "persistentVolumeTemplatePath and persistentVolumeClaimTemplatePath go together"
+                        .to_owned(),
+                );
+            }
+        };
         if op.collect_metrics && op.skip_wait_to_completion {
             return Err("collectMetrics and skipWaitToCompletion cannot be true at the same time"
                 .to_owned());
@@ -512,6 +550,28 @@ impl Compiling<'_> {
             template,
             wait: !op.skip_wait_to_completion,
             measured: op.collect_metrics,
+            volume,
+        })
+    }
+
+    fn update_any(&mut self, op: UpdateAny) -> Wrong<Op> {
+        let subresource = match &op.subresources[..] {
+            [] => None,
+            [one] if one == "status" => Some("status"),
+            [one] if one == "resize" => Some("resize"),
+            other => {
+                return Err(format!(
+                    "subresources are {}, and may be status or resize",
+                    other.join(", ")
+                ));
+            }
+        };
+        Ok(Op::UpdateAny {
+            namespace: op.namespace.filter(|n| !n.is_empty()),
+            template: self.file(&op.template_path)?,
+            count: self.count(op.count.or(Some(1)), op.count_param.as_deref())?,
+            every: Duration::from_secs(1).checked_div(op.update_per_second),
+            subresource,
         })
     }
 
@@ -596,6 +656,17 @@ impl Compiling<'_> {
         }
         let text = text_of(&full).map_err(|problem| problem.message.clone())?;
         Template::read(path.to_owned(), &text)
+    }
+}
+
+impl From<AllocatableStrategy> for Allocatable {
+    fn from(written: AllocatableStrategy) -> Self {
+        let text = |v: Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+        Self {
+            amounts: written.node_allocatable.into_iter().map(|(k, v)| (k, text(v))).collect(),
+            drivers: written.csi_node_allocatable.into_iter().map(|(k, d)| (k, d.count)).collect(),
+            migrated: written.migrated_plugins,
+        }
     }
 }
 

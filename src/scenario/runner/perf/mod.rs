@@ -1,17 +1,23 @@
 //! Ops of kube-scheduler's performance suite, carried out: see [`crate::scenario::scheduler_perf`].
 
+mod nodes;
+mod update;
+mod volumes;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use self::nodes::Nodes;
+use self::update::Update;
 use super::{Ear, Runner};
 use crate::api::kinds;
 use crate::base::time::SimTime;
 use crate::engine::Token;
 use crate::model::{Kind, Object, Pod, Ref, conditions};
-use crate::scenario::cluster::{self, NodeSpec};
-use crate::scenario::scheduler_perf::{NodeLabel, Op, Template, has};
+use crate::scenario::cluster;
+use crate::scenario::scheduler_perf::{Op, Template, has};
 use crate::sim::Outcome;
 use crate::store::{DeleteOptions, Request, WireVerb};
 use crate::trace::{FactId, StepDone};
@@ -71,15 +77,32 @@ impl Runner {
         ear: &mut Ear<'_>,
     ) -> Result<(), String> {
         match op {
-            Op::CreateNodes { count, prefix, template, label } => {
-                self.make_nodes(*count, prefix, template.as_ref(), label.as_ref(), ear)
+            Op::CreateNodes { count, prefix, template, label, allocatable, features } => {
+                let nodes = Nodes {
+                    prefix,
+                    template: template.as_ref(),
+                    label: label.as_ref(),
+                    allocatable: allocatable.as_deref(),
+                    features: *features,
+                };
+                self.make_nodes(*count, &nodes, ear)
             }
             Op::CreateNamespaces { prefix, count, template } => (0..*count).try_for_each(|i| {
                 self.make_namespace(&format!("{prefix}-{i}"), template.as_ref(), ear)
             }),
-            Op::CreatePods { namespace, count, template, wait, .. } => {
+            Op::CreatePods { namespace, count, template, wait, volume, .. } => {
                 self.make_namespace(namespace, None, ear)?;
-                let pod = |i| template.object(i, *count);
+                if let Some(volume) = volume {
+                    let (volume, claim) = &**volume;
+                    self.make_volumes(namespace, *count, volume, claim, ear)?;
+                }
+                let pod = |i| {
+                    let mut pod = template.object(i, *count)?;
+                    if volume.is_some() {
+                        volumes::mount(&mut pod, i);
+                    }
+                    Ok(pod)
+                };
                 self.make_all((0..*count).map(pod), namespace, ear)?;
                 if *wait {
                     return self.wait_for_pods(namespace, &BTreeMap::new(), *count, false, ear);
@@ -122,48 +145,17 @@ impl Runner {
                     ear,
                 )
             }
+            Op::UpdateAny { namespace, template, count, every, subresource } => {
+                let update = Update {
+                    namespace: namespace.as_deref().unwrap_or_default(),
+                    template,
+                    count: *count,
+                    subresource: *subresource,
+                };
+                self.update_all(&update, *every, ear)
+            }
             Op::Start(_) | Op::Stop => Ok(()),
         }
-    }
-
-    /// Nodes that are ready at once.
-    fn make_nodes(
-        &mut self,
-        count: usize,
-        prefix: &str,
-        template: Option<&Template>,
-        label: Option<&NodeLabel>,
-        ear: &mut Ear<'_>,
-    ) -> Result<(), String> {
-        for i in 0..count {
-            let written = template.map(|t| t.object(i, count)).transpose()?.unwrap_or_default();
-            let metadata = &written["metadata"];
-            let own = metadata["name"].as_str().map(str::to_owned);
-            let prefix = metadata["generateName"].as_str().unwrap_or(prefix);
-            let mut spec =
-                NodeSpec::worker(own.unwrap_or_else(|| format!("{prefix}{}", self.perf.nodes)));
-            spec.capacity.insert("memory".into(), "32Gi".into());
-            spec.capacity.extend(quantities(&written["status"]["capacity"]));
-            spec.allocatable = quantities(&written["status"]["allocatable"]);
-            spec.labels.extend(quantities(&metadata["labels"]));
-            spec.taints = written["spec"]["taints"].as_array().cloned().unwrap_or_default();
-            if let Some(label) = label {
-                let turn = self.perf.nodes as usize;
-                let value = match label.values.len() {
-                    0 => spec.name.clone(),
-                    n => label.values[turn % n].clone(),
-                };
-                spec.labels.insert(label.key.clone(), value);
-            }
-            let mut node = spec.object(self.perf.nodes, self.sim.now());
-            self.perf.nodes += 1;
-            if written["spec"]["unschedulable"] == true {
-                node["spec"]["unschedulable"] = true.into();
-            }
-            cluster::join(&mut self.sim, &node, &mut |fact| ear.hear(fact))
-                .map_err(|e| e.message.clone())?;
-        }
-        Ok(())
     }
 
     /// A namespace with its service account, unless it is there.
@@ -212,22 +204,32 @@ impl Runner {
             if open == 0 {
                 return Ok(());
             }
-            let until = self.next_behind().min(self.limit);
-            ear.going.set(true);
-            match self.run_sim(until, ear.going, ear) {
-                Outcome::Replied => {
-                    for answer in self.sim.take_replies() {
-                        if answer.token == OWN {
-                            open -= 1;
-                            answer.reply.map_err(|e| e.message.clone())?;
-                        }
+            open -= self.replied(ear)?;
+        }
+    }
+
+    /// Waits until replies to what was asked have come; how many.
+    fn replied(&mut self, ear: &mut Ear<'_>) -> Result<usize, String> {
+        let until = self.next_behind().min(self.limit);
+        ear.going.set(true);
+        match self.run_sim(until, ear.going, ear) {
+            Outcome::Replied => {
+                let mut own = 0;
+                for answer in self.sim.take_replies() {
+                    if answer.token == OWN {
+                        own += 1;
+                        answer.reply.map_err(|e| e.message.clone())?;
                     }
                 }
-                Outcome::Limit if until < self.limit => self.work_behind(ear),
-                Outcome::Halted if !ear.is_stopped() => {}
-                Outcome::Halted | Outcome::Spent | Outcome::Quiet | Outcome::Limit => {
-                    return Err("the run ended before all objects were created".to_owned());
-                }
+                Ok(own)
+            }
+            Outcome::Limit if until < self.limit => {
+                self.work_behind(ear);
+                Ok(0)
+            }
+            Outcome::Halted if !ear.is_stopped() => Ok(0),
+            Outcome::Halted | Outcome::Spent | Outcome::Quiet | Outcome::Limit => {
+                Err("the run ended before all objects were written".to_owned())
             }
         }
     }
@@ -239,20 +241,7 @@ impl Runner {
         namespace: &str,
         ear: &mut Ear<'_>,
     ) -> Result<Request, String> {
-        let version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
-        let kind = object["kind"].as_str().unwrap_or_default().to_owned();
-        let info = kinds::served(&version, &kind).ok_or_else(|| {
-            format!("there is no kind {kind} in {version}, or it has no behaviour here")
-        })?;
-        let model = info.model();
-        match (model.namespaced(), namespace) {
-            (true, "") => return Err(format!("namespace not set for a {kind}")),
-            (true, namespace) => object["metadata"]["namespace"] = namespace.into(),
-            (false, "") => {}
-            (false, namespace) => {
-                return Err(format!("namespace {namespace} set for a {kind}, which has none"));
-            }
-        }
+        let model = placed(&mut object, namespace)?;
         if model == Kind::Pod {
             self.classify(&mut object, ear)?;
         }
@@ -459,7 +448,14 @@ impl Runner {
         let name = object["metadata"]["name"].as_str()?.to_owned();
         if kind == Kind::Node {
             let one = Template::fixed(&template.file, object);
-            self.make_nodes(1, "node-", Some(&one), None, ear).ok()?;
+            let node = Nodes {
+                prefix: "node-",
+                template: Some(&one),
+                label: None,
+                allocatable: None,
+                features: 0,
+            };
+            self.make_nodes(1, &node, ear).ok()?;
             return Some(Ref::new(kind, "", name.as_str()));
         }
         let namespace = if kind.namespaced() { namespace } else { "" };
@@ -484,7 +480,21 @@ fn was_tried(pod: &Pod) -> bool {
     pod.status.condition(conditions::POD_SCHEDULED).is_some()
 }
 
-fn quantities(amounts: &Value) -> BTreeMap<String, String> {
-    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    amounts.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), text(v))).collect()
+/// The kind of an object, which gets its namespace.
+fn placed(object: &mut Value, namespace: &str) -> Result<Kind, String> {
+    let version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+    let info = kinds::served(&version, &kind).ok_or_else(|| {
+        format!("there is no kind {kind} in {version}, or it has no behaviour here")
+    })?;
+    let model = info.model();
+    match (model.namespaced(), namespace) {
+        (true, "") => return Err(format!("namespace not set for a {kind}")),
+        (true, namespace) => object["metadata"]["namespace"] = namespace.into(),
+        (false, "") => {}
+        (false, namespace) => {
+            return Err(format!("namespace {namespace} set for a {kind}, which has none"));
+        }
+    }
+    Ok(model)
 }
