@@ -5,11 +5,11 @@ use crate::base::{Map, Str};
 use crate::engine::ComponentId;
 use crate::model::{Kind, Object, Slot};
 
-/// Which components watch a kind. Node agents watch their own node and the pods bound to it.
+/// Which components watch a kind. Node agents watch their own node and the pods bound to it, each by itself.
 pub(super) const fn watchers(kind: Kind) -> &'static [ComponentId] {
     use ComponentId::{Controllers, Network, Scheduler};
     match kind {
-        Kind::Pod => &[Controllers, Scheduler, Network],
+        Kind::Pod => &[Controllers, Scheduler],
         Kind::Node | Kind::PersistentVolume | Kind::PersistentVolumeClaim | Kind::Service => {
             &[Controllers, Scheduler, Network]
         }
