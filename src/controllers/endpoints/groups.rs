@@ -11,7 +11,7 @@ pub(super) type Port = wire::discovery::EndpointPort;
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     /// What tells it from the others ([`group_of`]).
-    pub(super) text: String,
+    pub(super) text: Arc<str>,
     /// The ports.
     pub(super) ports: Arc<[Port]>,
     /// How many pods are in it.
@@ -39,8 +39,8 @@ impl Groups {
     fn place(&mut self, service: &Service, pod: &Pod) -> usize {
         let ports = ports_of(service, pod);
         let text = group_of(&ports);
-        let place = self.all.iter().position(|g| g.text == text).unwrap_or_else(|| {
-            self.all.push(Group { text, ports: ports.into(), pods: 0 });
+        let place = self.all.iter().position(|g| *g.text == *text).unwrap_or_else(|| {
+            self.all.push(Group { text: text.into(), ports: ports.into(), pods: 0 });
             self.all.len() - 1
         });
         self.last = Some((Arc::clone(&pod.spec), place));

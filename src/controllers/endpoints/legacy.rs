@@ -5,13 +5,13 @@
 //! first are kept and an annotation says so. Where upstream orders subsets by a hash of all that is in
 //! them, here they are ordered by their ports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::basis::{Based, Basis, note};
 use super::groups::Groups;
 use super::plan::explicit_hostname;
-use super::{HEADLESS, Service, TRIGGER_TIME};
+use super::{HEADLESS, Service, TRIGGER_TIME, text_of};
 use crate::base::time::SimTime;
 use crate::base::{Map, Str};
 use crate::controllers::consistency::Wrote;
@@ -48,11 +48,23 @@ pub struct EndpointsController {
 #[derive(Clone, Debug, Default)]
 struct Known {
     basis: Basis,
+    /// The labels of the Endpoints.
+    labels: Labels,
     groups: Groups,
     /// In the order in which they are written.
     addresses: Vec<Made>,
+    packing: Packing,
     /// The Endpoints that were as they should be, where nothing has changed since.
     settled: Option<Arc<Endpoints>>,
+}
+
+/// How the addresses become subsets, as long as the same groups have pods.
+#[derive(Clone, Debug, Default)]
+struct Packing {
+    /// The groups that have pods.
+    groups: Vec<usize>,
+    /// The groups of each subset, and its ports.
+    subsets: Vec<(Vec<usize>, Arc<[Port]>)>,
 }
 
 /// The address of a pod.
@@ -174,27 +186,25 @@ impl Controller for EndpointsController {
 /// The Endpoints of a Service as they should be; `None` when they are (`syncService`).
 fn plan(
     service: &Service,
-    known: &Known,
+    known: &mut Known,
     current: Option<&Endpoints>,
     now: SimTime,
 ) -> Option<Endpoints> {
-    let mut subsets = known.subsets(service);
+    known.pack(service);
     if let Some(current) = current
-        && current.subsets == subsets
+        && known.are(&current.subsets)
         && labels_fit(&current.meta.labels, &service.meta.labels)
         && !current.meta.annotations.get(OVER_CAPACITY).is_some()
-        && count(&subsets) <= MAX_ADDRESSES
+        && count(&current.subsets) <= MAX_ADDRESSES
     {
         return None;
     }
+    let mut subsets = known.subsets();
     let mut meta = current.map_or_else(
         || Meta::named(service.meta.namespace.clone(), service.meta.name.clone()),
         |c| c.meta.clone(),
     );
-    meta.labels = service.meta.labels.without(HEADLESS).with(MANAGED_BY.0, MANAGED_BY.1);
-    if is_headless(service) {
-        meta.labels = meta.labels.with(HEADLESS, "");
-    }
+    meta.labels = known.labels.clone();
     meta.annotations = meta.annotations.with(TRIGGER_TIME, now.to_rfc3339());
     meta.annotations = if truncate(&mut subsets) {
         meta.annotations.with(OVER_CAPACITY, "truncated")
@@ -202,6 +212,12 @@ fn plan(
         meta.annotations.without(OVER_CAPACITY)
     };
     Some(Endpoints { meta, subsets })
+}
+
+/// The labels of the Endpoints of a Service.
+fn labels(service: &Service) -> Labels {
+    let labels = service.meta.labels.without(HEADLESS).with(MANAGED_BY.0, MANAGED_BY.1);
+    if is_headless(service) { labels.with(HEADLESS, "") } else { labels }
 }
 
 /// Whether a Service has no address of its own (`IsServiceIPSet`).
@@ -229,7 +245,8 @@ impl Known {
     fn refresh(&mut self, key: &Key, service: &Arc<Service>, view: &View) {
         let mut changed = self.basis.take_changed();
         if !self.basis.is(service) {
-            *self = Self { basis: Basis::of(service), ..Self::default() };
+            let labels = labels(service);
+            *self = Self { basis: Basis::of(service), labels, ..Self::default() };
             changed = view.services().of(key).collect();
         }
         let spec = service.body.spec.as_ref();
@@ -263,26 +280,30 @@ impl Known {
         }
     }
 
-    /// The subsets of a Service: each port goes with all its addresses, ports of the same addresses go
-    /// together (`RepackSubsets`). Of a headless Service without ports the addresses stay together.
-    fn subsets(&self, service: &Service) -> Vec<EndpointSubset> {
-        let spec = service.body.spec.as_ref();
-        let any_port = spec.and_then(|s| s.ports.as_ref()).is_some_and(|p| !p.is_empty());
-        if (!any_port && !is_headless(service)) || self.addresses.is_empty() {
-            return Vec::new();
+    /// Finds the subsets of a Service: each port goes with all its addresses, ports of the same addresses
+    /// go together (`RepackSubsets`). Of a headless Service without ports the addresses stay together.
+    fn pack(&mut self, service: &Service) {
+        let groups = || self.groups.iter().map(|(place, _)| place);
+        if groups().eq(self.packing.groups.iter().copied()) {
+            return;
         }
-        let mut of_port: BTreeMap<String, (Port, BTreeSet<usize>)> = BTreeMap::new();
+        let groups: Vec<usize> = groups().collect();
+        let mut of_port: BTreeMap<String, (Port, Vec<usize>)> = BTreeMap::new();
         for (place, group) in self.groups.iter() {
             for port in group.ports.iter().cloned().map(port) {
                 let name = port.name.as_deref().unwrap_or_default();
                 let protocol = port.protocol.as_deref().unwrap_or_default();
                 let key = format!("{name}:{}:{protocol}", port.port);
-                of_port.entry(key).or_insert_with(|| (port, BTreeSet::new())).1.insert(place);
+                let (_, places) = of_port.entry(key).or_insert_with(|| (port, Vec::new()));
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
             }
         }
-        let mut by_groups: Vec<(BTreeSet<usize>, Vec<Port>)> = Vec::new();
-        if !any_port {
-            by_groups.push((self.groups.iter().map(|(place, _)| place).collect(), Vec::new()));
+        let ports = service.body.spec.as_ref().and_then(|s| s.ports.as_ref());
+        let mut by_groups: Vec<(Vec<usize>, Vec<Port>)> = Vec::new();
+        if ports.is_none_or(Vec::is_empty) && is_headless(service) && !groups.is_empty() {
+            by_groups.push((groups.clone(), Vec::new()));
         }
         for (port, places) in of_port.into_values() {
             match by_groups.iter_mut().find(|(p, _)| *p == places) {
@@ -290,22 +311,46 @@ impl Known {
                 None => by_groups.push((places, vec![port])),
             }
         }
-        by_groups.into_iter().map(|(places, ports)| self.subset(&places, ports)).collect()
+        let in_order = |(places, mut ports): (Vec<usize>, Vec<Port>)| {
+            if ports.len() > 1 {
+                ports.sort_by_cached_key(hash);
+            }
+            (places, ports.into())
+        };
+        self.packing = Packing { groups, subsets: by_groups.into_iter().map(in_order).collect() };
     }
 
-    /// The addresses of some groups with the ports that these have.
-    fn subset(&self, groups: &BTreeSet<usize>, mut ports: Vec<Port>) -> EndpointSubset {
-        if ports.len() > 1 {
-            ports.sort_by_cached_key(hash);
-        }
-        let mut subset = EndpointSubset { ports: ports.into(), ..EndpointSubset::default() };
-        for Made { group, ready, address, .. } in &self.addresses {
-            if groups.contains(group) {
-                let list = if *ready { &mut subset.addresses } else { &mut subset.not_ready };
-                list.push(Arc::clone(address));
-            }
-        }
-        subset
+    /// The addresses of some groups, those that are ready or the others.
+    fn of(&self, groups: &[usize], ready: bool) -> impl Iterator<Item = &Arc<EndpointAddress>> {
+        let all = groups.len() == self.packing.groups.len();
+        let made = self.addresses.iter().filter(move |made| made.ready == ready);
+        made.filter(move |made| all || groups.contains(&made.group)).map(|made| &made.address)
+    }
+
+    /// Whether the subsets are these.
+    fn are(&self, subsets: &[EndpointSubset]) -> bool {
+        let is = |(now, (groups, ports)): (&EndpointSubset, &(Vec<usize>, Arc<[Port]>))| {
+            (Arc::ptr_eq(&now.ports, ports) || now.ports == *ports)
+                && self.of(groups, true).eq(&now.addresses)
+                && self.of(groups, false).eq(&now.not_ready)
+        };
+        subsets.len() == self.packing.subsets.len()
+            && subsets.iter().zip(&self.packing.subsets).all(is)
+    }
+
+    /// The subsets.
+    fn subsets(&self) -> Vec<EndpointSubset> {
+        let list = |groups: &[usize], ready| {
+            let mut list = Vec::with_capacity(self.of(groups, ready).count());
+            list.extend(self.of(groups, ready).cloned());
+            list
+        };
+        let subset = |(groups, ports): &(Vec<usize>, Arc<[Port]>)| EndpointSubset {
+            addresses: list(groups, true),
+            not_ready: list(groups, false),
+            ports: Arc::clone(ports),
+        };
+        self.packing.subsets.iter().map(subset).collect()
     }
 }
 
@@ -317,7 +362,7 @@ fn address(service: &Service, pod: &Pod, publish: bool) -> Option<EndpointAddres
         return None;
     }
     Some(EndpointAddress {
-        ip: Str::from(ip.to_string()),
+        ip: text_of(ip),
         hostname: explicit_hostname(service, pod),
         node_name: pod.node.clone(),
         target: Some(EndpointTarget::Pod {

@@ -19,8 +19,11 @@ mod legacy;
 mod mirror;
 mod plan;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use smol_str::SmolStrBuilder;
 
 use self::basis::note;
 pub(super) use self::index::Members;
@@ -153,4 +156,32 @@ fn zone_of(node: &Node) -> Option<&Str> {
 fn service_of(slice: &Slice) -> Option<Key> {
     let name = slice.meta.labels.get(SERVICE_NAME)?;
     Some(Key { namespace: slice.meta.namespace.clone(), name: name.clone() })
+}
+
+/// An address as text. It is written for each change of a pod: without the machinery of formatting.
+fn text_of(ip: Ipv4Addr) -> Str {
+    let mut text = SmolStrBuilder::new();
+    for (i, octet) in ip.octets().into_iter().enumerate() {
+        if i > 0 {
+            text.push('.');
+        }
+        for unit in [100, 10, 1] {
+            if octet >= unit || unit == 1 {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+    text.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_it_is_formatted() {
+        for ip in [[0, 9, 10, 99], [100, 101, 110, 199], [200, 205, 250, 255]].map(Ipv4Addr::from) {
+            assert_eq!(text_of(ip), ip.to_string());
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::groups::{Port, group_of};
 use super::known::Known;
-use super::{HEADLESS, MANAGED_BY, SERVICE_NAME, Service, Slice, TRIGGER_TIME};
+use super::{HEADLESS, MANAGED_BY, SERVICE_NAME, Service, Slice, TRIGGER_TIME, text_of};
 use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::model::{
@@ -35,9 +35,9 @@ pub(super) fn plan(
     let frame = Frame { service, labels: known.labels().clone(), now };
     let mut changes = Changes::default();
     let mut left: Vec<&Arc<Slice>> = slices.to_vec();
-    for (group, text, ports) in known.begin() {
+    for (group, text, ports) in known.begin(slices) {
         let is_of_group =
-            |s: &&Arc<Slice>| Arc::ptr_eq(&s.ports, &ports) || group_of(&s.ports) == text;
+            |s: &&Arc<Slice>| Arc::ptr_eq(&s.ports, &ports) || *group_of(&s.ports) == *text;
         let (mine, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_of_group);
         left = others;
         reconcile(&mine, known, (group, &ports), &frame, &mut changes);
@@ -71,15 +71,15 @@ fn reconcile(
     let (mut update, mut unchanged) = (Vec::new(), Vec::new());
     let mut taken = 0;
     for slice in mine {
-        let kept = take_kept(slice, group, known);
-        taken += kept.len();
-        let before = &slice.endpoints;
-        if kept == *before && slice.meta.labels == frame.labels {
-            unchanged.push(Arc::clone(slice));
-        } else if kept.is_empty() && !before.is_empty() {
-            changes.delete.push(Arc::clone(slice));
-        } else {
-            update.push(frame.changed(slice, kept, ports));
+        let kept = known.take_kept(slice, group);
+        taken += kept.as_ref().map_or(slice.endpoints.len(), Vec::len);
+        match kept {
+            None if slice.meta.labels == frame.labels => unchanged.push(Arc::clone(slice)),
+            Some(kept) if kept.is_empty() => changes.delete.push(Arc::clone(slice)),
+            kept => {
+                let endpoints = kept.unwrap_or_else(|| slice.endpoints.clone());
+                update.push(frame.changed(slice, endpoints, ports));
+            }
         }
     }
     let mut endpoints = known.rest(group, taken);
@@ -142,6 +142,9 @@ fn hint(service: &Service, changes: &mut Changes) {
     let stale = changes.unchanged.extract_if(.., |slice| is_stale(slice));
     changes.update.extend(stale.map(|slice| Slice::clone(&slice)));
     for slice in changes.create.iter_mut().chain(&mut changes.update) {
+        if close.is_none() && !slice.endpoints.iter().any(hinted) {
+            continue;
+        }
         for endpoint in &mut slice.endpoints {
             let hints = hints_of(endpoint, close);
             if endpoint.hints != hints {
@@ -192,21 +195,6 @@ pub(super) fn belongs(pod: &Pod) -> bool {
     pod.status.pod_ip.is_some() && !pod.status.phase.is_terminal()
 }
 
-/// The endpoints of the slice that are still wanted, in their order and as they are now.
-fn take_kept(slice: &Slice, group: usize, known: &mut Known) -> Vec<Arc<Endpoint>> {
-    let mut kept = Vec::with_capacity(slice.endpoints.len());
-    for old in &slice.endpoints {
-        let Some(new) = known.take(group, old) else { continue };
-        // Hints are given afterwards, to all.
-        let new = match &old.hints {
-            Some(_) => Arc::new(Endpoint { hints: old.hints.clone(), ..Endpoint::clone(new) }),
-            None => Arc::clone(new),
-        };
-        kept.push(if new == *old { Arc::clone(old) } else { new });
-    }
-    kept
-}
-
 /// The name that a pod has below its Service's (`ShouldSetHostname`).
 pub(super) fn explicit_hostname(service: &Service, pod: &Pod) -> Option<Str> {
     let own = pod.identity.as_ref().map(|i| i.hostname.clone()).filter(|h| !h.is_empty());
@@ -223,7 +211,7 @@ pub(super) fn endpoint(
     let publish = service.body.spec.as_ref().and_then(|s| s.publish_not_ready_addresses);
     let serving = pod.is_ready();
     let terminating = pod.meta.is_terminating();
-    let address = pod.status.pod_ip.map(|ip| Str::from(ip.to_string()));
+    let address = pod.status.pod_ip.map(text_of);
     Endpoint {
         addresses: address.into_iter().collect(),
         ready: Some(publish == Some(true) || serving && !terminating),
@@ -300,7 +288,7 @@ mod tests {
     use super::*;
     use crate::api::convert;
     use crate::api::typed::Typed;
-    use crate::model::{ConditionStatus, PodCondition, Uid, conditions};
+    use crate::model::{ConditionStatus, PodCondition, Slot, Uid, conditions};
 
     fn object(manifest: &Value) -> Object {
         convert::from_wire(Typed::decode(manifest).unwrap()).unwrap()
@@ -433,5 +421,97 @@ mod tests {
         assert_eq!(hints(&slices), Some((true, true)));
         assert_eq!(round(&spec(Value::Null), &pods, &mut slices), ["update 1"]);
         assert_eq!(hints(&slices), None);
+    }
+
+    /// Whether two lists ask for the same.
+    fn alike(a: &[Request], b: &[Request]) -> bool {
+        let pair = |(a, b): (&Request, &Request)| match (a, b) {
+            (Request::Create(a), Request::Create(b)) | (Request::Update(a), Request::Update(b)) => {
+                a == b
+            }
+            (Request::Delete { target: a, .. }, Request::Delete { target: b, .. }) => a == b,
+            _ => false,
+        };
+        a.len() == b.len() && a.iter().zip(b).all(pair)
+    }
+
+    /// Changes a pod: it comes or goes, is ready or not, is another of its name or on another node.
+    fn change(pods: &mut [Option<Arc<Pod>>], n: u32, how: u8) {
+        let place = &mut pods[n as usize];
+        let Some(pod) = place else {
+            let mut new = pod(n, how.is_multiple_of(2));
+            let spec = Arc::make_mut(&mut Arc::make_mut(&mut new).spec);
+            let ports = (n % 3 > 0).then(|| ("http".into(), 8000 + (n % 3) as u16));
+            for container in &mut spec.containers {
+                container.ports = ports.clone().into_iter().collect();
+            }
+            *place = Some(new);
+            return;
+        };
+        let pod = Arc::make_mut(pod);
+        match how {
+            0 => *place = None,
+            1 => pod.meta.uid = Uid::from_random(pod.meta.uid.bits() ^ 1 << 89),
+            2 => pod.node = Some("node-2".into()),
+            3 => pod.status.pod_ip = Some(std::net::Ipv4Addr::from(0x0a01_0000 + n)),
+            _ => {
+                let ready = ConditionStatus::from(!pod.is_ready());
+                Arc::make_mut(&mut pod.status.conditions)[0].status = ready;
+            }
+        }
+    }
+
+    /// What somebody else does to slices.
+    fn meddle(slices: &mut Vec<Arc<Slice>>, how: u8) {
+        let Some(first) = slices.first().cloned() else { return };
+        let Some(last) = slices.last_mut().map(Arc::make_mut) else { return };
+        match how {
+            0 => last.endpoints.extend(first.endpoints.first().cloned()),
+            1 => drop(last.endpoints.pop()),
+            2 => last.meta.labels = last.meta.labels.with("by", "hand"),
+            3 => last.endpoints.reverse(),
+            4 => last.endpoints.iter_mut().for_each(|e| Arc::make_mut(e).zone = None),
+            _ => slices.reverse(),
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { cases: 48, ..Default::default() })]
+
+        #[test]
+        fn what_is_known_of_earlier_rounds_changes_no_plan(
+            close: bool,
+            steps in proptest::collection::vec((0..130_u32, 1..90_u32, 0..6_u8, 0..12_u8), 1..25),
+        ) {
+            let web = Arc::new(service(json!({"selector": {"app": "web"},
+                "ports": [{"port": 80, "targetPort": "http"}],
+                "trafficDistribution": close.then_some("PreferClose")})));
+            let zone = |node: &str| Some(format!("zone-of-{node}").into());
+            let (mut known, mut pods) = (Known::of(&web), vec![None; 220]);
+            let (mut slices, mut before) = (Vec::new(), Vec::new());
+            for (first, count, how, meddled) in steps {
+                let count = if how == 4 { 1 } else { count };
+                for n in first..first + count {
+                    change(&mut pods, n, how);
+                    known.set(Slot(n), pods[n as usize].as_ref(), &zone);
+                }
+                meddle(&mut slices, meddled);
+                // Now and then the slices are seen as they were, and what is asked is refused.
+                let is_late = meddled == 11;
+                let seen = if is_late { before.clone() } else { slices.clone() };
+                let seen: Vec<&Arc<Slice>> = seen.iter().collect();
+                let mut afresh = Known::of(&web);
+                for (slot, pod) in (0..).map(Slot).zip(&pods) {
+                    afresh.set(slot, pod.as_ref(), &zone);
+                }
+                let asked = plan(&web, &mut known, &seen, SimTime::ZERO);
+                let whole = plan(&web, &mut afresh, &seen, SimTime::ZERO);
+                proptest::prop_assert!(alike(&asked, &whole), "{asked:?}\n\n{whole:?}");
+                if !is_late {
+                    before = slices.clone();
+                    apply(&mut slices, asked);
+                }
+            }
+        }
     }
 }
