@@ -7,7 +7,10 @@
 //! [`Halt::Ask`]. What it says besides (events, expectations) is handed out once.
 //!
 //! The function must ask the same things when it is told the same things: it reads nothing but its
-//! inputs and the script.
+//! inputs and the script. What it has asked and said before is not even made again where it is given as
+//! a closure: see [`Script::ask_for`] and [`Script::aside_of`].
+
+use smallvec::SmallVec;
 
 use super::controller::{Done, Step, SyncCx};
 use crate::base::Str;
@@ -72,22 +75,64 @@ pub struct Run<I> {
     /// What was known when it began.
     pub inputs: I,
     began: SimTime,
-    told: Vec<(SimTime, Vec<Reply>)>,
+    told: Vec<Told>,
+    /// Which of the requests that it waits for are writes.
+    writes: Writes,
     /// How many asides have been handed out.
     said: usize,
+}
+
+/// The answers to what was asked at once.
+#[derive(Clone, Debug)]
+struct Told {
+    at: SimTime,
+    replies: Vec<Reply>,
+    /// Which of the requests were writes.
+    writes: Writes,
+}
+
+/// Which of some requests leave an object that the informers will hear of.
+type Writes = SmallVec<[bool; 8]>;
+
+/// An answer to one question.
+type Answer<T> = Result<T, Box<ApiError>>;
+
+impl<I> Run<I> {
+    fn new(inputs: I, began: SimTime) -> Self {
+        Self { inputs, began, told: Vec::new(), writes: Writes::new(), said: 0 }
+    }
+
+    /// It asks, and waits for the answers.
+    fn asks(&mut self, requests: &[Request]) {
+        self.writes = requests.iter().map(is_write).collect();
+    }
+
+    /// It is answered.
+    fn tell(&mut self, at: SimTime, replies: Vec<Reply>) {
+        self.told.push(Told { at, replies, writes: std::mem::take(&mut self.writes) });
+    }
 }
 
 /// One run of a script.
 #[derive(Debug)]
 pub struct Script<'a> {
     now: SimTime,
-    told: std::slice::Iter<'a, (SimTime, Vec<Reply>)>,
+    told: std::slice::Iter<'a, Told>,
+    /// How many asides were handed out by earlier runs.
+    said: usize,
+    /// How many asides there were, those included.
+    count: usize,
+    /// The asides that are new.
     asides: Vec<Aside>,
 }
 
 impl<'a> Script<'a> {
     fn new<I>(run: &'a Run<I>) -> Self {
-        Self { now: run.began, told: run.told.iter(), asides: Vec::new() }
+        Self::of(run.began, &run.told, run.said)
+    }
+
+    fn of(began: SimTime, told: &'a [Told], said: usize) -> Self {
+        Self { now: began, told: told.iter(), said, count: 0, asides: Vec::new() }
     }
 
     /// Now: the time of the latest answer.
@@ -103,26 +148,25 @@ impl<'a> Script<'a> {
         if requests.is_empty() {
             return Ok(&[]);
         }
-        let Some((at, replies)) = self.told.next() else { return Err(Halt::Ask(requests)) };
-        debug_assert_eq!(replies.len(), requests.len(), "a script asks the same again");
-        self.now = *at;
-        for (request, reply) in requests.iter().zip(replies) {
-            if let (true, Ok(Some(object))) = (is_write(request), reply) {
-                self.asides.push(Aside::Wrote(object.kind(), object.meta().resource_version));
-            }
-        }
-        Ok(replies)
+        let Some(told) = self.told.next() else { return Err(Halt::Ask(requests)) };
+        debug_assert_eq!(told.replies.len(), requests.len(), "a script asks the same again");
+        Ok(self.hear(told))
     }
 
     /// Asks one thing.
     ///
     /// # Errors
     /// There is no answer yet. A refusal is an answer.
-    pub fn ask(&mut self, request: Request) -> Result<Result<Object, Box<ApiError>>, Halt> {
-        let [reply] = self.ask_all(vec![request])? else {
-            return Err(Halt::failed("one question has one answer"));
-        };
-        Ok(match reply {
+    pub fn ask(&mut self, request: Request) -> Result<Answer<Object>, Halt> {
+        self.ask_for(|| request)
+    }
+
+    /// Asks one thing that is made only if there is no answer yet.
+    ///
+    /// # Errors
+    /// There is no answer yet. A refusal is an answer.
+    pub fn ask_for(&mut self, request: impl FnOnce() -> Request) -> Result<Answer<Object>, Halt> {
+        Ok(match self.reply(request)? {
             Ok(Some(object)) => Ok(object.clone()),
             Ok(None) => Err(ApiError::new(ErrorReason::InternalError, "no object was returned")),
             Err(error) => Err(error.clone()),
@@ -133,11 +177,34 @@ impl<'a> Script<'a> {
     ///
     /// # Errors
     /// There is no answer yet. A refusal is an answer.
-    pub fn ask_done(&mut self, request: Request) -> Result<Result<(), Box<ApiError>>, Halt> {
-        let [reply] = self.ask_all(vec![request])? else {
+    pub fn ask_done(&mut self, request: Request) -> Result<Answer<()>, Halt> {
+        self.ask_done_for(|| request)
+    }
+
+    /// The same of one thing that is made only if there is no answer yet.
+    ///
+    /// # Errors
+    /// There is no answer yet. A refusal is an answer.
+    pub fn ask_done_for(&mut self, request: impl FnOnce() -> Request) -> Result<Answer<()>, Halt> {
+        Ok(self.reply(request)?.as_ref().map(drop).map_err(Clone::clone))
+    }
+
+    fn reply(&mut self, request: impl FnOnce() -> Request) -> Result<&'a Reply, Halt> {
+        let Some(told) = self.told.next() else { return Err(Halt::Ask(vec![request()])) };
+        let [reply] = self.hear(told) else {
             return Err(Halt::failed("one question has one answer"));
         };
-        Ok(reply.as_ref().map(drop).map_err(Clone::clone))
+        Ok(reply)
+    }
+
+    fn hear(&mut self, told: &'a Told) -> &'a [Reply] {
+        self.now = told.at;
+        for (reply, is_write) in told.replies.iter().zip(&told.writes) {
+            if let (true, Ok(Some(object))) = (is_write, reply) {
+                self.aside_of(|| Aside::Wrote(object.kind(), object.meta().resource_version));
+            }
+        }
+        &told.replies
     }
 
     /// Runs `count` scripts side by side: what they ask in one round is asked at once. Answers how
@@ -151,7 +218,7 @@ impl<'a> Script<'a> {
         mut each: impl FnMut(usize, &mut Script<'_>) -> Result<T, Halt>,
     ) -> Result<Vec<Result<T, Box<ApiError>>>, Halt> {
         let began = self.now;
-        let mut told: Vec<Vec<(SimTime, Vec<Reply>)>> = vec![Vec::new(); count];
+        let mut told: Vec<Vec<Told>> = vec![Vec::new(); count];
         let mut ends: Vec<Option<Result<T, Box<ApiError>>>> = Vec::new();
         ends.resize_with(count, || None);
         loop {
@@ -160,7 +227,7 @@ impl<'a> Script<'a> {
                 if ends[i].is_some() {
                     continue;
                 }
-                let mut one = Script { now: began, told: told[i].iter(), asides: Vec::new() };
+                let mut one = Script::of(began, &told[i], 0);
                 let end = each(i, &mut one);
                 let asides = one.asides;
                 match end {
@@ -172,19 +239,21 @@ impl<'a> Script<'a> {
                     Ok(value) => ends[i] = Some(Ok(value)),
                     Err(Halt::Refused(error)) => ends[i] = Some(Err(error)),
                 }
-                self.asides.extend(asides);
+                asides.into_iter().for_each(|aside| self.aside(aside));
             }
             if shares.is_empty() {
                 return Ok(ends.into_iter().flatten().collect());
             }
-            let (Some((at, replies)), now) = (self.told.next(), self.now) else {
-                return Err(Halt::Ask(all));
-            };
-            debug_assert!(*at >= now, "answers come in order");
-            self.now = *at;
-            let mut replies = replies.iter();
+            let Some(answers) = self.told.next() else { return Err(Halt::Ask(all)) };
+            let at = answers.at;
+            debug_assert!(at >= self.now, "answers come in order");
+            self.now = at;
+            let mut replies = answers.replies.iter().cloned();
+            let mut writes = answers.writes.iter().copied();
             for (i, count) in shares {
-                told[i].push((*at, replies.by_ref().take(count).cloned().collect()));
+                let replies = replies.by_ref().take(count).collect();
+                let writes = writes.by_ref().take(count).collect();
+                told[i].push(Told { at, replies, writes });
             }
         }
     }
@@ -222,7 +291,15 @@ impl<'a> Script<'a> {
 
     /// Says something besides.
     pub fn aside(&mut self, aside: Aside) {
-        self.asides.push(aside);
+        self.aside_of(|| aside);
+    }
+
+    /// Says something besides that is made only if it was not said before.
+    pub fn aside_of(&mut self, aside: impl FnOnce() -> Aside) {
+        self.count += 1;
+        if self.count > self.said {
+            self.asides.push(aside());
+        }
     }
 
     /// Records an API event on an object.
@@ -271,7 +348,7 @@ pub fn begin<I, T>(
     script: impl FnOnce(&I, &mut Script<'_>) -> Result<T, Halt>,
     hear: impl FnMut(Aside),
 ) -> Outcome<I, T> {
-    run(Run { inputs, began: cx.now, told: Vec::new(), said: 0 }, cx, script, hear)
+    run(Run::new(inputs, cx.now), cx, script, hear)
 }
 
 /// Goes on with a script that has been answered.
@@ -282,7 +359,7 @@ pub fn go_on<I, T>(
     script: impl FnOnce(&I, &mut Script<'_>) -> Result<T, Halt>,
     hear: impl FnMut(Aside),
 ) -> Outcome<I, T> {
-    at.told.push((cx.now, replies));
+    at.tell(cx.now, replies);
     run(at, cx, script, hear)
 }
 
@@ -294,9 +371,8 @@ fn run<I, T>(
 ) -> Outcome<I, T> {
     let mut this = Script::new(&at);
     let end = script(&at.inputs, &mut this);
-    let asides = this.asides;
-    let said = asides.len();
-    for aside in asides.into_iter().skip(at.said) {
+    let Script { asides, count, .. } = this;
+    for aside in asides {
         match aside {
             Aside::Event { regarding, event_type, reason, message } => {
                 cx.event_on(regarding, event_type, &reason, message);
@@ -309,10 +385,13 @@ fn run<I, T>(
             | Aside::FailedAgain(_)) => hear(other),
         }
     }
-    at.said = said;
+    at.said = count;
     match end {
         Ok(done) => Outcome::Done(at.inputs, done),
-        Err(Halt::Ask(requests)) => Outcome::Ask(requests, at),
+        Err(Halt::Ask(requests)) => {
+            at.asks(&requests);
+            Outcome::Ask(requests, at)
+        }
         Err(Halt::Refused(error)) => Outcome::Refused(error),
     }
 }
@@ -335,7 +414,7 @@ pub(super) fn play<I, T>(
     script: impl Fn(&I, &mut Script<'_>) -> Result<T, Halt>,
     mut answer: impl FnMut(&Request) -> Reply,
 ) -> (Result<T, Box<ApiError>>, Vec<Aside>) {
-    let mut at = Run { inputs, began, told: Vec::new(), said: 0 };
+    let mut at = Run::new(inputs, began);
     loop {
         let mut this = Script::new(&at);
         let end = script(&at.inputs, &mut this);
@@ -344,8 +423,8 @@ pub(super) fn play<I, T>(
             Ok(done) => return (Ok(done), asides),
             Err(Halt::Refused(error)) => return (Err(error), asides),
             Err(Halt::Ask(requests)) => {
-                let replies = requests.iter().map(&mut answer).collect();
-                at.told.push((began, replies));
+                at.asks(&requests);
+                at.tell(began, requests.iter().map(&mut answer).collect());
             }
         }
     }

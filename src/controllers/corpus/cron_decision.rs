@@ -11,7 +11,7 @@ use crate::api::corpus::same;
 use crate::base::cron::Schedule;
 use crate::base::time::SimTime;
 use crate::controllers::cronjob::missed::{Missed, Since, due, next_look};
-use crate::controllers::cronjob::sync::{Inputs, sync};
+use crate::controllers::cronjob::sync::{End, Inputs, names_zone, sync};
 use crate::controllers::cronjob::with_zone;
 use crate::controllers::script::{Aside, play};
 use crate::controllers::{Done, Retry};
@@ -34,6 +34,10 @@ pub fn check(case: &Value) -> Result<(), String> {
     decision(&inputs, now, recorded)?;
     let mut server = Server::new(given, &inputs);
     let (end, asides) = play(inputs, now, sync, |request| server.answer(request));
+    let end = end.and_then(|End { write, done, .. }| match write {
+        Some(write) => server.answer(&write).and(done),
+        None => done,
+    });
     let events: Vec<String> = asides.into_iter().filter_map(event).collect();
     same("events", &json!(events), &recorded["events"])?;
     same("createdJobs", &json!(server.created), &recorded["createdJobs"])?;
@@ -43,7 +47,7 @@ pub fn check(case: &Value) -> Result<(), String> {
     }
     let error = end.as_ref().err().map(ToString::to_string);
     same("syncError", &json!(error), &recorded["syncError"])?;
-    let look = match end.map(|end| end.done) {
+    let look = match end {
         Ok(Done { retry: Retry::At(at), .. }) => Some(nanos(now, Some(at))),
         Ok(_) | Err(_) => None,
     };
@@ -224,6 +228,7 @@ fn inputs(given: &Value) -> Inputs {
     let jobs = list(&given["jobs"]).iter().map(|j| Arc::new(job_of(j, &cron_job, &job))).collect();
     Inputs {
         schedule: Schedule::parse(&effective(given)),
+        names_zone: names_zone(text(&given["schedule"])),
         cron_job: Arc::new(cron_job),
         jobs,
         next: None,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use smol_str::format_smolstr;
 
 use self::missed::{Due, Since, due, next_look};
-use self::sync::{End, Inputs};
+use self::sync::{End, Inputs, names_zone};
 use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
 use super::script::{self, Outcome, Run};
 use super::view::View;
@@ -45,6 +45,7 @@ struct Read {
     /// As written, and its zone.
     text: (String, Option<String>),
     schedule: Result<Schedule, String>,
+    names_zone: bool,
     /// When to look again, and what is said of it.
     next: Option<(SimTime, Str)>,
 }
@@ -81,9 +82,18 @@ impl Rest {
     }
 }
 
+/// A sync that waits for an answer.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// It is on its way.
+    Runs(Box<Run<Inputs>>),
+    /// The status of the CronJob is written, and that is all: how it ends if that is not refused.
+    Writes(Arc<CronJob>, Result<Done, Box<ApiError>>),
+}
+
 impl Controller for CronJobController {
     type Key = Key;
-    type Work = Box<Run<Inputs>>;
+    type Work = Work;
 
     const HEARS: Kinds = Kinds::of(&[Kind::CronJob, Kind::Job]);
     const NAME: &'static str = "cronjob-controller";
@@ -110,7 +120,7 @@ impl Controller for CronJobController {
         }
     }
 
-    fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Box<Run<Inputs>>> {
+    fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
         let Some(cron_job) = cx.view.typed::<CronJob>(Kind::CronJob, key) else {
             self.schedules.remove(key);
             self.rests.remove(key);
@@ -127,54 +137,71 @@ impl Controller for CronJobController {
             return Step::Done(done);
         }
         let (cron_job, jobs) = (Arc::clone(cron_job), jobs.cloned().collect());
-        let (schedule, next) = self.read(key, &cron_job, cx.now);
         let about = Arc::clone(&cron_job);
-        let inputs = Inputs { schedule, next, cron_job, jobs };
-        match script::begin(inputs, cx, sync::sync, |_| {}) {
-            Outcome::Ask(requests, run) => Step::Ask { requests, then: Box::new(run) },
-            Outcome::Done(Inputs { cron_job, jobs, .. }, End { done, rests_until }) => {
-                if let Some(until) = rests_until {
-                    let done = done.clone();
-                    self.rests.insert(key.clone(), Rest { cron_job, jobs, until, done });
-                }
-                Step::Done(done)
-            }
-            Outcome::Refused(error) => Step::Done(failed(&about, &error)),
+        let inputs = self.inputs(key, cron_job, jobs, cx.now);
+        let outcome = script::begin(inputs, cx, sync::sync, |_| {});
+        if let Outcome::Done(inputs, End { write: None, done: Ok(done), rests_until }) = &outcome
+            && let Some(until) = *rests_until
+        {
+            let (cron_job, jobs) = (Arc::clone(&inputs.cron_job), inputs.jobs.clone());
+            self.rests.insert(key.clone(), Rest { cron_job, jobs, until, done: done.clone() });
         }
+        step(outcome, about)
     }
 
     fn resume(
         &mut self,
         _key: &Key,
-        work: Box<Run<Inputs>>,
+        work: Work,
         replies: Vec<Reply>,
         cx: &mut SyncCx<'_, '_>,
-    ) -> Step<Box<Run<Inputs>>> {
-        let about = work.inputs.cron_job.clone();
-        match script::go_on(*work, replies, cx, sync::sync, |_| {}) {
-            Outcome::Ask(requests, run) => Step::Ask { requests, then: Box::new(run) },
-            Outcome::Done(_, end) => Step::Done(end.done),
-            Outcome::Refused(error) => Step::Done(failed(&about, &error)),
+    ) -> Step<Work> {
+        match work {
+            Work::Runs(run) => {
+                let about = run.inputs.cron_job.clone();
+                step(script::go_on(*run, replies, cx, sync::sync, |_| {}), about)
+            }
+            Work::Writes(about, done) => {
+                let refused = replies.into_iter().find_map(Result::err);
+                ended(refused.map_or(done, Err), &about)
+            }
         }
     }
 }
 
+/// The step that a sync of a CronJob has come to.
+fn step(outcome: Outcome<Inputs, End>, about: Arc<CronJob>) -> Step<Work> {
+    match outcome {
+        Outcome::Ask(requests, run) => Step::Ask { requests, then: Work::Runs(Box::new(run)) },
+        Outcome::Done(_, End { write: Some(write), done, .. }) => {
+            Step::ask(write, Work::Writes(about, done))
+        }
+        Outcome::Done(_, End { write: None, done, .. }) => ended(done, &about),
+        Outcome::Refused(error) => ended(Err(error), &about),
+    }
+}
+
+fn ended(done: Result<Done, Box<ApiError>>, about: &CronJob) -> Step<Work> {
+    Step::Done(done.unwrap_or_else(|error| failed(about, &error)))
+}
+
 impl CronJobController {
-    /// The schedule of a CronJob, read once, and when to look at it again. What the sync will ask of the
-    /// schedule is asked here first, so that the copy it gets knows the answers.
-    fn read(
+    /// What a sync begins with: among it the schedule, read once, and when to look at it again. What the
+    /// sync will ask of the schedule is asked here first, so that the copy it gets knows the answers.
+    fn inputs(
         &mut self,
         key: &Key,
-        cron_job: &CronJob,
+        cron_job: Arc<CronJob>,
+        jobs: Vec<Arc<Job>>,
         now: SimTime,
-    ) -> (Result<Schedule, String>, Option<(SimTime, Str)>) {
-        let read = self.schedules.entry(key.clone()).or_insert_with(|| Read::new(cron_job));
+    ) -> Inputs {
+        let read = self.schedules.entry(key.clone()).or_insert_with(|| Read::new(&cron_job));
         let spec = &cron_job.spec.wire;
         if read.text.0 != spec.schedule || read.text.1 != spec.time_zone {
-            *read = Read::new(cron_job);
+            *read = Read::new(&cron_job);
         }
         if let Ok(schedule) = &mut read.schedule {
-            let since = Since::of(cron_job);
+            let since = Since::of(&cron_job);
             let due = due(since, now, schedule, true);
             if due.is_ok()
                 && let Some(at) = next_look(since, now, schedule)
@@ -187,7 +214,8 @@ impl CronJobController {
                 next_look(Since { last: run, ..since }, now, schedule);
             }
         }
-        (read.schedule.clone(), read.next.clone())
+        let (schedule, next) = (read.schedule.clone(), read.next.clone());
+        Inputs { cron_job, jobs, schedule, names_zone: read.names_zone, next }
     }
 
     /// `updateCronJob`, and the handlers of new and deleted ones.
@@ -265,7 +293,9 @@ impl Read {
     fn new(cron_job: &CronJob) -> Self {
         let spec = &cron_job.spec.wire;
         let text = (spec.schedule.clone(), spec.time_zone.clone());
-        Self { text, schedule: Schedule::parse(&effective(cron_job)), next: None }
+        let names_zone = names_zone(&spec.schedule);
+        let schedule = Schedule::parse(&effective(cron_job));
+        Self { text, schedule, names_zone, next: None }
     }
 }
 
@@ -278,7 +308,7 @@ fn effective(cron_job: &CronJob) -> String {
 /// (`formatSchedule`).
 pub fn with_zone(schedule: &str, zone: Option<&str>) -> String {
     match zone {
-        Some(zone) if !schedule.contains("TZ") && load_location(zone).is_ok() => {
+        Some(zone) if !names_zone(schedule) && load_location(zone).is_ok() => {
             format!("TZ={zone} {schedule}")
         }
         Some(_) | None => schedule.to_owned(),

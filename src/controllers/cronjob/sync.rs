@@ -2,14 +2,15 @@
 //!
 //! Follows `pkg/controller/cronjob/cronjob_controllerv2.go`, `sync` and `syncCronJob`, as a script:
 //! first the history is cut to its limits, then the list of running Jobs is brought up to date, then a
-//! run that is due begins, and last the status is written.
+//! run that is due begins. What is last, the write of the status, is part of how the script ends:
+//! nothing more depends on its answer than whether the sync has failed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::{SmolStr, format_smolstr};
 
-use super::active;
+use super::active::{self, Listed};
 use super::missed::{Missed, Since, due, next_look};
 use crate::base::Str;
 use crate::base::cron::{Schedule, load_location, quote};
@@ -17,7 +18,7 @@ use crate::base::time::SimTime;
 use crate::controllers::controller::{Done, Retry};
 use crate::controllers::script::{Aside, Halt, Script};
 use crate::model::{
-    CronJob, Job, JobStatus, Key, Kind, Meta, Object, OwnerRef, Ref, sim_time, wire_time,
+    CronJob, Job, JobStatus, Key, Kind, Meta, Object, OwnerRef, Ref, Uid, sim_time, wire_time,
 };
 use crate::store::{ApiError, DeleteOptions, ErrorReason, Propagation, Request};
 use crate::trace::EventType::{self, Normal, Warning};
@@ -35,6 +36,8 @@ pub struct Inputs {
     pub jobs: Vec<Arc<Job>>,
     /// Its schedule, or what is wrong with it.
     pub schedule: Result<Schedule, String>,
+    /// Whether the schedule as it is written seems to name a zone.
+    pub names_zone: bool,
     /// A time at which to look again, and what is said of it: mostly the one that is wanted.
     pub next: Option<(SimTime, Str)>,
 }
@@ -42,8 +45,10 @@ pub struct Inputs {
 /// The end of a sync.
 #[derive(Clone, Debug)]
 pub struct End {
-    /// How it ended.
-    pub done: Done,
+    /// The write of the status that is asked for at last. If it is refused, that is how the sync ends.
+    pub write: Option<Request>,
+    /// How it ends otherwise.
+    pub done: Result<Done, Box<ApiError>>,
     /// Set where it asked nothing of that kind and said nothing: until then it ends so again, as long as
     /// the CronJob and its Jobs are as they were.
     pub rests_until: Option<SimTime>,
@@ -75,21 +80,21 @@ impl Synced {
 /// The whole sync.
 pub(in crate::controllers) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<End, Halt> {
     let copy = Arc::clone(&inputs.cron_job);
-    let mut round = Round { copy, fresh: None, changed: false, spoke: false, inputs };
+    let listed = Listed::of(&copy);
+    let mut round = Round { copy, fresh: None, listed, changed: false, spoke: false, inputs };
     round.clean_up(script)?;
     let synced = round.go(script)?;
-    if round.changed {
-        script.ask(Request::UpdateStatus(Object::CronJob(round.copy)))??;
-    }
+    let rests_until = synced.none_before.filter(|_| !round.spoke);
+    let write = round.changed.then(|| Request::UpdateStatus(Object::CronJob(round.copy)));
     if let Some(error) = synced.refused {
-        return Err(error.into());
+        return Ok(End { write, done: Err(error), rests_until: None });
     }
     let waiting = synced.on.map(|on| {
         let meta = &inputs.cron_job.meta;
         Waiting { object: reference(&meta.key(), Kind::CronJob), uid: meta.uid, on }
     });
     let done = Done { retry: synced.look.map_or(Retry::OnNews, Retry::At), waiting };
-    Ok(End { done, rests_until: synced.none_before.filter(|_| !round.spoke) })
+    Ok(End { write, done: Ok(done), rests_until })
 }
 
 /// A sync on its way.
@@ -101,6 +106,8 @@ struct Round<'a> {
     /// the copy, which is written all the same. Upstream has it so, and repeats the sync when that
     /// turns out to be a conflict.
     fresh: Option<Arc<CronJob>>,
+    /// The Jobs in the list of the one that is looked at.
+    listed: Listed,
     changed: bool,
     /// Whether an event was recorded.
     spoke: bool,
@@ -113,6 +120,18 @@ impl Round<'_> {
 
     fn cron_job(&mut self) -> &mut CronJob {
         Arc::make_mut(self.fresh.as_mut().unwrap_or(&mut self.copy))
+    }
+
+    /// Takes a Job off the list.
+    fn unlist(&mut self, uid: Uid) {
+        let cron_job = Arc::make_mut(self.fresh.as_mut().unwrap_or(&mut self.copy));
+        self.listed.remove(cron_job, uid);
+    }
+
+    /// Puts a Job on the list.
+    fn list(&mut self, job: &Job) {
+        let cron_job = Arc::make_mut(self.fresh.as_mut().unwrap_or(&mut self.copy));
+        self.listed.add(cron_job, job);
     }
 
     fn event(
@@ -145,8 +164,11 @@ impl Round<'_> {
         ];
         for (end, limit) in limits {
             let Some(limit) = limit else { continue };
-            let ended = self.inputs.jobs.iter().filter(|j| finished(j) == Some(end));
             let limit = usize::try_from(limit).unwrap_or(0);
+            if self.inputs.jobs.len() <= limit {
+                continue;
+            }
+            let ended = self.inputs.jobs.iter().filter(|j| finished(j) == Some(end));
             let surplus = ended.clone().count().saturating_sub(limit);
             if surplus == 0 {
                 continue;
@@ -171,7 +193,7 @@ impl Round<'_> {
             self.event(script, Warning, "FailedDelete", format_smolstr!("Deleted job: {error}"));
             return Ok(false);
         }
-        active::remove(self.cron_job(), job.uid);
+        self.unlist(job.uid);
         self.event(script, Normal, "SuccessfulDelete", format_smolstr!("Deleted job {}", job.name));
         Ok(true)
     }
@@ -202,7 +224,7 @@ impl Round<'_> {
             return Ok(Synced::waits("spec.suspend to be lifted"));
         }
         let written = &spec.wire.schedule;
-        if written.contains("TZ") {
+        if self.inputs.names_zone {
             let text = format_smolstr!(
                 "CRON_TZ or TZ used in schedule {} is not officially supported, see \
                  https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details",
@@ -226,7 +248,7 @@ impl Round<'_> {
         job: &Job,
         script: &mut Script<'_>,
     ) -> Result<Option<Box<ApiError>>, Halt> {
-        let listed = active::holds(self.now(), job.meta.uid);
+        let listed = self.listed.holds(job.meta.uid);
         let Some(end) = finished(job) else {
             if listed {
                 return Ok(None);
@@ -234,9 +256,12 @@ impl Round<'_> {
             let target = reference(&self.now().meta.key(), Kind::CronJob);
             match script.ask(Request::Get(target))? {
                 Err(error) => return Ok(Some(error)),
-                Ok(Object::CronJob(fresh)) if active::holds(&fresh, job.meta.uid) => {
-                    self.fresh = Some(fresh);
-                    return Ok(None);
+                Ok(Object::CronJob(fresh)) => {
+                    let listed = Listed::of(&fresh);
+                    if listed.holds(job.meta.uid) {
+                        (self.fresh, self.listed) = (Some(fresh), listed);
+                        return Ok(None);
+                    }
                 }
                 Ok(_) => {}
             }
@@ -246,7 +271,7 @@ impl Round<'_> {
             return Ok(None);
         };
         if listed {
-            active::remove(self.cron_job(), job.meta.uid);
+            self.unlist(job.meta.uid);
             let text = format_smolstr!("Saw completed job: {}, condition: {end}", job.meta.name);
             self.event(script, Normal, "SawCompletedJob", text);
             self.changed = true;
@@ -265,7 +290,7 @@ impl Round<'_> {
     /// Takes Jobs off the list that do not exist any more.
     fn look_for_missing(&mut self, script: &mut Script<'_>) -> Result<Option<Box<ApiError>>, Halt> {
         let exists = |uid| self.inputs.jobs.iter().any(|j| j.meta.uid == uid);
-        let missing = active::entries(self.now()).filter(|(_, uid)| !exists(*uid));
+        let missing = self.listed.entries(self.now()).filter(|(_, uid)| !exists(*uid));
         let missing: Vec<_> =
             missing.map(|(reference, uid)| (active::key(reference), uid)).collect();
         for (key, uid) in missing {
@@ -274,7 +299,7 @@ impl Round<'_> {
                 Err(error) if error.is_not_found() => {
                     let text = format_smolstr!("Active job went missing: {}", key.name);
                     self.event(script, Normal, "MissingJob", text);
-                    active::remove(self.cron_job(), uid);
+                    self.unlist(uid);
                     self.changed = true;
                 }
                 Err(error) => return Ok(Some(error)),
@@ -325,14 +350,15 @@ impl Round<'_> {
         if active::holds_name(self.now(), &name) || last == Some(at) {
             return later(self, None);
         }
-        let policy = self.now().spec.wire.concurrency_policy.clone();
-        if policy.as_deref() == Some("Forbid") && !active::is_empty(self.now()) {
+        let spec = Arc::clone(&self.now().spec);
+        let policy = spec.wire.concurrency_policy.as_deref();
+        if policy == Some("Forbid") && !active::is_empty(self.now()) {
             let text = "Not starting job because prior execution is running and concurrency \
                         policy is Forbid";
             self.event(script, Normal, "JobAlreadyActive", text);
             return later(self, Some("the running Job to finish (concurrencyPolicy: Forbid)"));
         }
-        if policy.as_deref() == Some("Replace")
+        if policy == Some("Replace")
             && let Some(refused) = self.replace(script)?
         {
             return Ok(Synced::refused(refused));
@@ -357,7 +383,7 @@ impl Round<'_> {
     /// Deletes what still runs.
     fn replace(&mut self, script: &mut Script<'_>) -> Result<Option<Box<ApiError>>, Halt> {
         let listed: Vec<_> =
-            active::entries(self.now()).map(|(reference, _)| active::key(reference)).collect();
+            self.now().status.active.iter().flatten().map(active::key).collect();
         for key in listed {
             let job = match script.ask(Request::Get(reference(&key, Kind::Job)))? {
                 Ok(job) => job,
@@ -383,9 +409,9 @@ impl Round<'_> {
         at: SimTime,
         script: &mut Script<'_>,
     ) -> Result<Option<Synced>, Halt> {
-        let new = job_for(self.now(), name, at);
-        let key = new.meta.key();
-        let job = match script.ask(Request::Create(new.into()))? {
+        let key = Key { namespace: self.now().meta.namespace.clone(), name: name.clone() };
+        let new = || Request::Create(job_for(self.now(), name, at).into());
+        let job = match script.ask_for(new)? {
             Ok(job) => {
                 let text = format_smolstr!("Created job {}", job.meta().name);
                 self.event(script, Normal, "SuccessfulCreate", text);
@@ -400,7 +426,7 @@ impl Round<'_> {
                     Err(error) => return Ok(Some(Synced::refused(error))),
                 };
                 let own = job.meta().controller().is_some_and(|o| o.uid == self.now().meta.uid);
-                if !own || active::holds(self.now(), job.meta().uid) {
+                if !own || self.listed.holds(job.meta().uid) {
                     return Ok(Some(Synced::default()));
                 }
                 job
@@ -412,7 +438,7 @@ impl Round<'_> {
             }
         };
         if let Object::Job(job) = &job {
-            active::add(self.cron_job(), job);
+            self.list(job);
         }
         Ok(None)
     }
@@ -452,6 +478,11 @@ fn scheduled_timestamp(cron_job: &CronJob, at: SimTime) -> SmolStr {
     }
 }
 
+/// Whether a schedule seems to name a zone, which is for `timeZone` to do.
+pub fn names_zone(schedule: &str) -> bool {
+    schedule.contains("TZ")
+}
+
 /// How a Job ended, if it has (`jobutil.FinishedCondition`).
 pub(super) fn finished(job: &Job) -> Option<&str> {
     let ended = |c: &&crate::model::JobCondition| {
@@ -487,7 +518,6 @@ mod tests {
     use crate::api::convert::from_wire;
     use crate::api::typed::Typed;
     use crate::controllers::script::play;
-    use crate::model::Uid;
     use crate::store::Reply;
 
     fn cron_job(zone: Option<&str>) -> CronJob {
@@ -510,9 +540,10 @@ mod tests {
     ) -> (Vec<&'static str>, Vec<Str>) {
         let now = cron_job.meta.created + Duration::from_secs(3660);
         let schedule = Schedule::parse(&cron_job.spec.wire.schedule);
-        let inputs = Inputs { cron_job: Arc::new(cron_job.clone()), jobs, schedule, next: None };
+        let cron_job = Arc::new(cron_job.clone());
+        let inputs = Inputs { cron_job, jobs, schedule, names_zone: false, next: None };
         let mut asked = Vec::new();
-        let (_, asides) = play(inputs, now, sync, |request| {
+        let mut answer = |request: &Request| {
             let words = [
                 (matches!(request, Request::Get(_)), "get"),
                 (matches!(request, Request::Create(_)), "create"),
@@ -520,7 +551,11 @@ mod tests {
             ];
             asked.extend(words.into_iter().filter(|(so, _)| *so).map(|(_, word)| word));
             answer(request)
-        });
+        };
+        let (end, asides) = play(inputs, now, sync, &mut answer);
+        if let Ok(End { write: Some(write), .. }) = end {
+            answer(&write).unwrap();
+        }
         let reason = |aside| {
             let Aside::Event { reason, .. } = aside else { return None };
             Some(reason)
@@ -570,7 +605,7 @@ mod tests {
         let mut job = job_for(&old, job_name("c", at), at);
         job.meta.uid = Uid::from_random(2);
         let mut newer = old.clone();
-        active::add(&mut newer, &job);
+        Listed::of(&old).add(&mut newer, &job);
         newer.status.last_schedule_time = Some(wire_time(at));
         let (asked, events) = run(&old, vec![Arc::new(job)], |_| Ok(Some(newer.clone().into())));
         assert_eq!((asked, events), (vec!["get"], Vec::new()));
