@@ -68,7 +68,7 @@ impl Controller for GarbageCollector {
             return;
         }
         let old = delta.old.map(Object::meta);
-        if old.is_none_or(|o| o.owners != meta.owners) {
+        if !view.owners_stay() {
             if meta.owners.iter().any(|o| !is_known(o, meta, view)) {
                 queue.add(meta.uid, delta.fact);
             }

@@ -17,10 +17,11 @@ pub struct Lane<C: Controller> {
     controller: C,
     queue: WorkQueue<C::Key>,
     limit: RateLimit,
-    /// Syncs that wait for replies.
-    in_flight: Map<C::Key, InFlight<C::Work>>,
-    /// Requests sent: whose, and which of its batch.
-    tokens: Map<Token, (C::Key, usize)>,
+    /// Syncs that wait for replies. One that has had them leaves its place to another.
+    in_flight: Vec<Option<InFlight<C::Key, C::Work>>>,
+    free: Vec<usize>,
+    /// Requests sent: for the sync in which place, and which of its batch.
+    tokens: Map<Token, (usize, usize)>,
     /// What each key said last of what it waits for.
     waiting: Map<C::Key, Waiting>,
 }
@@ -50,11 +51,22 @@ impl Tokens<'_> {
 }
 
 #[derive(Clone, Debug)]
-struct InFlight<W> {
+struct InFlight<K, W> {
+    turn: Turn<K>,
     then: W,
-    cause: FactId,
-    replies: Vec<Option<Reply>>,
+    /// The replies; those that are missing are still without an object.
+    replies: Vec<Reply>,
     missing: usize,
+}
+
+/// A key that is synced.
+#[derive(Clone, Debug)]
+struct Turn<K> {
+    key: K,
+    /// The fact that asked for it.
+    cause: FactId,
+    /// How often the key has failed since it was last forgotten.
+    failures: u32,
 }
 
 impl<C: Controller + Default> Default for Lane<C> {
@@ -70,7 +82,8 @@ impl<C: Controller> Lane<C> {
             controller,
             queue: WorkQueue::with_backoff(C::BACKOFF),
             limit: RateLimit::default(),
-            in_flight: Map::default(),
+            in_flight: Vec::new(),
+            free: Vec::new(),
             tokens: Map::default(),
             waiting: Map::default(),
         }
@@ -85,30 +98,34 @@ impl<C: Controller> Lane<C> {
     pub fn run(&mut self, view: &View, cx: &mut Cx<'_>, tokens: &mut Tokens<'_>) {
         self.queue.promote(cx.now);
         while self.queue.working() < C::WORKERS
-            && let Some((key, cause)) = self.queue.take()
+            && let Some((key, cause, failures)) = self.queue.take()
         {
-            let failures = self.queue.failures(&key);
-            let mut sync = SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME };
-            let step = self.controller.sync(&key, &mut sync);
-            self.take_step(key, cause, step, view, cx, tokens);
+            let turn = Turn { key, cause, failures };
+            let step = self.controller.sync(&turn.key, &mut Self::context(&turn, view, cx));
+            self.take_step(turn, step, view, cx, tokens);
         }
+    }
+
+    /// What the sync of a key may touch.
+    fn context<'a, 'b>(turn: &Turn<C::Key>, view: &'a View, cx: &'a mut Cx<'b>) -> SyncCx<'a, 'b> {
+        let Turn { cause, failures, .. } = *turn;
+        SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME }
     }
 
     /// Passes a reply to the sync that waits for it.
     pub fn reply(&mut self, answer: Answer, view: &View, cx: &mut Cx<'_>, tokens: &mut Tokens<'_>) {
         let Answer { token, reply } = answer;
-        let Some((key, index)) = self.tokens.remove(&token) else { return };
-        let Some(waiting) = self.in_flight.get_mut(&key) else { return };
-        waiting.replies[index] = Some(reply);
+        let Some((place, index)) = self.tokens.remove(&token) else { return };
+        let Some(waiting) = &mut self.in_flight[place] else { return };
+        waiting.replies[index] = reply;
         waiting.missing -= 1;
         if waiting.missing == 0
-            && let Some(InFlight { then, cause, replies, .. }) = self.in_flight.remove(&key)
+            && let Some(InFlight { turn, then, replies, .. }) = self.in_flight[place].take()
         {
-            let replies = replies.into_iter().flatten().collect();
-            let failures = self.queue.failures(&key);
-            let mut sync = SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME };
-            let step = self.controller.resume(&key, then, replies, &mut sync);
-            self.take_step(key, cause, step, view, cx, tokens);
+            self.free.push(place);
+            let mut sync = Self::context(&turn, view, cx);
+            let step = self.controller.resume(&turn.key, then, replies, &mut sync);
+            self.take_step(turn, step, view, cx, tokens);
         }
     }
 
@@ -128,8 +145,7 @@ impl<C: Controller> Lane<C> {
 
     fn take_step(
         &mut self,
-        key: C::Key,
-        cause: FactId,
+        turn: Turn<C::Key>,
         mut step: Step<C::Work>,
         view: &View,
         cx: &mut Cx<'_>,
@@ -137,22 +153,25 @@ impl<C: Controller> Lane<C> {
     ) {
         loop {
             match step {
-                Step::Done(done) => return self.end(&key, cause, done, cx),
+                Step::Done(done) => return self.end(&turn.key, turn.cause, done, cx),
                 Step::Ask { requests, then } if requests.is_empty() => {
-                    let failures = self.queue.failures(&key);
-                    let mut sync = SyncCx { view, now: cx.now, cause, failures, cx, name: C::NAME };
-                    step = self.controller.resume(&key, then, Vec::new(), &mut sync);
+                    let mut sync = Self::context(&turn, view, cx);
+                    step = self.controller.resume(&turn.key, then, Vec::new(), &mut sync);
                 }
                 Step::Ask { requests, then } => {
                     let missing = requests.len();
+                    let place = self.free.pop().unwrap_or_else(|| {
+                        self.in_flight.push(None);
+                        self.in_flight.len() - 1
+                    });
                     for (index, request) in requests.into_iter().enumerate() {
                         let token = tokens.next();
-                        self.tokens.insert(token, (key.clone(), index));
+                        self.tokens.insert(token, (place, index));
                         let wait = self.limit.wait(cx.now);
-                        cx.send_after(wait, token, cause, request);
+                        cx.send_after(wait, token, turn.cause, request);
                     }
-                    let replies = vec![None; missing];
-                    self.in_flight.insert(key, InFlight { then, cause, replies, missing });
+                    let replies = vec![Ok(None); missing];
+                    self.in_flight[place] = Some(InFlight { turn, then, replies, missing });
                     return;
                 }
             }
@@ -161,22 +180,27 @@ impl<C: Controller> Lane<C> {
 
     fn end(&mut self, key: &C::Key, cause: FactId, done: Done, cx: &mut Cx<'_>) {
         match done.retry {
-            Retry::OnNews => self.queue.forget(key),
+            Retry::OnNews => self.queue.done_well(key),
             Retry::At(at) => {
-                self.queue.forget(key);
                 self.queue.add_at(at, key.clone(), cause);
+                self.queue.done_well(key);
             }
-            Retry::AtKeepingFailures(at) => self.queue.add_at(at, key.clone(), cause),
+            Retry::AtKeepingFailures(at) => {
+                self.queue.add_at(at, key.clone(), cause);
+                self.queue.done(key);
+            }
             Retry::BackOff => {
                 self.queue.add_rate_limited(cx.now, key.clone(), cause);
+                self.queue.done(key);
             }
             Retry::BackOffAtMost(at) => {
                 self.queue.add_rate_limited(cx.now, key.clone(), cause);
                 self.queue.add_at(at, key.clone(), cause);
+                self.queue.done(key);
             }
         }
-        self.queue.done(key);
         match done.waiting {
+            None if self.waiting.is_empty() => {}
             None => {
                 if let Some(waiting) = self.waiting.remove(key) {
                     let over = Waiting { on: Str::default(), ..waiting };

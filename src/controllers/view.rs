@@ -15,6 +15,8 @@ use crate::trace::Change;
 #[derive(Clone, Debug)]
 pub struct View {
     informers: Vec<Informer>,
+    /// Where each of them stands.
+    positions: [u64; Kind::COUNT],
     /// Objects by the uid of each of their owners.
     by_owner: Map<Uid, Shared<(Kind, Slot)>>,
     /// Namespaced objects without a managing owner, of the kinds that a controller might adopt.
@@ -29,6 +31,8 @@ pub struct View {
     services: Members,
     /// The Services that the change being passed concerns.
     concerned: Vec<Key>,
+    /// What the change being passed leaves as it was.
+    stays: Stays,
 }
 
 /// The kinds that controllers adopt.
@@ -38,6 +42,7 @@ impl Default for View {
     fn default() -> Self {
         Self {
             informers: vec![Informer::default(); Kind::COUNT],
+            positions: [0; Kind::COUNT],
             by_owner: Map::default(),
             orphans: BTreeSet::new(),
             by_namespace: Map::default(),
@@ -45,6 +50,7 @@ impl Default for View {
             by_uid: Map::default(),
             services: Members::default(),
             concerned: Vec::new(),
+            stays: Stays::default(),
         }
     }
 }
@@ -134,11 +140,12 @@ impl View {
         mut f: impl FnMut(&Self, Kind, &Delta<'_>),
     ) {
         for kind in Kind::ALL.iter().copied() {
-            let log = logs.kind(kind);
-            if log.end() == self.kind(kind).position() {
+            let place = kind.index();
+            if self.positions[place] == logs.ends()[place] {
                 continue;
             }
-            for entry in log.read(self.kind(kind).position(), until) {
+            for entry in logs.kind(kind).read(self.positions[place], until) {
+                self.positions[place] += 1;
                 let old = self.informers[kind.index()].pass(entry);
                 let new = (entry.change != Change::Deleted).then_some(&entry.object);
                 let stays = old.as_ref().zip(new).map(|(old, new)| Stays::of(old, new));
@@ -156,6 +163,7 @@ impl View {
                     new: &entry.object,
                     fact: entry.fact,
                 };
+                self.stays = stays;
                 self.note_services(kind, &delta);
                 f(self, kind, &delta);
             }
@@ -183,6 +191,11 @@ impl View {
         &self.concerned
     }
 
+    /// Whether the change being passed leaves the object there with the owners that it had.
+    pub(super) fn owners_stay(&self) -> bool {
+        self.stays.owners
+    }
+
     /// The revision of the latest change of a kind that was heard of; 0 before the first.
     pub fn revision(&self, kind: Kind) -> u64 {
         self.kind(kind).revision()
@@ -190,7 +203,7 @@ impl View {
 
     /// The least position any reader of a kind's log stands at: this view's.
     pub fn position(&self, kind: Kind) -> u64 {
-        self.kind(kind).position()
+        self.positions[kind.index()]
     }
 
     fn pods_at<'a>(

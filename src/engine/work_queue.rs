@@ -99,21 +99,6 @@ impl<K: Clone + Ord + Hash> WorkQueue<K> {
         at
     }
 
-    /// How often the key has failed since it was last forgotten.
-    pub fn failures(&self, key: &K) -> u32 {
-        self.keys.get(key).map_or(0, |state| state.failures)
-    }
-
-    /// Forgets the key's failures.
-    pub fn forget(&mut self, key: &K) {
-        if let Some(state) = self.keys.get_mut(key)
-            && state.failures > 0
-        {
-            state.failures = 0;
-            self.drop_at_rest(key);
-        }
-    }
-
     /// Moves the delayed keys whose time has come into the queue.
     pub fn promote(&mut self, now: SimTime) {
         while let Some((at, _)) = self.delayed.first()
@@ -125,30 +110,35 @@ impl<K: Clone + Ord + Hash> WorkQueue<K> {
         }
     }
 
-    /// Takes the next key to work on, with the fact that asked for it. [`WorkQueue::done`] must follow.
-    pub fn take(&mut self) -> Option<(K, FactId)> {
+    /// Takes the next key to work on, with the fact that asked for it and how often it has failed since it
+    /// was last forgotten. [`WorkQueue::done`] or [`WorkQueue::done_well`] must follow.
+    pub fn take(&mut self) -> Option<(K, FactId, u32)> {
         let key = self.ready.pop_front()?;
         let state = self.keys.get_mut(&key)?;
         let cause = state.dirty.take().unwrap_or_default();
         self.working += usize::from(!state.working);
         state.working = true;
-        Some((key, cause))
+        Some((key, cause, state.failures))
     }
 
     /// The key is done; it goes to the end of the queue if it was added meanwhile.
     pub fn done(&mut self, key: &K) {
+        self.done_after(key, |_| {});
+    }
+
+    /// The same, and its failures are forgotten.
+    pub fn done_well(&mut self, key: &K) {
+        self.done_after(key, |state| state.failures = 0);
+    }
+
+    fn done_after(&mut self, key: &K, change: impl FnOnce(&mut State)) {
         let Some(state) = self.keys.get_mut(key) else { return };
+        change(state);
         self.working -= usize::from(state.working);
         state.working = false;
         if state.dirty.is_some() {
             self.ready.push_back(key.clone());
-        } else {
-            self.drop_at_rest(key);
-        }
-    }
-
-    fn drop_at_rest(&mut self, key: &K) {
-        if self.keys.get(key).is_some_and(State::is_at_rest) {
+        } else if state.is_at_rest() {
             self.keys.remove(key);
         }
     }
@@ -184,11 +174,11 @@ mod tests {
         let mut q = WorkQueue::new();
         q.add("a", FactId(1));
         q.add("a", FactId(2));
-        assert_eq!(q.take(), Some(("a", FactId(2))));
+        assert_eq!(q.take(), Some(("a", FactId(2), 0)));
         q.add("a", FactId(3));
         assert_eq!(q.take(), None);
         q.done(&"a");
-        assert_eq!(q.take(), Some(("a", FactId(3))));
+        assert_eq!(q.take(), Some(("a", FactId(3), 0)));
         q.done(&"a");
         assert_eq!(q.take(), None);
     }
@@ -202,7 +192,7 @@ mod tests {
         q.add_at(at(7), "a", FactId(3));
         assert_eq!(q.next_delayed(), Some(at(5)));
         q.promote(at(5));
-        assert_eq!((q.take(), q.next_delayed()), (Some(("a", FactId(2))), None));
+        assert_eq!((q.take(), q.next_delayed()), (Some(("a", FactId(2), 0)), None));
     }
 
     #[test]
@@ -210,12 +200,11 @@ mod tests {
         let mut q = WorkQueue::new();
         q.add("a", FactId(1));
         q.add_rate_limited(SimTime::ZERO, "a", FactId(2));
-        assert_eq!(q.take(), Some(("a", FactId(1))));
+        assert_eq!(q.take(), Some(("a", FactId(1), 1)));
         q.done(&"a");
         q.promote(SimTime::MAX);
-        assert_eq!((q.take(), q.failures(&"a"), q.working()), (Some(("a", FactId(2))), 1, 1));
-        q.forget(&"a");
-        q.done(&"a");
+        assert_eq!((q.take(), q.working()), (Some(("a", FactId(2), 1)), 1));
+        q.done_well(&"a");
         assert!(q.keys.is_empty() && q.working() == 0);
     }
 
@@ -231,7 +220,9 @@ mod tests {
             at.since(now).as_millis()
         };
         assert_eq!([ms(&mut q), ms(&mut q), ms(&mut q)], [5, 10, 20]);
-        q.forget(&"a");
+        q.add("a", FactId::NONE);
+        let _ = q.take();
+        q.done_well(&"a");
         assert_eq!(ms(&mut q), 5);
     }
 }

@@ -108,6 +108,8 @@ impl NodeLog {
 #[derive(Clone, Debug)]
 pub struct Logs {
     kinds: Vec<KindLog>,
+    /// The end of each of them: readers that follow many look for those that have moved.
+    ends: [u64; Kind::COUNT],
     /// Shared with copies until they change.
     nodes: Map<Str, Arc<NodeLog>>,
     /// The nodes whose logs have entries, for the others not to be looked at when logs are trimmed.
@@ -117,7 +119,7 @@ pub struct Logs {
 impl Default for Logs {
     fn default() -> Self {
         let kinds = vec![KindLog::default(); Kind::COUNT];
-        Self { kinds, nodes: Map::default(), filled: Vec::new() }
+        Self { kinds, ends: [0; Kind::COUNT], nodes: Map::default(), filled: Vec::new() }
     }
 }
 
@@ -125,6 +127,11 @@ impl Logs {
     /// The log of a kind.
     pub fn kind(&self, kind: Kind) -> &KindLog {
         &self.kinds[kind.index()]
+    }
+
+    /// The position after the newest entry of each kind, in the order of [`Kind::ALL`].
+    pub fn ends(&self) -> &[u64; Kind::COUNT] {
+        &self.ends
     }
 
     /// The log of the pods bound to a node; `None` before the first.
@@ -147,7 +154,9 @@ impl Logs {
             }
             log.push(entry.clone());
         }
-        self.kinds[entry.object.kind().index()].push(entry);
+        let kind = entry.object.kind().index();
+        self.ends[kind] += 1;
+        self.kinds[kind].push(entry);
     }
 
     /// Drops the entries of a kind before `position`: the least of all cursors on it.

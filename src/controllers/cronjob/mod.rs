@@ -257,7 +257,8 @@ impl CronJobController {
         let named =
             |owner: &OwnerRef| Key { namespace: namespace.clone(), name: owner.name.clone() };
         let gone = delta.change == Change::Deleted;
-        if gone || owner != old_owner {
+        let moved = !view.owners_stay() && owner != old_owner;
+        if gone || moved {
             if let Some(key) = old_owner.map(named)
                 && let Some(slots) = self.jobs.get_mut(&key)
             {
@@ -278,9 +279,7 @@ impl CronJobController {
                 queue.add(key, delta.fact);
             }
         };
-        if owner != old_owner
-            && let Some(old_owner) = old_owner
-        {
+        if moved && let Some(old_owner) = old_owner {
             wake(old_owner);
         }
         if let Some(owner) = owner {

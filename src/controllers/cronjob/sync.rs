@@ -382,8 +382,7 @@ impl Round<'_> {
 
     /// Deletes what still runs.
     fn replace(&mut self, script: &mut Script<'_>) -> Result<Option<Box<ApiError>>, Halt> {
-        let listed: Vec<_> =
-            self.now().status.active.iter().flatten().map(active::key).collect();
+        let listed: Vec<_> = self.now().status.active.iter().flatten().map(active::key).collect();
         for key in listed {
             let job = match script.ask(Request::Get(reference(&key, Kind::Job)))? {
                 Ok(job) => job,

@@ -36,7 +36,8 @@ impl DaemonSetController {
         }
         let old: Option<&Arc<Pod>> = delta.old.and_then(|o| o.try_into().ok());
         let was = old.and_then(|o| o.meta.controller());
-        if was != owner
+        if !view.owners_stay()
+            && was != owner
             && let Some(set) = was.and_then(|was| resolve(view, &pod.meta, was))
         {
             queue.add(set.meta.key(), delta.fact);

@@ -137,6 +137,7 @@ fn observe_set(set: &Arc<ReplicaSet>, delta: &Delta<'_>, view: &View, queue: &mu
     let was = old.and_then(|o| o.meta.controller());
     let deleted = delta.change == Change::Deleted;
     if !deleted
+        && !view.owners_stay()
         && was != owner
         && let Some(was) = was
         && let Some(d) = resolve(view, &set.meta, was)

@@ -21,6 +21,11 @@ pub(in crate::controllers) struct Members {
     /// Services by namespace and one label of their selector, its key and its value: a pod without it is
     /// none of theirs. Few labels of a pod lead anywhere, so one step at a time finds that out soonest.
     by_label: Map<Str, Map<Str, Map<Str, BTreeSet<Key>>>>,
+    /// How often a selector has come, changed or gone.
+    age: u64,
+    /// The Services of the pod in each slot, in order, as found at that age: what changes in a pod are
+    /// rarely its labels.
+    of_pod: Vec<Option<(u64, Arc<[Key]>)>>,
 }
 
 impl Members {
@@ -75,6 +80,7 @@ impl Members {
             return;
         }
         self.remove_service(service);
+        self.age += 1;
         if let Some((label, value)) = wanted.into_iter().flatten().next() {
             let leads = self.by_label.entry(key.namespace.clone()).or_default();
             let leads = leads.entry(label.into()).or_default();
@@ -92,6 +98,7 @@ impl Members {
     /// A Service is gone.
     fn remove_service(&mut self, service: &Service) {
         let key = service.meta.key();
+        self.age += 1;
         self.pods.remove(&key);
         let Some(Selector::All(all)) = self.selectors.remove(&key) else { return };
         if let Some(Requirement::In(label, values)) = all.first()
@@ -120,8 +127,11 @@ impl Members {
         if let (Some(old), Some(new)) = (old, new)
             && in_place(old, new)
         {
-            self.selecting(&new.meta.namespace, &new.meta.labels, concerned);
+            concerned.extend_from_slice(&self.of_pod(slot, new));
         } else {
+            if let Some(of_pod) = self.of_pod.get_mut(slot.index()) {
+                *of_pod = None;
+            }
             if let Some(old) = old {
                 self.selecting(&old.meta.namespace, &old.meta.labels, concerned);
                 for key in &*concerned {
@@ -137,9 +147,29 @@ impl Members {
                     Arc::make_mut(self.pods.entry(key.clone()).or_default()).insert(slot);
                 }
             }
+            concerned.sort_unstable();
+            concerned.dedup();
         }
-        concerned.sort_unstable();
-        concerned.dedup();
+    }
+
+    /// The Services that select the pod in a slot, in order.
+    fn of_pod(&mut self, slot: Slot, pod: &Pod) -> Arc<[Key]> {
+        let known = self.of_pod.get(slot.index()).and_then(Option::as_ref);
+        if let Some((age, services)) = known
+            && *age == self.age
+        {
+            return Arc::clone(services);
+        }
+        let mut services = Vec::new();
+        self.selecting(&pod.meta.namespace, &pod.meta.labels, &mut services);
+        services.sort_unstable();
+        services.dedup();
+        let services: Arc<[Key]> = services.into();
+        if self.of_pod.len() <= slot.index() {
+            self.of_pod.resize(slot.index() + 1, None);
+        }
+        self.of_pod[slot.index()] = Some((self.age, Arc::clone(&services)));
+        services
     }
 
     fn selecting(&self, namespace: &Str, labels: &Labels, found: &mut Vec<Key>) {

@@ -349,7 +349,7 @@ impl JobController {
         }
         let owner = pod.meta.controller();
         let old_owner = old.and_then(|o| o.meta.controller());
-        let moved = change == Change::Modified && owner != old_owner;
+        let moved = change == Change::Modified && !news.view.owners_stay() && owner != old_owner;
         if moved
             && let Some(old_owner) = old_owner
             && let Some(key) = news.resolve(&pod.meta.namespace, old_owner).map(|j| j.meta.key())

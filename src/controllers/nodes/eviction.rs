@@ -72,7 +72,8 @@ impl Controller for TaintEvictionController {
                         self.scheduled.contains_key(&pod.meta.key())
                     }
                     Some(Object::Pod(old)) => {
-                        old.node != pod.node || old.spec.tolerations != pod.spec.tolerations
+                        let tolerated = || old.spec.tolerations == pod.spec.tolerations;
+                        old.node != pod.node || !Arc::ptr_eq(&old.spec, &pod.spec) && !tolerated()
                     }
                     _ => true,
                 };

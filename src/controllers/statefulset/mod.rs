@@ -156,6 +156,7 @@ fn observe_pod(
     let was = old.and_then(|o| o.meta.controller());
     let deleted = delta.change == Change::Deleted;
     if !deleted
+        && !view.owners_stay()
         && was != owner
         && let Some(was) = was
         && let Some(set) = resolve(view, &pod.meta, was)
