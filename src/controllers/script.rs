@@ -76,8 +76,8 @@ pub struct Run<I> {
     pub inputs: I,
     began: SimTime,
     told: Vec<Told>,
-    /// Which of the requests that it waits for are writes.
-    writes: Writes,
+    /// What it waits for.
+    asked: Asked,
     /// How many asides have been handed out.
     said: usize,
 }
@@ -87,29 +87,42 @@ pub struct Run<I> {
 struct Told {
     at: SimTime,
     replies: Vec<Reply>,
-    /// Which of the requests were writes.
-    writes: Writes,
+    asked: Asked,
 }
 
-/// Which of some requests leave an object that the informers will hear of.
-type Writes = SmallVec<[bool; 8]>;
+/// What is kept of requests.
+#[derive(Clone, Debug, Default)]
+struct Asked {
+    /// Which of them leave an object that the informers will hear of.
+    writes: SmallVec<[bool; 8]>,
+    shares: Shares,
+}
+
+/// What scripts that run side by side ask in one round.
+#[derive(Clone, Debug, Default)]
+struct Shares {
+    /// The how many-th round of such scripts it is.
+    round: usize,
+    /// Which of them ask, and how much.
+    of: Vec<(usize, usize)>,
+}
 
 /// An answer to one question.
 type Answer<T> = Result<T, Box<ApiError>>;
 
 impl<I> Run<I> {
     fn new(inputs: I, began: SimTime) -> Self {
-        Self { inputs, began, told: Vec::new(), writes: Writes::new(), said: 0 }
+        Self { inputs, began, told: Vec::new(), asked: Asked::default(), said: 0 }
     }
 
     /// It asks, and waits for the answers.
-    fn asks(&mut self, requests: &[Request]) {
-        self.writes = requests.iter().map(is_write).collect();
+    fn asks(&mut self, requests: &[Request], shares: Shares) {
+        self.asked = Asked { writes: requests.iter().map(is_write).collect(), shares };
     }
 
     /// It is answered.
     fn tell(&mut self, at: SimTime, replies: Vec<Reply>) {
-        self.told.push(Told { at, replies, writes: std::mem::take(&mut self.writes) });
+        self.told.push(Told { at, replies, asked: std::mem::take(&mut self.asked) });
     }
 }
 
@@ -124,6 +137,10 @@ pub struct Script<'a> {
     count: usize,
     /// The asides that are new.
     asides: Vec<Aside>,
+    /// How many rounds of scripts side by side there were.
+    rounds: usize,
+    /// The shares in what it waits for, where scripts run side by side.
+    shares: Shares,
 }
 
 impl<'a> Script<'a> {
@@ -132,7 +149,15 @@ impl<'a> Script<'a> {
     }
 
     fn of(began: SimTime, told: &'a [Told], said: usize) -> Self {
-        Self { now: began, told: told.iter(), said, count: 0, asides: Vec::new() }
+        Self {
+            now: began,
+            told: told.iter(),
+            said,
+            count: 0,
+            asides: Vec::new(),
+            rounds: 0,
+            shares: Shares::default(),
+        }
     }
 
     /// Now: the time of the latest answer.
@@ -199,7 +224,7 @@ impl<'a> Script<'a> {
 
     fn hear(&mut self, told: &'a Told) -> &'a [Reply] {
         self.now = told.at;
-        for (reply, is_write) in told.replies.iter().zip(&told.writes) {
+        for (reply, is_write) in told.replies.iter().zip(&told.asked.writes) {
             if let (true, Ok(Some(object))) = (is_write, reply) {
                 self.aside_of(|| Aside::Wrote(object.kind(), object.meta().resource_version));
             }
@@ -208,7 +233,8 @@ impl<'a> Script<'a> {
     }
 
     /// Runs `count` scripts side by side: what they ask in one round is asked at once. Answers how
-    /// each ended.
+    /// each ended. Until one has its answers it is not run again only to ask the same: what it does
+    /// besides asking and saying it does after its last question.
     ///
     /// # Errors
     /// One of them waits for answers.
@@ -223,8 +249,17 @@ impl<'a> Script<'a> {
         ends.resize_with(count, || None);
         loop {
             let (mut all, mut shares) = (Vec::new(), Vec::new());
+            self.rounds += 1;
+            let round = self.rounds;
+            let answered = self.told.as_slice().first().map(|told| &told.asked.shares);
+            let answered = answered.filter(|shares| shares.round == round);
+            let mut waiting = answered.into_iter().flat_map(|shares| &shares.of).peekable();
             for i in 0..count {
                 if ends[i].is_some() {
+                    continue;
+                }
+                if let Some(share) = waiting.next_if(|(of, _)| *of == i) {
+                    shares.push(*share);
                     continue;
                 }
                 let mut one = Script::of(began, &told[i], 0);
@@ -244,16 +279,20 @@ impl<'a> Script<'a> {
             if shares.is_empty() {
                 return Ok(ends.into_iter().flatten().collect());
             }
-            let Some(answers) = self.told.next() else { return Err(Halt::Ask(all)) };
+            let Some(answers) = self.told.next() else {
+                self.shares = Shares { round, of: shares };
+                return Err(Halt::Ask(all));
+            };
             let at = answers.at;
             debug_assert!(at >= self.now, "answers come in order");
             self.now = at;
             let mut replies = answers.replies.iter().cloned();
-            let mut writes = answers.writes.iter().copied();
+            let mut writes = answers.asked.writes.iter().copied();
             for (i, count) in shares {
                 let replies = replies.by_ref().take(count).collect();
                 let writes = writes.by_ref().take(count).collect();
-                told[i].push(Told { at, replies, writes });
+                let asked = Asked { writes, shares: Shares::default() };
+                told[i].push(Told { at, replies, asked });
             }
         }
     }
@@ -371,7 +410,7 @@ fn run<I, T>(
 ) -> Outcome<I, T> {
     let mut this = Script::new(&at);
     let end = script(&at.inputs, &mut this);
-    let Script { asides, count, .. } = this;
+    let Script { asides, count, shares, .. } = this;
     for aside in asides {
         match aside {
             Aside::Event { regarding, event_type, reason, message } => {
@@ -389,7 +428,7 @@ fn run<I, T>(
     match end {
         Ok(done) => Outcome::Done(at.inputs, done),
         Err(Halt::Ask(requests)) => {
-            at.asks(&requests);
+            at.asks(&requests, shares);
             Outcome::Ask(requests, at)
         }
         Err(Halt::Refused(error)) => Outcome::Refused(error),
@@ -418,12 +457,12 @@ pub(super) fn play<I, T>(
     loop {
         let mut this = Script::new(&at);
         let end = script(&at.inputs, &mut this);
-        let asides = this.asides;
+        let Script { asides, shares, .. } = this;
         match end {
             Ok(done) => return (Ok(done), asides),
             Err(Halt::Refused(error)) => return (Err(error), asides),
             Err(Halt::Ask(requests)) => {
-                at.asks(&requests);
+                at.asks(&requests, shares);
                 at.tell(began, requests.iter().map(&mut answer).collect());
             }
         }
@@ -504,5 +543,27 @@ mod tests {
         let (succeeded, failure) = end.unwrap();
         assert_eq!((succeeded, failure.is_some()), (6, true));
         assert_eq!(asked, ["0", "1", "2", "3", "no", "5", "6"]);
+    }
+
+    #[test]
+    fn what_was_asked_side_by_side_is_not_made_again() {
+        let (made, mut asked) = (std::cell::Cell::new(0), Vec::new());
+        let script = |(): &(), script: &mut Script<'_>| {
+            script.side_by_side(2, |_, _| Ok(()))?;
+            script.slow_start(7, 500, |i, one| {
+                one.ask_for(|| {
+                    made.set(made.get() + 1);
+                    read(&format!("{i}"))
+                })??;
+                if i == 2 {
+                    one.ask(read("more"))??;
+                }
+                Ok(())
+            })
+        };
+        let (end, _) = play((), SimTime::ZERO, script, |r| answer(&mut asked, r));
+        let (succeeded, failure) = end.unwrap();
+        assert_eq!((succeeded, failure.is_none(), made.get()), (7, true, 7));
+        assert_eq!(asked, ["0", "1", "2", "more", "3", "4", "5", "6"]);
     }
 }

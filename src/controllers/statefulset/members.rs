@@ -6,34 +6,46 @@ use std::sync::Arc;
 
 use super::identity::{self, Claim, ordinal};
 use super::retention::{self, Owners};
-use super::sync::Sync;
+use super::sync::{Fit, Replica, Sync};
 use crate::controllers::pod_control;
-use crate::controllers::script::{Halt, Script};
+use crate::controllers::script::{Aside, Halt, Script};
 use crate::model::{Kind, Object, Pod};
 use crate::store::{ApiError, DeleteOptions, ErrorReason, Request};
-use crate::trace::EventType;
+use crate::trace::{EventType, Regarding};
+
+fn error_of<T>(reply: &Result<T, Box<ApiError>>) -> Option<&ApiError> {
+    reply.as_ref().err().map(AsRef::as_ref)
+}
 
 impl Sync<'_> {
-    /// `CreateStatefulPod`.
+    /// Creates the pod of a replica (`CreateStatefulPod`).
     pub(super) fn create(
         &self,
-        pod: &Arc<Pod>,
+        replica: &Replica,
         script: &mut Script<'_>,
     ) -> Result<Result<(), Box<ApiError>>, Halt> {
-        let claims = match self.create_claims(pod, script)? {
-            Ok(claims) => claims,
-            Err(error) => {
-                self.pod_event("Create", pod, Some(&error), script);
-                return Ok(Err(error));
+        let mut claims = Vec::new();
+        if !identity::claim_templates(self.set).is_empty() {
+            let pod = self.pod(replica);
+            match self.create_claims(pod, script)? {
+                Ok(made) => claims = made,
+                Err(error) => {
+                    self.pod_event("Create", pod, Some(&error), script);
+                    return Ok(Err(error));
+                }
             }
-        };
-        let reply = script.ask(Request::Create(Object::Pod(pod.clone())))?;
-        if matches!(&reply, Err(e) if e.reason == ErrorReason::AlreadyExists) {
-            return Ok(reply.map(drop));
         }
-        self.own_claims_or_say(pod, claims, script)?;
-        self.pod_event("Create", pod, reply.as_ref().err().map(AsRef::as_ref), script);
-        Ok(reply.map(drop))
+        let new = || Request::Create(Object::Pod(self.pod(replica).clone()));
+        let reply = script.ask_done_for(new)?;
+        if matches!(&reply, Err(e) if e.reason == ErrorReason::AlreadyExists) {
+            return Ok(reply);
+        }
+        if !claims.is_empty() {
+            self.own_claims_or_say(self.pod(replica), claims, script)?;
+        }
+        let what = || self.what("Create", &self.pod(replica).meta.name);
+        self.outcome_event("Create", what, " successful", error_of(&reply), script);
+        Ok(reply)
     }
 
     /// `DeleteStatefulPod`.
@@ -48,7 +60,7 @@ impl Sync<'_> {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,
         };
-        self.pod_event("Delete", pod, reply.as_ref().err().map(AsRef::as_ref), script);
+        self.pod_event("Delete", pod, error_of(&reply), script);
         Ok(reply)
     }
 
@@ -85,7 +97,7 @@ impl Sync<'_> {
             let reply = script.ask(Request::Create(claim.into()))?;
             let taken = matches!(&reply, Err(e) if e.reason == ErrorReason::AlreadyExists);
             if !taken {
-                self.claim_event(pod, &name, reply.as_ref().err().map(AsRef::as_ref), script);
+                self.claim_event(pod, &name, error_of(&reply), script);
             }
             match reply {
                 Ok(Object::PersistentVolumeClaim(claim)) => all.push(claim),
@@ -148,9 +160,10 @@ impl Sync<'_> {
     }
 
     /// Whether a claim of the pod still belongs to an earlier pod of its name (`PodClaimIsStale`).
-    pub(super) fn has_stale_claim(&self, pod: &Pod) -> bool {
+    pub(super) fn has_stale_claim(&self, replica: &Replica) -> bool {
         retention::policy(self.set).delete_with_pod
             && identity::claim_templates(self.set).iter().any(|t| {
+                let pod = self.pod(replica);
                 let name = identity::claim_name(self.set, t, ordinal(pod));
                 self.claims
                     .get(&name)
@@ -166,8 +179,13 @@ impl Sync<'_> {
         error: Option<&ApiError>,
         script: &mut Script<'_>,
     ) {
-        let what = format!("{verb} Pod {} in StatefulSet {}", pod.meta.name, self.set.meta.name);
+        let what = || self.what(verb, &pod.meta.name);
         self.outcome_event(verb, what, " successful", error, script);
+    }
+
+    /// What was done to a pod.
+    fn what(&self, verb: &str, pod: &str) -> String {
+        format!("{verb} Pod {pod} in StatefulSet {}", self.set.meta.name)
     }
 
     /// `recordClaimEvent`.
@@ -180,46 +198,48 @@ impl Sync<'_> {
     ) {
         let (pod, set) = (&pod.meta.name, &self.set.meta.name);
         let of = if error.is_some() { "for " } else { "" };
-        let what = format!("Create Claim {claim} {of}Pod {pod} in StatefulSet {set}");
+        let what = || format!("Create Claim {claim} {of}Pod {pod} in StatefulSet {set}");
         self.outcome_event("Create", what, " success", error, script);
     }
 
     pub(super) fn outcome_event(
         &self,
         verb: &str,
-        what: String,
+        what: impl FnOnce() -> String,
         success: &str,
         error: Option<&ApiError>,
         script: &mut Script<'_>,
     ) {
-        match error {
-            None => {
-                let reason = format!("Successful{verb}");
-                script.event(&self.object, EventType::Normal, &reason, what + success);
+        script.aside_of(|| {
+            let (event_type, reason, message) = match error {
+                None => (EventType::Normal, format!("Successful{verb}"), what() + success),
+                Some(error) => {
+                    let text = format!("{} failed error: {error}", what());
+                    (EventType::Warning, format!("Failed{verb}"), text)
+                }
+            };
+            Aside::Event {
+                regarding: Regarding::object(&self.object),
+                event_type,
+                reason: reason.into(),
+                message: message.into(),
             }
-            Some(error) => {
-                let text = format!("{what} failed error: {error}");
-                script.event(&self.object, EventType::Warning, &format!("Failed{verb}"), text);
-            }
-        }
+        });
     }
 
     /// Makes an existing pod conform to its identity, storage and claims (`UpdateStatefulPod`).
     pub(super) fn correct(
         &self,
         pod: &Arc<Pod>,
+        fit: Fit,
         mut claims: Vec<Arc<Claim>>,
         script: &mut Script<'_>,
     ) -> Result<(), Halt> {
         let owners = Owners { set: self.set, pod };
-        let storage_matches = identity::storage_matches(self.set, pod);
-        if identity::identity_matches(self.set, pod)
-            && storage_matches
-            && claims.iter().all(|c| owners.up_to_date(&c.meta))
-        {
+        if fit.identity && fit.storage && claims.iter().all(|c| owners.up_to_date(&c.meta)) {
             return Ok(());
         }
-        if !storage_matches {
+        if !fit.storage {
             match self.create_claims(pod, script)? {
                 Ok(made) => claims = made,
                 Err(error) => {
@@ -235,7 +255,7 @@ impl Sync<'_> {
             next.meta.resource_version = 0;
             reply = script.ask_done(Request::Update(next.into()))?;
         }
-        self.pod_event("Update", pod, reply.as_ref().err().map(AsRef::as_ref), script);
+        self.pod_event("Update", pod, error_of(&reply), script);
         Ok(reply?)
     }
 }

@@ -13,16 +13,16 @@ mod sync;
 use std::sync::Arc;
 
 use self::revisions::{Alike, Stored};
-use self::sync::Inputs;
+use self::sync::{Candidate, End, Inputs};
 use super::consistency::Wrote;
 use super::controller::{Controller, Done, Kinds, Retry, Step, SyncCx};
-use super::script::{self, Aside, Run};
+use super::script::{self, Aside, Outcome, Run};
 use super::view::View;
 use crate::base::Map;
 use crate::base::time::SimTime;
 use crate::engine::WorkQueue;
 use crate::model::{Key, Kind, Meta, Object, OwnerRef, Pod, Ref, StatefulSet, Uid};
-use crate::store::{ApiError, Delta, Reply};
+use crate::store::{ApiError, Delta, Reply, Request};
 use crate::trace::{Change, Waiting};
 
 /// The StatefulSet controller.
@@ -33,9 +33,45 @@ pub struct StatefulSetController {
     alike: Map<Key, Arc<Alike>>,
 }
 
+/// A sync that waits for answers.
+#[derive(Clone, Debug)]
+pub struct Work(Waits);
+
+#[derive(Clone, Debug)]
+enum Waits {
+    /// It is on its way.
+    Runs(Run<Inputs>),
+    /// The status is written, again if that was a conflict; the rest follows.
+    Writes { set: Box<StatefulSet>, again: bool, rest: Rest },
+    /// A revision is deleted; the rest follows.
+    Deletes(Rest),
+}
+
+/// What is left of a sync that has been decided.
+#[derive(Clone, Debug)]
+struct Rest {
+    about: (Ref, Uid),
+    /// What is deleted, one after the other.
+    deletions: std::vec::IntoIter<Request>,
+    /// How it ends then.
+    done: Result<Done, Box<ApiError>>,
+}
+
+impl Rest {
+    fn step(mut self) -> Step<Work> {
+        match self.deletions.next() {
+            Some(deletion) => Step::ask(deletion, Work(Waits::Deletes(self))),
+            None => {
+                let Self { about, done, .. } = self;
+                Step::Done(done.unwrap_or_else(|error| failed(about, &error)))
+            }
+        }
+    }
+}
+
 impl Controller for StatefulSetController {
     type Key = Key;
-    type Work = Run<Inputs>;
+    type Work = Work;
     const HEARS: Kinds = Kinds::of(&[Kind::StatefulSet, Kind::Pod]);
     const NAME: &'static str = "statefulset-controller";
     const WORKERS: usize = 5;
@@ -55,7 +91,7 @@ impl Controller for StatefulSetController {
         }
     }
 
-    fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Run<Inputs>> {
+    fn sync(&mut self, key: &Key, cx: &mut SyncCx<'_, '_>) -> Step<Work> {
         if !self.wrote.heard(key, cx.view) {
             return Step::failed();
         }
@@ -67,22 +103,65 @@ impl Controller for StatefulSetController {
         let alike = self.alike.entry(key.clone()).or_default();
         *alike = Arc::new(Alike::of(set, &revisions, alike));
         let inputs = gather(set, revisions, Arc::clone(alike), cx.view);
-        let object = about(set);
-        script::begin(inputs, cx, sync::sync, |aside| self.hear(key, &aside))
-            .step(|e| failed(object, &e))
+        let about = about(set);
+        step(script::begin(inputs, cx, sync::sync, |aside| self.hear(key, &aside)), about)
     }
 
     fn resume(
         &mut self,
         key: &Key,
-        work: Run<Inputs>,
+        Work(work): Work,
         replies: Vec<Reply>,
         cx: &mut SyncCx<'_, '_>,
-    ) -> Step<Run<Inputs>> {
-        let object = about(&work.inputs.set);
-        script::go_on(work, replies, cx, sync::sync, |aside| self.hear(key, &aside))
-            .step(|e| failed(object, &e))
+    ) -> Step<Work> {
+        match work {
+            Waits::Runs(run) => {
+                let about = about(&run.inputs.set);
+                let hear = |aside| self.hear(key, &aside);
+                step(script::go_on(run, replies, cx, sync::sync, hear), about)
+            }
+            Waits::Writes { mut set, again, mut rest } => {
+                let reply = replies.into_iter().next().unwrap_or(Ok(None));
+                self.wrote.note(key, &reply);
+                match reply {
+                    // It is repeated at once on the newest version, where upstream waits 10 ms.
+                    Err(error) if error.is_conflict() && !again => {
+                        set.meta.resource_version = 0;
+                        write(set, true, rest)
+                    }
+                    Err(error) => {
+                        rest.done = rest.done.and(Err(error));
+                        rest.step()
+                    }
+                    Ok(_) => rest.step(),
+                }
+            }
+            Waits::Deletes(rest) => match replies.into_iter().find_map(Result::err) {
+                Some(error) => Step::Done(failed(rest.about, &error)),
+                None => rest.step(),
+            },
+        }
     }
+}
+
+/// The step that the sync of a set has come to.
+fn step(outcome: Outcome<Inputs, End>, about: (Ref, Uid)) -> Step<Work> {
+    match outcome {
+        Outcome::Ask(requests, run) => Step::Ask { requests, then: Work(Waits::Runs(run)) },
+        Outcome::Refused(error) => Step::Done(failed(about, &error)),
+        Outcome::Done(_, End { write: set, deletions, done }) => {
+            let rest = Rest { about, deletions: deletions.into_iter(), done };
+            match set {
+                Some(set) => write(Box::new(set), false, rest),
+                None => rest.step(),
+            }
+        }
+    }
+}
+
+fn write(set: Box<StatefulSet>, again: bool, rest: Rest) -> Step<Work> {
+    let request = Request::UpdateStatus(StatefulSet::clone(&set).into());
+    Step::ask(request, Work(Waits::Writes { set, again, rest }))
 }
 
 impl StatefulSetController {
@@ -112,9 +191,9 @@ fn gather(
     view: &View,
 ) -> Inputs {
     let meta = &set.meta;
-    let as_pod = |o: &Object| <&Arc<Pod>>::try_from(o).ok().cloned();
-    let orphans = view.orphans(&meta.namespace, Kind::Pod).filter_map(as_pod);
-    let pods: Vec<Arc<Pod>> = view.pods_of(meta.uid).cloned().chain(orphans).collect();
+    let orphans = view.orphans(&meta.namespace, Kind::Pod).filter_map(|o| o.try_into().ok());
+    let pods = view.pods_of(meta.uid).chain(orphans);
+    let pods: Vec<Candidate> = pods.map(|pod| Candidate::of(set, pod)).collect();
     let claims = sync::claim_references(set, &pods)
         .iter()
         .filter_map(|r| {

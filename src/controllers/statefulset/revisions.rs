@@ -9,7 +9,7 @@ use crate::base::Str;
 use crate::controllers::history::{self, Revision};
 use crate::controllers::script::{Halt, Script};
 use crate::controllers::{hash, pod_control};
-use crate::model::{Key, Kind, Meta, Object, OwnerRef, Ref, StatefulSet, Whole, wire};
+use crate::model::{Kind, Meta, Object, OwnerRef, Ref, StatefulSet, Whole, wire};
 use crate::store::{DeleteOptions, ErrorReason, Request};
 
 /// A stored revision, shared.
@@ -159,23 +159,22 @@ fn create(
     }
 }
 
-/// Deletes the oldest revisions that no pod is at, beyond the history limit (`truncateHistory`).
-pub(super) fn truncate<'a>(
+/// The deletions of the oldest revisions that no pod is at, beyond the history limit, one after the other
+/// (`truncateHistory`).
+pub(super) fn truncate(
     set: &StatefulSet,
     revisions: &[Stored],
-    live: impl Fn(&str) -> bool + 'a,
-    script: &mut Script<'_>,
-) -> Result<(), Halt> {
+    live: impl Fn(&str) -> bool,
+) -> Vec<Request> {
     let history: Vec<&Stored> = revisions.iter().filter(|r| !live(&r.meta.name)).collect();
     let limit = set.spec.wire.revision_history_limit.unwrap_or(10);
-    let Ok(limit) = usize::try_from(limit) else { return Ok(()) };
-    for revision in history.iter().take(history.len().saturating_sub(limit)) {
-        let key: Key = revision.meta.key();
-        let target = Ref { kind: Kind::ControllerRevision, key };
-        let options = DeleteOptions::default();
-        script.ask_done(Request::Delete { target, options })??;
-    }
-    Ok(())
+    let Ok(limit) = usize::try_from(limit) else { return Vec::new() };
+    let surplus = history.len().saturating_sub(limit);
+    let delete = |revision: &&Stored| {
+        let target = Ref { kind: Kind::ControllerRevision, key: revision.meta.key() };
+        Request::Delete { target, options: DeleteOptions::default() }
+    };
+    history[..surplus].iter().map(delete).collect()
 }
 
 /// What revisions are sorted by (`SortControllerRevisions`).

@@ -1,23 +1,22 @@
 //! A StatefulSet's status.
 //!
 //! Follows `pkg/controller/statefulset/stateful_set_control.go` (`updateStatus`,
-//! `updateStatefulSetStatus`) and `stateful_set_utils.go`. A write that conflicts is repeated at once
-//! on the newest version, where upstream waits 10 ms.
+//! `updateStatefulSetStatus`) and `stateful_set_utils.go`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity::revision_of;
-use super::sync::{Sync, is_rolling, min_ready_seconds};
+use super::sync::{Candidate, Sync, is_rolling, min_ready_seconds};
 use crate::base::time::SimTime;
-use crate::controllers::script::{Halt, Script};
 use crate::model::wire::apps::StatefulSetStatus;
-use crate::model::{Phase, Pod};
-use crate::store::{ApiError, Request};
+use crate::model::{Phase, Pod, StatefulSet};
 
 impl Sync<'_> {
     /// The status that shows these pods (`updateStatus`).
     pub(super) fn count<'p>(&self, pods: impl Iterator<Item = &'p Arc<Pod>>) -> StatefulSetStatus {
+        let (current_revision, update_revision) =
+            (&self.revisions.current.meta.name, &self.revisions.update.meta.name);
         let (mut replicas, mut ready, mut available, mut current, mut updated) = (0, 0, 0, 0, 0);
         for pod in pods {
             replicas += 1;
@@ -25,8 +24,9 @@ impl Sync<'_> {
             ready += i32::from(is_ready);
             available += i32::from(is_ready && self.is_available(pod));
             if !pod.meta.is_terminating() {
-                current += i32::from(revision_of(pod) == self.revisions.current.meta.name);
-                updated += i32::from(revision_of(pod) == self.revisions.update.meta.name);
+                let revision = revision_of(pod);
+                current += i32::from(revision == current_revision);
+                updated += i32::from(revision == update_revision);
             }
         }
         StatefulSetStatus {
@@ -36,19 +36,15 @@ impl Sync<'_> {
             available_replicas: Some(available),
             current_replicas: Some(current),
             updated_replicas: Some(updated),
-            current_revision: Some(self.revisions.current.meta.name.to_string()),
-            update_revision: Some(self.revisions.update.meta.name.to_string()),
+            current_revision: Some(current_revision.to_string()),
+            update_revision: Some(update_revision.to_string()),
             collision_count: Some(self.revisions.collisions),
             conditions: None,
         }
     }
 
-    /// `updateStatefulSetStatus`.
-    pub(super) fn write_status(
-        &self,
-        status: &mut StatefulSetStatus,
-        script: &mut Script<'_>,
-    ) -> Result<Result<(), Box<ApiError>>, Halt> {
+    /// The set with its status as it is to be written, if it is (`updateStatefulSetStatus`).
+    pub(super) fn with_status(&self, status: &mut StatefulSetStatus) -> Option<StatefulSet> {
         let wanted = Some(self.set.spec.wire.replicas.unwrap_or(1));
         if is_rolling(self.set)
             && status.updated_replicas == wanted
@@ -58,32 +54,21 @@ impl Sync<'_> {
             status.current_replicas = status.updated_replicas;
             status.current_revision.clone_from(&status.update_revision);
         }
-        if !is_inconsistent(&self.set.status, status) {
-            return Ok(Ok(()));
-        }
-        let mut set = self.set.clone();
-        set.status = status.clone();
-        let reply = match script.ask_done(Request::UpdateStatus(set.clone().into()))? {
-            Err(error) if error.is_conflict() => {
-                set.meta.resource_version = 0;
-                script.ask_done(Request::UpdateStatus(set.into()))?
-            }
-            other => other,
-        };
-        Ok(reply)
+        is_inconsistent(&self.set.status, status)
+            .then(|| StatefulSet { status: status.clone(), ..self.set.clone() })
     }
 
     /// When a ready pod will be available, while some are not.
     pub(super) fn next_check(
         &self,
         status: &StatefulSetStatus,
-        pods: &[Arc<Pod>],
+        pods: &[&Candidate],
     ) -> Option<SimTime> {
         let min = Duration::from_secs(min_ready_seconds(self.set).into());
         if min.is_zero() || status.ready_replicas == status.available_replicas {
             return None;
         }
-        let due = pods.iter().filter_map(|p| p.ready_since()).map(|t| t.trunc_secs() + min);
+        let due = pods.iter().filter_map(|p| p.pod.ready_since()).map(|t| t.trunc_secs() + min);
         Some(due.filter(|t| *t > self.now).min().unwrap_or(self.now + min))
     }
 }

@@ -3,7 +3,9 @@
 //! Follows `pkg/controller/statefulset/stateful_set.go` (`sync`), `stateful_set_control.go`
 //! (`updateStatefulSet`) and `stateful_pod_control.go`. Pods are made in the order of their ordinals,
 //! each once its predecessors are available, and taken away in the reverse order; with the policy
-//! `Parallel` all at once. A sync does one thing and waits for news of it.
+//! `Parallel` all at once. A sync does one thing and waits for news of it. What is last, the write of the
+//! status and the deletion of old revisions, is part of how the script ends: nothing more depends on the
+//! answers than whether the sync has failed.
 //!
 //! Left out: the feature gate MaxUnavailableStatefulSet, which is off by default.
 
@@ -17,11 +19,11 @@ use crate::base::Str;
 use crate::base::time::SimTime;
 use crate::controllers::controller::{Done, Retry};
 use crate::controllers::history;
-use crate::controllers::pod_control;
+use crate::controllers::pod_control::{self, Claim as Claiming};
 use crate::controllers::script::{Halt, Script};
 use crate::model::wire::apps::StatefulSetStatus;
 use crate::model::{Kind, Object, Phase, Pod, PodTemplate, Ref, StatefulSet};
-use crate::store::ApiError;
+use crate::store::{ApiError, Request};
 use crate::trace::Waiting;
 
 /// The most pods made side by side (`MaxBatchSize`).
@@ -29,11 +31,11 @@ const BATCH_MAX: usize = 500;
 
 /// What a sync begins with.
 #[derive(Clone, Debug)]
-pub struct Inputs {
+pub(super) struct Inputs {
     /// The set.
     pub set: Arc<StatefulSet>,
     /// Pods that are its own, and those of nobody.
-    pub pods: Vec<Arc<Pod>>,
+    pub pods: Vec<Candidate>,
     /// Revisions that are its own or nobody's and that it selects.
     pub revisions: Vec<Stored>,
     /// Which of them hold the set's template.
@@ -42,11 +44,59 @@ pub struct Inputs {
     pub claims: BTreeMap<Str, Arc<Claim>>,
 }
 
+/// A pod that may be a member, and what does not change while a sync runs.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// What the set does about it.
+    claim: Claiming,
+    ordinal: i64,
+    fit: Fit,
+}
+
+impl Candidate {
+    pub(super) fn of(set: &StatefulSet, pod: &Arc<Pod>) -> Self {
+        let (parent, ordinal) = identity::parent_and_ordinal(&pod.meta.name);
+        let claim = match pod_control::claim(&set.meta, &set.spec.selector, &pod.meta) {
+            claim if parent == set.meta.name => claim,
+            // A pod whose name is not that of a member is let go, or left alone.
+            Claiming::Owned if !set.meta.is_terminating() => Claiming::Release,
+            Claiming::Release => Claiming::Release,
+            Claiming::Owned | Claiming::Adopt | Claiming::Ignore => Claiming::Ignore,
+        };
+        let identity = identity::identity_matches(set, pod);
+        let fit = Fit { identity, storage: identity::storage_matches(set, pod) };
+        Self { pod: pod.clone(), claim, ordinal, fit }
+    }
+}
+
+/// What of a pod is as its ordinal asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fit {
+    /// Its names and labels.
+    pub(super) identity: bool,
+    /// Its volumes.
+    pub(super) storage: bool,
+}
+
+/// The end of a sync.
+#[derive(Debug)]
+pub(super) struct End {
+    /// The set whose status is written then. If that is refused, the sync fails once the rest is done.
+    pub(super) write: Option<StatefulSet>,
+    /// What is deleted then, one after the other, until something is refused.
+    pub(super) deletions: Vec<Request>,
+    /// How it ends otherwise.
+    pub(super) done: Result<Done, Box<ApiError>>,
+}
+
 /// A pod that is wanted: one that is there, or one that is to be made.
 #[derive(Clone, Debug)]
-struct Replica {
+pub(super) struct Replica {
     ordinal: i64,
     created: bool,
+    fit: Fit,
     /// One that is to be made is thought out when it is asked for: mostly another comes first.
     pod: OnceCell<Arc<Pod>>,
 }
@@ -55,7 +105,7 @@ struct Replica {
 type GoOn = bool;
 
 /// How a round over pods has ended.
-enum End {
+enum Round {
     /// All were looked at.
     All,
     /// One of them is to be waited for.
@@ -92,18 +142,18 @@ struct Progress {
 ///
 /// # Errors
 /// It waits for answers, or the API server refused something.
-pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Halt> {
+pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<End, Halt> {
     let set = &inputs.set;
     let mut kept = inputs.revisions.clone();
     revisions::adopt(set, &mut kept, script)?;
     let pods = claim_pods(set, &inputs.pods, script)?;
     let now = script.now();
     kept.sort_by_cached_key(revisions::order);
-    let live_pods: Vec<&str> = pods.iter().map(|p| revision_of(p)).collect();
+    let live_pods: Vec<&str> = pods.iter().map(|p| revision_of(&p.pod)).collect();
     let revisions = match revisions::get(set, &kept, &inputs.alike, script) {
         Err(Halt::Refused(error)) => {
-            revisions::truncate(set, &kept, |name| live_pods.contains(&name), script)?;
-            return Err(error.into());
+            let deletions = revisions::truncate(set, &kept, |name| live_pods.contains(&name));
+            return Ok(End { write: None, deletions, done: Err(error) });
         }
         other => other?,
     };
@@ -116,46 +166,37 @@ pub(super) fn sync(inputs: &Inputs, script: &mut Script<'_>) -> Result<Done, Hal
         ordered: set.spec.wire.pod_management_policy.as_deref() != Some("Parallel"),
         now,
     };
-    let Progress { mut status, mut failure, waits_for } = this.update(&pods, script)?;
-    if let Err(error) = this.write_status(&mut status, script)? {
-        failure = failure.or(Some(error));
-    }
+    let Progress { mut status, failure, waits_for } = this.update(&pods, script)?;
+    let write = this.with_status(&mut status);
     let live = |name: &str| {
         name == revisions.current.meta.name
             || name == revisions.update.meta.name
             || live_pods.contains(&name)
     };
-    revisions::truncate(set, &kept, live, script)?;
+    let deletions = revisions::truncate(set, &kept, live);
     if let Some(error) = failure {
-        return Err(error.into());
+        return Ok(End { write, deletions, done: Err(error) });
     }
     let waiting =
         waits_for.map(|on| Waiting { object: this.object.reference(), uid: set.meta.uid, on });
     let retry = this.next_check(&status, &pods).map_or(Retry::OnNews, Retry::At);
-    Ok(Done { retry, waiting })
+    Ok(End { write, deletions, done: Ok(Done { retry, waiting }) })
 }
 
 /// `getPodsForStatefulSet`.
-fn claim_pods(
+fn claim_pods<'a>(
     set: &StatefulSet,
-    candidates: &[Arc<Pod>],
+    candidates: &'a [Candidate],
     script: &mut Script<'_>,
-) -> Result<Vec<Arc<Pod>>, Halt> {
+) -> Result<Vec<&'a Candidate>, Halt> {
     let (mut own, mut refused) = (Vec::with_capacity(candidates.len()), None);
-    for pod in candidates {
-        let claim = match pod_control::claim(&set.meta, &set.spec.selector, &pod.meta) {
-            claim if identity::parent_and_ordinal(&pod.meta.name).0 == set.meta.name => claim,
-            // A pod whose name is not that of a member is let go, or left alone.
-            pod_control::Claim::Owned if !set.meta.is_terminating() => pod_control::Claim::Release,
-            pod_control::Claim::Release => pod_control::Claim::Release,
-            pod_control::Claim::Owned | pod_control::Claim::Adopt | pod_control::Claim::Ignore => {
-                pod_control::Claim::Ignore
-            }
-        };
+    for candidate in candidates {
+        let Candidate { pod, claim, .. } = candidate;
+        let claim = *claim;
         let request = pod_control::claim_request(claim, Kind::StatefulSet, &set.meta, pod, None);
         match request.map(|r| script.ask_done(r)).transpose()? {
-            None if claim == pod_control::Claim::Owned => own.push(pod.clone()),
-            Some(Ok(())) if claim == pod_control::Claim::Adopt => own.push(pod.clone()),
+            None if claim == Claiming::Owned => own.push(candidate),
+            Some(Ok(())) if claim == Claiming::Adopt => own.push(candidate),
             Some(Err(e)) if !pod_control::claim_is_settled(claim, &e) => refused = Some(e),
             None | Some(_) => {}
         }
@@ -165,19 +206,20 @@ fn claim_pods(
 
 impl Sync<'_> {
     /// `updateStatefulSet`.
-    fn update(&self, pods: &[Arc<Pod>], script: &mut Script<'_>) -> Result<Progress, Halt> {
+    fn update(&self, pods: &[&Candidate], script: &mut Script<'_>) -> Result<Progress, Halt> {
         let (replicas, condemned) = self.partition(pods);
         let mut waits_for = None;
         if self.set.meta.is_terminating() {
-            return Ok(Progress { status: self.count(pods.iter()), failure: None, waits_for });
+            let status = self.count(pods.iter().map(|p| &p.pod));
+            return Ok(Progress { status, failure: None, waits_for });
         }
         let ended = self.bring_about(&replicas, &condemned, &mut waits_for, script)?;
         let there = replicas.iter().filter(|r| r.created).map(|r| self.pod(r));
         let mut status = self.count(there.chain(&condemned));
         let failure = match ended {
-            End::All => self.roll(&replicas, &mut status, &mut waits_for, script)?.err(),
-            End::Early => None,
-            End::Failed(error) => Some(error),
+            Round::All => self.roll(&replicas, &mut status, &mut waits_for, script)?.err(),
+            Round::Early => None,
+            Round::Failed(error) => Some(error),
         };
         Ok(Progress { status, failure, waits_for })
     }
@@ -189,14 +231,14 @@ impl Sync<'_> {
         condemned: &[Arc<Pod>],
         waits_for: &mut Option<Str>,
         script: &mut Script<'_>,
-    ) -> Result<End, Halt> {
+    ) -> Result<Round, Halt> {
         let end = self.for_all(replicas.len(), script, |i, script| {
             self.process(&replicas[i], waits_for, script)
         })?;
-        let End::All = end else { return Ok(end) };
+        let Round::All = end else { return Ok(end) };
         for pod in condemned {
             if let Err(error) = self.own_claims(pod, self.claims_of(pod), script)? {
-                return Ok(End::Failed(error));
+                return Ok(Round::Failed(error));
             }
         }
         let first_unavailable = self.first_unavailable(replicas, condemned);
@@ -206,17 +248,20 @@ impl Sync<'_> {
     }
 
     /// The wanted pods in the order of their ordinals, and those that are to go, the last first.
-    fn partition(&self, pods: &[Arc<Pod>]) -> (Vec<Replica>, Vec<Arc<Pod>>) {
+    fn partition(&self, pods: &[&Candidate]) -> (Vec<Replica>, Vec<Arc<Pod>>) {
         let start = identity::start_ordinal(self.set);
         let wanted = start..start + identity::wanted(self.set);
-        let new = |ordinal| Replica { ordinal, created: false, pod: OnceCell::new() };
+        let new = |ordinal| {
+            let fit = Fit::default();
+            Replica { ordinal, created: false, fit, pod: OnceCell::new() }
+        };
         let mut replicas: Vec<Replica> = wanted.map(new).collect();
         let mut condemned = Vec::new();
-        for pod in pods {
-            let ordinal = ordinal(pod);
+        for Candidate { pod, ordinal, fit, .. } in pods.iter().copied() {
+            let (ordinal, fit) = (*ordinal, *fit);
             let place = usize::try_from(ordinal - start).ok();
             if let Some(replica) = place.and_then(|place| replicas.get_mut(place)) {
-                *replica = Replica { ordinal, created: true, pod: pod.clone().into() };
+                *replica = Replica { ordinal, created: true, fit, pod: pod.clone().into() };
             } else if ordinal >= 0 {
                 condemned.push(pod.clone());
             }
@@ -226,7 +271,7 @@ impl Sync<'_> {
     }
 
     /// The pod of a replica.
-    fn pod<'r>(&self, replica: &'r Replica) -> &'r Arc<Pod> {
+    pub(super) fn pod<'r>(&self, replica: &'r Replica) -> &'r Arc<Pod> {
         replica.pod.get_or_init(|| self.new_pod(replica.ordinal))
     }
 
@@ -260,21 +305,21 @@ impl Sync<'_> {
         count: usize,
         script: &mut Script<'_>,
         mut each: impl FnMut(usize, &mut Script<'_>) -> Result<GoOn, Halt>,
-    ) -> Result<End, Halt> {
+    ) -> Result<Round, Halt> {
         if !self.ordered {
             let each = |i: usize, script: &mut Script<'_>| each(i, script).map(|_| ());
             let (_, failure) = script.slow_start(count, BATCH_MAX, each)?;
-            return Ok(failure.map_or(End::All, End::Failed));
+            return Ok(failure.map_or(Round::All, Round::Failed));
         }
         for i in 0..count {
             match each(i, script) {
                 Ok(true) => {}
-                Ok(false) => return Ok(End::Early),
-                Err(Halt::Refused(error)) => return Ok(End::Failed(error)),
+                Ok(false) => return Ok(Round::Early),
+                Err(Halt::Refused(error)) => return Ok(Round::Failed(error)),
                 Err(ask @ Halt::Ask(_)) => return Err(ask),
             }
         }
-        Ok(End::All)
+        Ok(Round::All)
     }
 
     /// Brings a wanted pod about (`processReplica`).
@@ -285,46 +330,63 @@ impl Sync<'_> {
         script: &mut Script<'_>,
     ) -> Result<GoOn, Halt> {
         use smol_str::format_smolstr as text;
+        if !replica.created {
+            return self.make(replica, waits_for, script);
+        }
         let pod = self.pod(replica);
         let name = &pod.meta.name;
-        let mut waits = |on: Str| {
-            waits_for.get_or_insert(on);
-            Ok(!self.ordered)
-        };
         if pod.is_terminal() {
             if !pod.meta.is_terminating() {
                 self.delete(pod, script)??;
             }
-            waits_for.get_or_insert(text!("{name} to be gone: it has ended"));
+            waits_for.get_or_insert_with(|| text!("{name} to be gone: it has ended"));
             return Ok(false);
-        }
-        if !replica.created {
-            if self.has_stale_claim(pod) {
-                waits_for.get_or_insert(text!("claims of an earlier {name} to be gone"));
-                return Ok(false);
-            }
-            self.create(pod, script)??;
-            return waits(text!("{name} to be ready"));
         }
         let mut claims = self.claims_of(pod);
         if pod.status.phase == Phase::Pending {
             let made = self.create_claims(pod, script)??;
             claims = self.own_claims_or_say(pod, made, script)?;
         }
-        if self.ordered {
-            if pod.meta.is_terminating() {
-                return waits(text!("{name} to be gone"));
-            }
-            if pod.status.phase != Phase::Running || !pod.is_ready() {
-                return waits(text!("{name} to be running and ready"));
-            }
-            if !self.is_available(pod) {
-                let seconds = min_ready_seconds(self.set);
-                return waits(text!("{name} to stay ready for {seconds} s"));
-            }
+        if self.ordered
+            && let Some(on) = self.holds_up(pod)
+        {
+            waits_for.get_or_insert(on);
+            return Ok(false);
         }
-        self.correct(pod, claims, script)?;
+        self.correct(pod, replica.fit, claims, script)?;
         Ok(true)
+    }
+
+    /// Why the next pod has to wait for this one, if it has.
+    fn holds_up(&self, pod: &Pod) -> Option<Str> {
+        use smol_str::format_smolstr as text;
+        let name = &pod.meta.name;
+        if pod.meta.is_terminating() {
+            return Some(text!("{name} to be gone"));
+        }
+        if pod.status.phase != Phase::Running || !pod.is_ready() {
+            return Some(text!("{name} to be running and ready"));
+        }
+        let seconds = min_ready_seconds(self.set);
+        (!self.is_available(pod)).then(|| text!("{name} to stay ready for {seconds} s"))
+    }
+
+    /// Makes a pod that is not there.
+    fn make(
+        &self,
+        replica: &Replica,
+        waits_for: &mut Option<Str>,
+        script: &mut Script<'_>,
+    ) -> Result<GoOn, Halt> {
+        use smol_str::format_smolstr as text;
+        let name = || identity::pod_name(self.set, replica.ordinal);
+        if self.has_stale_claim(replica) {
+            waits_for.get_or_insert_with(|| text!("claims of an earlier {} to be gone", name()));
+            return Ok(false);
+        }
+        self.create(replica, script)??;
+        waits_for.get_or_insert_with(|| text!("{} to be ready", name()));
+        Ok(!self.ordered)
     }
 
     /// Takes a pod away that is beyond the wanted ones (`processCondemned`).
@@ -413,14 +475,14 @@ pub(super) fn min_ready_seconds(set: &StatefulSet) -> u32 {
 }
 
 /// The claims that a sync may look at: those of the wanted pods and of the pods that are there.
-pub(super) fn claim_references(set: &StatefulSet, pods: &[Arc<Pod>]) -> Vec<Ref> {
+pub(super) fn claim_references(set: &StatefulSet, pods: &[Candidate]) -> Vec<Ref> {
     let templates = identity::claim_templates(set);
     if templates.is_empty() {
         return Vec::new();
     }
     let start = identity::start_ordinal(set);
     let wanted = start..start + identity::wanted(set);
-    let others = pods.iter().map(|p| ordinal(p)).filter(|o| *o >= 0 && !in_range(set, *o));
+    let others = pods.iter().map(|p| p.ordinal).filter(|o| *o >= 0 && !in_range(set, *o));
     let ordinals: Vec<i64> = wanted.chain(others).collect();
     let names =
         ordinals.iter().flat_map(|o| templates.iter().map(|t| identity::claim_name(set, t, *o)));
