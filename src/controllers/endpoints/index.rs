@@ -121,35 +121,29 @@ impl Members {
         new: Option<&Arc<Pod>>,
         concerned: &mut Vec<Key>,
     ) {
-        let in_place = |a: &Pod, b: &Pod| {
-            a.meta.labels == b.meta.labels && a.meta.namespace == b.meta.namespace
-        };
-        if let (Some(old), Some(new)) = (old, new)
-            && in_place(old, new)
+        let was = old.map(|old| self.of_pod(slot, old));
+        if let (Some(old), Some(new), Some(was)) = (old, new, &was)
+            && old.meta.labels == new.meta.labels
+            && old.meta.namespace == new.meta.namespace
         {
-            concerned.extend_from_slice(&self.of_pod(slot, new));
-        } else {
-            if let Some(of_pod) = self.of_pod.get_mut(slot.index()) {
-                *of_pod = None;
-            }
-            if let Some(old) = old {
-                self.selecting(&old.meta.namespace, &old.meta.labels, concerned);
-                for key in &*concerned {
-                    if let Some(pods) = self.pods.get_mut(key) {
-                        Arc::make_mut(pods).remove(&slot);
-                    }
-                }
-            }
-            let before = concerned.len();
-            if let Some(new) = new {
-                self.selecting(&new.meta.namespace, &new.meta.labels, concerned);
-                for key in &concerned[before..] {
-                    Arc::make_mut(self.pods.entry(key.clone()).or_default()).insert(slot);
-                }
-            }
-            concerned.sort_unstable();
-            concerned.dedup();
+            return concerned.extend_from_slice(was);
         }
+        if let Some(of_pod) = self.of_pod.get_mut(slot.index()) {
+            *of_pod = None;
+        }
+        for key in was.iter().flat_map(|was| was.iter()) {
+            if let Some(pods) = self.pods.get_mut(key) {
+                Arc::make_mut(pods).remove(&slot);
+            }
+            concerned.push(key.clone());
+        }
+        let now = new.map(|new| self.of_pod(slot, new));
+        for key in now.iter().flat_map(|now| now.iter()) {
+            Arc::make_mut(self.pods.entry(key.clone()).or_default()).insert(slot);
+            concerned.push(key.clone());
+        }
+        concerned.sort_unstable();
+        concerned.dedup();
     }
 
     /// The Services that select the pod in a slot, in order.
