@@ -14,6 +14,8 @@
 //!
 //! `-- cron` instead: one CronJob of each of some schedules over ten years, and a thousand of mixed
 //! schedules over a month. `-- cron DAYS`: the first of them alone, for so many days.
+//!
+//! `-- year [DAYS]` instead: a thousand CronJobs of mixed schedules, 24,000 Jobs a day, over a year.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::disallowed_methods, reason = "the machine's clock is what it measures with")]
@@ -324,6 +326,21 @@ fn crons(days: Option<usize>) {
     cron("1,000 CronJobs of mixed schedules, 30 days", many.collect(), 10, 30);
 }
 
+/// A thousand CronJobs that are due once an hour on the average.
+fn year(days: u64) {
+    let many = (0..1000).map(|i| {
+        let (minute, half) = (i % 60, i % 30);
+        let schedule = match i % 4 {
+            0 => format!("{half},{} * * * *", half + 30),
+            1 => format!("{minute} * * * *"),
+            2 => format!("{minute} */2 * * *"),
+            _ => format!("{minute} 1-23/2 * * *"),
+        };
+        cron_job(&format!("cron-{i}"), &schedule)
+    });
+    cron(&format!("1,000 CronJobs, 24,000 Jobs a day, {days} days"), many.collect(), 10, days);
+}
+
 /// A day of a settled cluster in which every container is probed.
 fn idle(pods: usize) {
     let mut plan = plan(pods, Nodes::Common);
@@ -400,6 +417,9 @@ fn main() {
     let given: Vec<usize> = words.iter().filter_map(|w| w.parse().ok()).collect();
     if words.iter().any(|w| w == "cron") {
         return crons(given.first().copied());
+    }
+    if words.iter().any(|w| w == "year") {
+        return year(given.first().map_or(365, |days| *days as u64));
     }
     if words.iter().any(|w| w == "idle") {
         return idle(given.first().copied().unwrap_or(10_000));
