@@ -2,8 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use wavetank::scenario::suites::{is_suite, read};
+use wavetank::scenario::simulation::Simulation;
+use wavetank::scenario::suites::{self, Settings as Given, is_suite};
 use wavetank::scenario::trial::{Settings, Trial, run};
+
+fn read(path: &Path) -> Result<Vec<Simulation>, Vec<wavetank::api::diagnostic::Diagnostic>> {
+    suites::read(path, &Given::default())
+}
 
 fn suites(tool: &str) -> Vec<(String, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/suites").join(tool);
@@ -116,4 +121,89 @@ fn what_is_not_supported_is_named() {
             assert!(told.iter().any(|t| t.contains(words)), "no {words:?} in {told:#?}");
         }
     }
+}
+
+/// A file in a folder of the test's own.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("suites").join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+const TEST: &str = "apiVersion: chainsaw.kyverno.io/v1alpha1
+kind: Test
+metadata: {name: given}
+spec:
+  steps:
+  - try:
+    - apply:
+        resource:
+          apiVersion: v1
+          kind: ConfigMap
+          metadata: {name: settings}
+          data: {size: ($values.cup.size), colour: ($values.cup.colour), where: ($namespace)}
+    - assert:
+        resource:
+          apiVersion: v1
+          kind: ConfigMap
+          metadata: {name: settings}
+          data: {size: large, colour: blue, where: marina}
+    - error:
+        resource: {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}
+";
+
+#[test]
+fn chainsaws_configuration_and_values_are_read_as_chainsaw_reads_them() {
+    let test = file("given/chainsaw-test.yaml", TEST);
+    let first = file("values-1.yaml", "cup: {size: small, colour: blue}\nlid: true\n");
+    let second = file("values-2.yaml", "cup: {size: large}\n");
+    let flat = "apiVersion: chainsaw.kyverno.io/v1alpha1\nkind: Configuration\nmetadata: {name: c}\n\
+                spec: {namespace: marina, parallel: 4, timeouts: {error: 7s, assert: 1m}}\n";
+    let nested = "apiVersion: chainsaw.kyverno.io/v1alpha2\nkind: Configuration\nmetadata: {name: c}\nspec:\n  \
+                  namespace: {name: marina}\n  timeouts: {error: 7s}\n  execution: {failFast: true}\n  \
+                  discovery: {testFile: other}\n";
+    for (text, notes) in [(flat, 0), (nested, 1)] {
+        let configuration = file("configuration.yaml", text);
+        let given = Given::read(Some(&configuration), &[first.clone(), second.clone()]).unwrap();
+        assert_eq!(given.notes.len(), notes, "{:?}", given.notes);
+        let simulation = suites::read(&test, &given).unwrap().remove(0);
+        assert!(simulation.sources.ends_with(&[configuration, first.clone(), second.clone()]));
+        let settings = Settings { timeline: true, ..Settings::default() };
+        let trial = run(&simulation, &settings).unwrap();
+        assert_eq!(trial.violations.len(), 1, "the map is there:\n{}", trial.timeline);
+        assert!(
+            trial.timeline.contains(" 7.") && !trial.timeline.contains("30."),
+            "{}",
+            trial.timeline
+        );
+    }
+    // Without them the values are not there.
+    assert!(!trial(&test).violations.is_empty());
+}
+
+#[test]
+fn a_configuration_that_is_none_is_refused_with_its_place() {
+    let head =
+        "apiVersion: chainsaw.kyverno.io/v1alpha2\nkind: Configuration\nmetadata: {name: c}\n";
+    let cases = [
+        ("spec: {timeouts: {asert: 5s}}", "unknown timeout \"asert\""),
+        ("spec: {timeouts: {assert: soon}}", "\"soon\" is no length of time"),
+        ("spec: {templatng: {enabled: false}}", "did you mean \"templating\"?"),
+        ("spec: {namespace: {nme: x}}", "did you mean \"name\"?"),
+        ("spec: {clusters: {a: {}}}", "clusters is not supported"),
+        ("spec: {templating: {compiler: cel}}", "compiler \"cel\" is not supported"),
+    ];
+    for (spec, words) in cases {
+        let path = file("wrong.yaml", &format!("{head}{spec}\n"));
+        let problems = Given::read(Some(&path), &[]).unwrap_err();
+        assert!(problems[0].message.contains(words), "{spec}: {problems:#?}");
+        assert!(problems[0].location.is_some(), "{problems:#?}");
+    }
+    let list = file("list.yaml", "- a\n- b\n");
+    let problems = Given::read(None, &[list]).unwrap_err();
+    assert!(problems[0].message.contains("values are one mapping"), "{problems:#?}");
+    let test = file("a-test.yaml", TEST);
+    let problems = Given::read(Some(&test), &[]).unwrap_err();
+    assert!(problems[0].message.contains("holds no Configuration"), "{problems:#?}");
 }

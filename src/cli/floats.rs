@@ -296,18 +296,10 @@ fn prepare_scheduler_perf(args: &Floats, file: &Path, quiet: bool) -> Result<Pre
 /// The trace that was named.
 fn openb(args: &Floats) -> Result<Option<Openb>, Refused> {
     let [nodes, pods] = args.openb.as_slice() else { return Ok(None) };
+    let bound = format!("{} MiB are the most", MOST_BYTES >> 20);
     let read = |path: &Path| {
-        let name = path.display().to_string();
-        match std::fs::metadata(path).map(|m| m.len()) {
-            Ok(bytes) if bytes > MOST_BYTES => {
-                let most = MOST_BYTES >> 20;
-                Err(Refused::Text(format!("{name} is too large: {most} MiB are the most")))
-            }
-            _ => match std::fs::read_to_string(path) {
-                Ok(text) => Ok((name, text)),
-                Err(error) => Err(Refused::Text(format!("{name} cannot be read: {error}"))),
-            },
-        }
+        let text = load::text_of(path, MOST_BYTES, &bound);
+        text.map(|text| (path.display().to_string(), text)).map_err(|p| Refused::Input(vec![*p]))
     };
     let (nodes, pods) = (read(nodes)?, read(pods)?);
     openb::read((&nodes.0, &nodes.1), (&pods.0, &pods.1)).map(Some).map_err(Refused::Text)

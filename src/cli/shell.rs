@@ -1,7 +1,6 @@
 //! `wavetank shell`: a session on a simulated cluster, line by line.
 
 use std::borrow::Cow;
-use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,9 +14,10 @@ use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, Helper};
 
-use super::floats::{self, Floats};
+use super::floats::{self, Floats, Refused};
 use super::interrupt::on_interrupt;
 use super::{exit_code, ui};
+use crate::api::load;
 use crate::scenario::session::{Answer, Base, Session};
 use crate::scenario::simulation;
 
@@ -45,24 +45,22 @@ pub(super) fn run(args: &Args) -> u8 {
         Err(code) => return code,
     };
     if let Some(file) = &args.script {
-        let text = fs::File::open(file).and_then(|f| {
-            let mut text = String::new();
-            f.take(MAX_SCRIPT).read_to_string(&mut text).map(|_| text)
-        });
-        return match text {
+        let bound = format!("a script may have {MAX_SCRIPT} bytes");
+        return match load::text_of(file, MAX_SCRIPT, &bound) {
             Ok(text) => script(&mut session, &file.display().to_string(), &text),
-            Err(error) => {
-                ui::err(&format!("error: the script {} cannot be read: {error}", file.display()));
-                exit_code::BAD_INPUT
-            }
+            Err(problem) => Refused::Input(vec![*problem]).tell(),
         };
     }
     if io::stdin().is_terminal() {
         return interactive(&mut session);
     }
     let mut text = String::new();
-    if let Err(error) = io::stdin().lock().take(MAX_SCRIPT).read_to_string(&mut text) {
+    if let Err(error) = io::stdin().lock().take(MAX_SCRIPT + 1).read_to_string(&mut text) {
         ui::err(&format!("error: standard input cannot be read: {error}"));
+        return exit_code::BAD_INPUT;
+    }
+    if text.len() as u64 > MAX_SCRIPT {
+        ui::err(&format!("error: the script is too large: {MAX_SCRIPT} bytes are the most"));
         return exit_code::BAD_INPUT;
     }
     script(&mut session, "standard input", &text)

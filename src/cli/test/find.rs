@@ -21,7 +21,11 @@ type Found = (Vec<Arc<Simulation>>, Vec<Diagnostic>);
 ///
 /// # Errors
 /// A path that does not exist, or a folder without any simulation.
-pub(super) fn find(paths: &[PathBuf], filters: &[String]) -> Result<Found, String> {
+pub(super) fn find(
+    paths: &[PathBuf],
+    filters: &[String],
+    settings: &suites::Settings,
+) -> Result<Found, String> {
     let mut files = Vec::new();
     for path in paths {
         if suites::is_suite(path) {
@@ -48,7 +52,7 @@ pub(super) fn find(paths: &[PathBuf], filters: &[String]) -> Result<Found, Strin
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     for file in files {
         let read = match suites::is_suite(&file) {
-            true => suites::read(&file),
+            true => suites::read(&file, settings),
             false => simulation::read(&file).map(|s| vec![s]),
         };
         match read {

@@ -22,6 +22,7 @@ use crate::report::timeline::duration;
 use crate::scenario::recorded;
 use crate::scenario::seeds::{self, Shrunk};
 use crate::scenario::simulation::Simulation;
+use crate::scenario::suites;
 use crate::scenario::trial::{self, Settings, Trial};
 
 use golden::Kept;
@@ -79,6 +80,12 @@ pub(super) struct Args {
     /// Print the objects of violations, and what is expected of what passes
     #[arg(short, long, conflicts_with = "quiet")]
     verbose: bool,
+    /// The configuration of chainsaw's suites [default: .chainsaw.yaml, where the folder has one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Values for chainsaw's suites, bound as $values; may be repeated, later files stand over earlier ones
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    values: Vec<PathBuf>,
     /// Print annotations for GitHub Actions too [default: when run there]
     #[arg(long)]
     github: bool,
@@ -128,7 +135,14 @@ pub(super) fn run(args: &Args) -> u8 {
     if args.watch {
         return watch::run(args);
     }
-    let (simulations, problems) = match find::find(&args.paths, &args.filter) {
+    let settings = match chainsaw(args) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            ui::err(render::render(&problems, ui::diagnostic_style()).trim_end());
+            return exit_code::BAD_INPUT;
+        }
+    };
+    let (simulations, problems) = match find::find(&args.paths, &args.filter, &settings) {
         Ok(found) => found,
         Err(text) => {
             ui::err(&format!("error: {text}"));
@@ -147,6 +161,18 @@ pub(super) fn run(args: &Args) -> u8 {
         return exit_code::BAD_INPUT;
     }
     round(args, &simulations, &problems)
+}
+
+/// What chainsaw's suites are read with; what of it has no effect is told.
+fn chainsaw(args: &Args) -> Result<suites::Settings, Vec<Diagnostic>> {
+    let default = Path::new(suites::DEFAULT_FILE);
+    let file = args.config.as_deref().or_else(|| default.is_file().then_some(default));
+    let settings = suites::Settings::read(file, &args.values)?;
+    for note in &settings.notes {
+        let of = file.unwrap_or(default).display();
+        ui::err(&format!("note: {of}: {note}"));
+    }
+    Ok(settings)
 }
 
 /// Runs simulations once, tells what came of them and writes the reports.

@@ -14,10 +14,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::super::interrupt::on_interrupt;
 use super::find::{self, MAX_DEPTH, MAX_ENTRIES};
-use super::{Args, round, tell_problems};
+use super::{Args, chainsaw, round, tell_problems};
+use crate::api::diagnostic::render;
 use crate::cli::{exit_code, ui};
 use crate::report::timeline::count;
 use crate::scenario::simulation::Simulation;
+use crate::scenario::suites;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -39,9 +41,14 @@ pub(super) fn run(args: &Args) -> u8 {
     let mut known: BTreeMap<(PathBuf, String), Print> = BTreeMap::new();
     loop {
         let mut sources = args.paths.clone();
+        sources.extend(args.config.iter().chain(&args.values).cloned());
         // What is changed while runs are under way counts as changed after them.
         let mut all = print_of(&sources);
-        match find::find(&args.paths, &args.filter) {
+        let settings = chainsaw(args).unwrap_or_else(|problems| {
+            ui::err(render::render(&problems, ui::diagnostic_style()).trim_end());
+            suites::Settings::default()
+        });
+        match find::find(&args.paths, &args.filter, &settings) {
             Err(text) => ui::err(&format!("error: {text}")),
             Ok((simulations, problems)) => {
                 sources.extend(simulations.iter().flat_map(|s| s.sources.iter().cloned()));

@@ -4,7 +4,8 @@
 //! checks, templates, step templates, scenarios, `finally` and `cleanup`; of commands and scripts those that
 //! are kubectl lines. What only looks (describe, events, get, podLogs) and what comes after a failure (catch)
 //! has no effect on a verdict and is passed over, as is what says how chainsaw itself runs and cleans up.
-//! A test has a namespace of its own, `chainsaw-` and its name, or the one that it names.
+//! A test has a namespace of its own, `chainsaw-` and its name, or the one that it or the configuration
+//! ([`super::settings`]) names.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::operation::{Binding, Check, How, Output, What, bound};
+use super::settings::Settings;
 use super::{ASSERT, Noted, Suite, commands, manifests};
 use crate::api::diagnostic::{Code, Diagnostic};
 use crate::api::load::Manifest;
@@ -28,13 +30,13 @@ const EXEC: Duration = Duration::from_secs(5);
 
 /// Whether a file is a test of chainsaw's.
 pub(super) fn is_suite(path: &Path) -> bool {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = super::text(path).unwrap_or_default();
     let is = |start: &str| text.lines().any(|l| l.trim_end() == start);
     text.lines().any(|l| l.starts_with("apiVersion: chainsaw.kyverno.io/")) && is("kind: Test")
 }
 
 /// Reads the tests of a file, each once for each of its scenarios.
-pub(super) fn read(path: &Path) -> Result<Vec<Simulation>, Vec<Diagnostic>> {
+pub(super) fn read(path: &Path, settings: &Settings) -> Result<Vec<Simulation>, Vec<Diagnostic>> {
     let all = manifests(path)?;
     let is_test = |m: &&Manifest| m.api_version.starts_with(GROUP) && m.kind == "Test";
     let tests: Vec<&Manifest> = all.iter().filter(is_test).collect();
@@ -53,7 +55,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Simulation>, Vec<Diagnostic>> {
         let none = [Value::Null];
         for (n, scenario) in scenarios.map_or(&none[..], Vec::as_slice).iter().enumerate() {
             let name = scenarios.map_or_else(|| name.clone(), |_| format!("{name}[{}]", n + 1));
-            match read_test(path, test, name, n + 1, scenario) {
+            match read_test(path, settings, test, name, (n + 1, scenario)) {
                 Ok(simulation) => found.push(simulation),
                 Err(wrong) if n == 0 => problems.extend(wrong),
                 Err(_) => {}
@@ -65,17 +67,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<Simulation>, Vec<Diagnostic>> {
 
 fn read_test(
     path: &Path,
+    settings: &Settings,
     test: &Manifest,
     name: String,
-    scenario_id: usize,
-    scenario: &Value,
+    (scenario_id, scenario): (usize, &Value),
 ) -> Result<Simulation, Vec<Diagnostic>> {
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     let spec = &test.value["spec"];
-    let named = spec["namespaceTemplate"]["metadata"]["name"].as_str();
+    // What the test says of its namespace stands over what the configuration says.
+    let own = &spec["namespaceTemplate"]["metadata"];
+    let metadata = if own.is_object() { own } else { &settings.namespace_template["metadata"] };
     let namespace = spec["namespace"]
         .as_str()
-        .or(named)
+        .or(settings.namespace.as_deref())
+        .or(metadata["name"].as_str())
         .map_or_else(|| format!("chainsaw-{}", test.name().trim_matches('-')), str::to_owned);
     let mut suite = Suite::new(folder, &namespace);
     for field in ["cluster", "clusters", "namespaceTemplateCompiler"] {
@@ -86,14 +91,13 @@ fn read_test(
     suite.base = [
         ("namespace", Value::from(namespace.as_str())),
         ("test", info),
-        ("values", json!({})),
+        ("values", settings.values.clone()),
         ("config", json!({})),
         ("client", json!({})),
         ("cluster", json!({})),
     ]
     .into_iter()
     .fold(Scope::default(), |scope, (name, value)| scope.with(name, value));
-    let metadata = &spec["namespaceTemplate"]["metadata"];
     suite.make_namespace(if metadata.is_object() { metadata.clone() } else { json!({}) });
     let mut outer = bindings(&mut suite, test, "spec.scenarios", &scenario["bindings"]);
     outer.extend(bindings(&mut suite, test, "spec", &spec["bindings"]));
@@ -101,9 +105,15 @@ fn read_test(
     for (i, step) in spec["steps"].as_array().into_iter().flatten().enumerate() {
         suite.step = u32::try_from(i + 1).unwrap_or(u32::MAX);
         let at = format!("spec.steps[{i}]");
-        let times = Times::default().of(&spec["timeouts"]).of(&step["timeouts"]);
-        let template =
-            spec["template"] != Value::Bool(false) && step["template"] != Value::Bool(false);
+        let times =
+            Times::default().of(&settings.timeouts).of(&spec["timeouts"]).of(&step["timeouts"]);
+        let said = |field: &str, all: &Value| {
+            let near = [&step[field], &spec[field], all].into_iter().find(|v| !v.is_null());
+            near.cloned().unwrap_or_default()
+        };
+        let template = said("template", &settings.template) != Value::Bool(false);
+        let cascade = said("deletionPropagationPolicy", &settings.propagation);
+        let ways = Ways { times, template, cascade };
         for field in ["cluster", "clusters"] {
             unsupported(&mut suite, test, &at, step, field);
         }
@@ -115,18 +125,18 @@ fn read_test(
         suite.bindings.extend(own);
         let given = bindings(&mut suite, test, &at, &step["use"]["with"]["bindings"]);
         suite.bindings.extend(given);
-        let reader = Reader { test, times, template };
+        let reader = Reader { test, ways: ways.clone() };
         for part in ["try", "finally"] {
             for (j, operation) in body[part].as_array().into_iter().flatten().enumerate() {
                 reader.operation(&mut suite, &format!("{at}.{part}[{j}]"), operation);
             }
         }
-        cleanup.push((at, body["cleanup"].clone(), suite.bindings.clone(), times, template));
+        cleanup.push((at, body["cleanup"].clone(), suite.bindings.clone(), ways));
     }
     // What a step cleans up is cleaned up at the end, the last step's first.
-    for (at, operations, bindings, times, template) in cleanup.into_iter().rev() {
+    for (at, operations, bindings, ways) in cleanup.into_iter().rev() {
         suite.bindings = bindings;
-        let reader = Reader { test, times, template };
+        let reader = Reader { test, ways };
         for (j, operation) in operations.as_array().into_iter().flatten().enumerate() {
             reader.operation(&mut suite, &format!("{at}.cleanup[{j}]"), operation);
         }
@@ -137,7 +147,8 @@ fn read_test(
     let skipped =
         (spec["skip"] == Value::Bool(true)).then(|| "its file says skip: true".to_owned());
     let description = spec["description"].as_str().unwrap_or_default().to_owned();
-    let simulation = suite.finish(name, path)?;
+    let mut simulation = suite.finish(name, path)?;
+    simulation.sources.extend_from_slice(&settings.files);
     Ok(Simulation { skipped, description, ..simulation })
 }
 
@@ -248,10 +259,18 @@ fn parsed(written: &Value) -> Option<Duration> {
 /// What of an operation's mapping is about it and not what it does.
 const ABOUT: [&str; 4] = ["description", "compiler", "continueOnError", "template"];
 
-struct Reader<'t> {
-    test: &'t Manifest,
+/// How operations are carried out that say nothing else.
+#[derive(Clone)]
+struct Ways {
     times: Times,
     template: bool,
+    /// The deletion propagation policy; null where none is said.
+    cascade: Value,
+}
+
+struct Reader<'t> {
+    test: &'t Manifest,
+    ways: Ways,
 }
 
 impl Reader<'_> {
@@ -281,12 +300,12 @@ impl Reader<'_> {
             "update" => self.store(suite, &here, "update", How::Update, body),
             "patch" => self.store(suite, &here, "patch", How::Patch, body),
             "assert" => {
-                self.assert(suite, &here, "assert", body, timeout.unwrap_or(self.times.assert))
+                self.assert(suite, &here, "assert", body, timeout.unwrap_or(self.ways.times.assert))
             }
             "error" => {
-                self.assert(suite, &here, "error", body, timeout.unwrap_or(self.times.error))
+                self.assert(suite, &here, "error", body, timeout.unwrap_or(self.ways.times.error))
             }
-            "delete" => self.delete(suite, &here, body, timeout.unwrap_or(self.times.delete)),
+            "delete" => self.delete(suite, &here, body, timeout.unwrap_or(self.ways.times.delete)),
             "sleep" => match parsed(&body["duration"]) {
                 Some(length) => {
                     let about = crate::report::timeline::duration(length);
@@ -360,7 +379,7 @@ impl Reader<'_> {
                 );
             }
         };
-        let template = self.template && body["template"] != Value::Bool(false);
+        let template = body["template"].as_bool().unwrap_or(self.ways.template);
         for document in self.documents(suite, at, body) {
             if template && let Err(why) = template::readable(&document) {
                 suite.refuse(self.test, at, why);
@@ -400,6 +419,7 @@ impl Reader<'_> {
                 continue;
             }
             let policy = &body["deletionPropagationPolicy"];
+            let policy = if policy.is_null() { &self.ways.cascade } else { policy };
             let cascade = policy.as_str().map(str::to_lowercase).unwrap_or_default();
             reference["cascade"] = cascade.into();
             let about = about(&reference);
@@ -457,7 +477,7 @@ impl Reader<'_> {
         };
         let env = bindings(suite, self.test, at, &body["env"]);
         let about = lines.first().map(|l| l.join(" ")).unwrap_or_default();
-        let _limit = timeout.unwrap_or(self.times.exec);
+        let _limit = timeout.unwrap_or(self.ways.times.exec);
         let what = What::Kubectl { lines, env, retry: Duration::ZERO, forgiving: false };
         let noted = self.with(suite, at, body, Noted::new("kubectl", about, what));
         suite.note(noted);

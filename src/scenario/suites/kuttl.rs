@@ -80,9 +80,8 @@ fn steps(folder: &Path) -> BTreeMap<u64, Files> {
 
 /// Whether a folder is a test of kuttl's: one of its numbered files asserts something, or is a `TestStep`.
 pub(super) fn is_suite(folder: &Path) -> bool {
-    let own = |path: &PathBuf| {
-        std::fs::read_to_string(path).is_ok_and(|t| t.contains("apiVersion: kuttl.dev/"))
-    };
+    let own =
+        |path: &PathBuf| super::text(path).is_ok_and(|t| t.contains("apiVersion: kuttl.dev/"));
     steps(folder)
         .values()
         .any(|s| !s.asserts.is_empty() || !s.errors.is_empty() || s.install.iter().any(own))

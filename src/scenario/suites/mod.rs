@@ -11,6 +11,7 @@ mod chainsaw;
 pub(in crate::scenario) mod commands;
 mod kuttl;
 pub mod operation;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ use crate::base::Str;
 use crate::model::Kind;
 use crate::sim::Options;
 
+pub use settings::{DEFAULT_FILE, Settings};
+
 use operation::{Binding, Check, Operation, Output, What};
 
 /// How long an assertion waits that says nothing else (chainsaw and kuttl agree).
@@ -46,12 +49,13 @@ pub fn is_suite(path: &Path) -> bool {
     if path.is_dir() { kuttl::is_suite(path) } else { chainsaw::is_suite(path) }
 }
 
-/// Reads a suite: a test, or several where a file holds several, or scenarios of one.
+/// Reads a suite: a test, or several where a file holds several, or scenarios of one. `settings` are those of
+/// chainsaw's suites; kuttl's have their own in the folder above.
 ///
 /// # Errors
 /// All that is wrong with it, and what of it is not supported.
-pub fn read(path: &Path) -> Result<Vec<Simulation>, Vec<Diagnostic>> {
-    if path.is_dir() { kuttl::read(path).map(|s| vec![s]) } else { chainsaw::read(path) }
+pub fn read(path: &Path, settings: &Settings) -> Result<Vec<Simulation>, Vec<Diagnostic>> {
+    if path.is_dir() { kuttl::read(path).map(|s| vec![s]) } else { chainsaw::read(path, settings) }
 }
 
 /// A suite under reading.
@@ -216,12 +220,18 @@ fn files(path: &Path) -> Vec<PathBuf> {
 /// No folder of a suite may hold more files than this.
 const MAX_FILES: usize = 10_000;
 
+/// No file of a suite is larger.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The text of a file of a suite.
+fn text(file: &Path) -> Result<String, Box<Diagnostic>> {
+    load::text_of(file, MOST_BYTES, &format!("a file of a suite may have {MOST_BYTES} bytes"))
+}
+
 /// The documents of a file as they are; those of a List one by one.
 fn documents(file: &Path) -> Result<Vec<Value>, Box<Diagnostic>> {
     let name = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| {
-        Box::new(Diagnostic::new(Code::Unreadable, format!("{name} cannot be read: {e}")))
-    })?;
+    let text = text(file)?;
     let mut found = Vec::new();
     for document in crate::api::documents::read_documents(&text, &Limits::default()) {
         let read = document.map_err(|e| {
