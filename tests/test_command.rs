@@ -214,3 +214,27 @@ fn run_takes_a_simulation_too_and_tells_its_verdict() {
     let other = run(&["b.yaml", "--scenario", "b.yaml"]);
     assert_eq!(other.status.code(), Some(BAD_INPUT));
 }
+
+#[test]
+fn a_suite_that_fails_is_run_again_with_what_it_was_given() {
+    let folder = folder("given");
+    let test = "apiVersion: chainsaw.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: given}\nspec:\n  steps:\n  - try:\n    \
+                - error: {resource: {apiVersion: v1, kind: Namespace, metadata: {name: ($values.space)}}}\n";
+    fs::write(folder.join("chainsaw-test.yaml"), test).unwrap();
+    let configuration = "apiVersion: chainsaw.kyverno.io/v1alpha2\nkind: Configuration\nmetadata: {name: c}\n\
+                         spec: {timeouts: {error: 4s}, discovery: {testFile: x}}\n";
+    fs::write(folder.join(".chainsaw.yaml"), configuration).unwrap();
+    fs::write(folder.join("values.yaml"), "space: default\n").unwrap();
+    let out = wavetank(&folder, &[".", "--values", "values.yaml"]);
+    let said = told(&out);
+    assert_eq!(out.status.code(), Some(FAILED), "{said}");
+    assert!(said.contains("after 4s"), "the file in the folder is read:\n{said}");
+    assert!(
+        said.contains("again: wavetank test --values values.yaml ./chainsaw-test.yaml\n"),
+        "{said}"
+    );
+    let noted = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(noted.contains("note: .chainsaw.yaml: spec.discovery.testFile"), "{noted}");
+    let out = wavetank(&folder, &[".", "--values", "nowhere.yaml"]);
+    assert_eq!(out.status.code(), Some(BAD_INPUT));
+}

@@ -14,6 +14,7 @@ use crate::cli::verdict::violation_text;
 use crate::report::timeline::{count, duration};
 use crate::scenario::monitor::Violation;
 use crate::scenario::simulation::Simulation;
+use crate::scenario::suites;
 use crate::scenario::trial::Trial;
 
 /// So many failing seeds are named.
@@ -29,6 +30,24 @@ pub(super) fn listed(simulation: &Simulation) -> String {
     format!("{:<NAME$}  {}  {about}", simulation.name, simulation.file.display())
         .trim_end()
         .to_owned()
+}
+
+/// The command that makes a failed run again.
+fn again(args: &Args, simulation: &Simulation, seed: u64) -> String {
+    let seeded = args.seeds.is_some() || args.seed.is_some();
+    let file = simulation.file.display();
+    let seed_flag = if seeded { format!("--seed {seed} ") } else { String::new() };
+    if suites::is_suite(&simulation.file) {
+        let config = args.config.iter().map(|file| format!("--config {} ", file.display()));
+        let values = args.values.iter().map(|file| format!("--values {} ", file.display()));
+        let given: String = config.chain(values).collect();
+        return format!("test {seed_flag}{given}{file}");
+    }
+    let shuffled = match args.seeds {
+        Some(_) if simulation.plan.options.seed != seed => format!("--shuffle-ties {seed} "),
+        _ => String::new(),
+    };
+    format!("run {seed_flag}{shuffled}{file}")
 }
 
 /// Tells what came of a simulation.
@@ -57,16 +76,7 @@ pub(super) fn tell(args: &Args, simulation: &Simulation, verdict: &Verdict) {
             text.push_str(&indented(&told));
         }
         text.push_str(&needed(verdict));
-        let seeded = args.seeds.is_some() || args.seed.is_some();
-        let seed = if seeded { format!(" --seed {} ", trial.seed) } else { " ".to_owned() };
-        let shuffled = match args.seeds {
-            Some(_) if simulation.plan.options.seed != trial.seed => {
-                format!("--shuffle-ties {} ", trial.seed)
-            }
-            _ => String::new(),
-        };
-        let file = simulation.file.display();
-        let _ = writeln!(text, "  again: wavetank run{seed}{shuffled}{file}");
+        let _ = writeln!(text, "  again: wavetank {}", again(args, simulation, trial.seed));
     }
     kept(&verdict.kept, &mut text);
     if args.verbose && good {
