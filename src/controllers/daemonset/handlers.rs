@@ -92,6 +92,9 @@ impl DaemonSetController {
 
 /// The set that an owner reference names, if it is still that one (`resolveControllerRef`).
 fn resolve<'a>(view: &'a View, of: &Meta, owner: &OwnerRef) -> Option<&'a Arc<DaemonSet>> {
+    if !owner.is_kind(Kind::DaemonSet) {
+        return None;
+    }
     let found = view.by_uid(owner.uid)?.try_into().ok();
     found.filter(|s: &&Arc<DaemonSet>| s.meta.namespace == of.namespace)
 }

@@ -126,6 +126,9 @@ fn sets_of(owner: Uid, view: &View) -> impl Iterator<Item = &Arc<ReplicaSet>> {
 
 /// The Deployment that an owner reference names, if it is still that one (`resolveControllerRef`).
 fn resolve<'a>(view: &'a View, of: &Meta, owner: &OwnerRef) -> Option<&'a Arc<Deployment>> {
+    if !owner.is_kind(Kind::Deployment) {
+        return None;
+    }
     let found = view.by_uid(owner.uid)?.try_into().ok();
     found.filter(|d: &&Arc<Deployment>| d.meta.namespace == of.namespace)
 }

@@ -104,7 +104,8 @@ impl Rollout<'_, '_> {
 
     /// Writes the status (and, as the API has it, the annotations) of the Deployment in hand.
     fn put_status(&mut self) -> Result<Result<Object, Box<ApiError>>, Halt> {
-        self.script.ask(Request::UpdateStatus(self.d.clone().into()))
+        let d = &self.d;
+        self.script.ask_for(|| Request::UpdateStatus(d.clone().into()))
     }
 
     fn refuse_to_select_all(&mut self) -> Result<Done, Halt> {

@@ -108,7 +108,7 @@ pub fn corrected(set: &StatefulSet, pod: &Pod) -> Pod {
     let mut pod = pod.clone();
     let ordinal = ordinal(&pod);
     pod.meta.labels = identity_labels(&pod.meta, ordinal);
-    if !storage_matches(set, &pod) {
+    if !storage_matches(set, &pod, ordinal) {
         let old = pod.identity.as_deref().cloned().unwrap_or_default();
         pod.identity = Some(Arc::new(PodIdentity { claims: claim_volumes(set, ordinal), ..old }));
     }
@@ -127,9 +127,9 @@ fn claim_volumes(set: &StatefulSet, ordinal: i64) -> Vec<(Str, Str)> {
     claim_templates(set).iter().map(volume).collect()
 }
 
-/// Whether a pod's names and labels are those of a member (`identityMatches`).
-pub fn identity_matches(set: &StatefulSet, pod: &Pod) -> bool {
-    let (parent, ordinal) = parent_and_ordinal(&pod.meta.name);
+/// Whether a pod's names and labels are those of a member (`identityMatches`). What its name holds is
+/// given, see [`parent_and_ordinal`].
+pub fn identity_matches(set: &StatefulSet, pod: &Pod, (parent, ordinal): (&str, i64)) -> bool {
     ordinal >= 0
         && set.meta.name == parent
         && is_canonical(&pod.meta.name[parent.len() + 1..])
@@ -142,9 +142,8 @@ fn is_canonical(digits: &str) -> bool {
     digits == "0" || !digits.starts_with('0')
 }
 
-/// Whether a pod's volumes are the set's claims (`storageMatches`).
-pub fn storage_matches(set: &StatefulSet, pod: &Pod) -> bool {
-    let ordinal = ordinal(pod);
+/// Whether the volumes of a pod with that ordinal are the set's claims (`storageMatches`).
+pub fn storage_matches(set: &StatefulSet, pod: &Pod, ordinal: i64) -> bool {
     if claim_templates(set).is_empty() {
         return ordinal >= 0;
     }

@@ -218,6 +218,9 @@ fn revisions_of(set: &StatefulSet, view: &View) -> Vec<Stored> {
 
 /// The set that an owner reference names, if it is still that one (`resolveControllerRef`).
 fn resolve<'a>(view: &'a View, of: &Meta, owner: &OwnerRef) -> Option<&'a Arc<StatefulSet>> {
+    if !owner.is_kind(Kind::StatefulSet) {
+        return None;
+    }
     let found = view.by_uid(owner.uid)?.try_into().ok();
     found.filter(|s: &&Arc<StatefulSet>| s.meta.namespace == of.namespace)
 }

@@ -57,7 +57,8 @@ pub(super) struct Candidate {
 
 impl Candidate {
     pub(super) fn of(set: &StatefulSet, pod: &Arc<Pod>) -> Self {
-        let (parent, ordinal) = identity::parent_and_ordinal(&pod.meta.name);
+        let named = identity::parent_and_ordinal(&pod.meta.name);
+        let (parent, ordinal) = named;
         let claim = match pod_control::claim(&set.meta, &set.spec.selector, &pod.meta) {
             claim if parent == set.meta.name => claim,
             // A pod whose name is not that of a member is let go, or left alone.
@@ -65,8 +66,10 @@ impl Candidate {
             Claiming::Release => Claiming::Release,
             Claiming::Owned | Claiming::Adopt | Claiming::Ignore => Claiming::Ignore,
         };
-        let identity = identity::identity_matches(set, pod);
-        let fit = Fit { identity, storage: identity::storage_matches(set, pod) };
+        let fit = Fit {
+            identity: identity::identity_matches(set, pod, named),
+            storage: identity::storage_matches(set, pod, ordinal),
+        };
         Self { pod: pod.clone(), claim, ordinal, fit }
     }
 }
