@@ -36,9 +36,9 @@ pub(super) fn named_files(floats: &Floats) -> Result<BTreeSet<PathBuf>, String> 
     {
         for source in &simulation.sources {
             if source.is_dir() {
-                walk(source, 0, &mut files)?
+                walk(source, 0, &mut files)?;
             } else {
-                files.extend(source.is_file().then(|| source.clone()))
+                files.extend(source.is_file().then(|| source.clone()));
             }
         }
     } else if !floats.input.is_empty() {

@@ -1,5 +1,6 @@
 //! Labels and annotations: small sorted maps that are shared.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::base::Str;
@@ -7,7 +8,7 @@ use crate::base::Str;
 /// A map from text to text, sorted by key. Cloning shares it; changing makes a new one.
 ///
 /// Pods of one template share one allocation of 48 bytes per entry.
-#[derive(Clone, Eq, Hash, Default)]
+#[derive(Clone, Eq, Default)]
 pub struct Labels(Option<Arc<[(Str, Str)]>>);
 
 impl PartialEq for Labels {
@@ -16,6 +17,12 @@ impl PartialEq for Labels {
             (Some(one), Some(other)) => super::equal(one, other),
             (one, other) => one.is_none() && other.is_none(),
         }
+    }
+}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

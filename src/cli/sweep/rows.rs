@@ -192,9 +192,13 @@ pub(super) mod tests {
             run,
             values: vec![(3 + run / 2).to_string(), "a, \"b\"".into()],
             seed: 1 + run % 2,
-            verdict: if run % 3 == 0 { Verdict::Failed } else { Verdict::Passed },
-            violations: usize::from(run % 3 == 0),
-            first_violation: if run % 3 == 0 { "it holds, always".into() } else { String::new() },
+            verdict: if run.is_multiple_of(3) { Verdict::Failed } else { Verdict::Passed },
+            violations: usize::from(run.is_multiple_of(3)),
+            first_violation: if run.is_multiple_of(3) {
+                "it holds, always".into()
+            } else {
+                String::new()
+            },
             ready_after: (run != 4).then(|| Duration::from_millis(1500 + run)),
             downtime: Duration::from_millis(run),
             pods: 7,

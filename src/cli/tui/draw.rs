@@ -223,10 +223,8 @@ fn node_cell(player: &Player, (name, node): (&Str, &NodeRow)) -> String {
 fn draw_strip(player: &Player, frame: &mut Frame<'_>, area: Rect, strip: Vec<String>) {
     let nodes = &player.scene().nodes;
     let ill = nodes.values().filter(|node| !node.well).count();
-    let mut title = format!(" {}: pods, CPU, memory ", count(nodes.len(), "node"));
-    if ill > 0 {
-        title.push_str(&format!("· {ill} not well "));
-    }
+    let well = if ill > 0 { format!("· {ill} not well ") } else { String::new() };
+    let title = format!(" {}: pods, CPU, memory {well}", count(nodes.len(), "node"));
     let style = Style::new().fg(if ill > 0 { Color::Red } else { Color::Reset });
     let text: Vec<Line<'_>> = strip.into_iter().map(Line::raw).collect();
     let block = Block::new().borders(Borders::ALL).title(Span::styled(title, style));

@@ -70,7 +70,7 @@ impl Look<'_> {
                     }
                 },
                 Question::Connection(to) => {
-                    reasons.push(self.to_address(pod, what, container, *to))
+                    reasons.push(self.to_address(pod, what, container, *to));
                 }
             }
         }

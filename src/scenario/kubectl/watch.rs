@@ -7,6 +7,8 @@
 //! begun early, before anything was done to the cluster, waits for the object or the type that it names.
 //! Events that the server forgets after their hour are not told.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::args::Args;
@@ -340,7 +342,8 @@ impl Paper {
                         text.push_str(&table.head());
                     }
                     if self.types {
-                        text.push_str(&format!("{:<8}\t", change.as_str()));
+                        // Writing to a string cannot fail.
+                        let _ = write!(text, "{:<8}\t", change.as_str());
                     }
                     text.push_str(&table.row(whole, now));
                 }
