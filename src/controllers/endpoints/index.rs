@@ -23,10 +23,20 @@ pub(in crate::controllers) struct Members {
     by_label: Map<Str, Map<Str, Map<Str, BTreeSet<Key>>>>,
     /// How often a selector has come, changed or gone.
     age: u64,
-    /// The Services of the pod in each slot, in order, as found at that age: what changes in a pod are
-    /// rarely its labels.
-    of_pod: Vec<Option<(u64, Arc<[Key]>)>>,
+    /// The Services of the pod in each slot: what changes in a pod are rarely its labels. Slots lie in
+    /// chunks, which copies share until they change.
+    of_pod: Vec<Arc<[Option<Found>; CHUNK]>>,
 }
+
+/// The Services of a pod, in order, as found at an age.
+#[derive(Clone, Debug)]
+struct Found {
+    age: u64,
+    services: Arc<[Key]>,
+}
+
+/// Slots of a chunk.
+const CHUNK: usize = 64;
 
 impl Members {
     /// Notes news of a Service or a pod, and puts the Services that it concerns, before or now, into
@@ -128,9 +138,7 @@ impl Members {
         {
             return concerned.extend_from_slice(was);
         }
-        if let Some(of_pod) = self.of_pod.get_mut(slot.index()) {
-            *of_pod = None;
-        }
+        self.keep(slot, None);
         for key in was.iter().flat_map(|was| was.iter()) {
             if let Some(pods) = self.pods.get_mut(key) {
                 Arc::make_mut(pods).remove(&slot);
@@ -148,22 +156,26 @@ impl Members {
 
     /// The Services that select the pod in a slot, in order.
     fn of_pod(&mut self, slot: Slot, pod: &Pod) -> Arc<[Key]> {
-        let known = self.of_pod.get(slot.index()).and_then(Option::as_ref);
-        if let Some((age, services)) = known
-            && *age == self.age
-        {
-            return Arc::clone(services);
+        let (chunk, place) = (slot.index() / CHUNK, slot.index() % CHUNK);
+        let known = self.of_pod.get(chunk).and_then(|chunk| chunk[place].as_ref());
+        if let Some(found) = known.filter(|found| found.age == self.age) {
+            return Arc::clone(&found.services);
         }
         let mut services = Vec::new();
         self.selecting(&pod.meta.namespace, &pod.meta.labels, &mut services);
         services.sort_unstable();
         services.dedup();
         let services: Arc<[Key]> = services.into();
-        if self.of_pod.len() <= slot.index() {
-            self.of_pod.resize(slot.index() + 1, None);
-        }
-        self.of_pod[slot.index()] = Some((self.age, Arc::clone(&services)));
+        self.keep(slot, Some(Found { age: self.age, services: Arc::clone(&services) }));
         services
+    }
+
+    fn keep(&mut self, slot: Slot, found: Option<Found>) {
+        let (chunk, place) = (slot.index() / CHUNK, slot.index() % CHUNK);
+        if self.of_pod.len() <= chunk {
+            self.of_pod.resize_with(chunk + 1, || Arc::new([const { None }; CHUNK]));
+        }
+        Arc::make_mut(&mut self.of_pod[chunk])[place] = found;
     }
 
     fn selecting(&self, namespace: &Str, labels: &Labels, found: &mut Vec<Key>) {
