@@ -13,10 +13,7 @@ pub struct Labels(Option<Arc<[(Str, Str)]>>);
 
 impl PartialEq for Labels {
     fn eq(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Some(one), Some(other)) => super::equal(one, other),
-            (one, other) => one.is_none() && other.is_none(),
-        }
+        super::equal_lists(&self.0, &other.0)
     }
 }
 

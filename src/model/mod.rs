@@ -73,6 +73,14 @@ pub(crate) fn equal<T: PartialEq + ?Sized>(one: &Arc<T>, other: &Arc<T>) -> bool
     Arc::ptr_eq(one, other) || one == other
 }
 
+/// The same of lists that stand for an empty one where there is none.
+pub(crate) fn equal_lists<T: PartialEq>(one: &Option<Arc<[T]>>, other: &Option<Arc<[T]>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => equal(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
 /// A virtual time as the typed API objects carry it, in whole seconds as Kubernetes stores it.
 pub fn wire_time(at: crate::base::time::SimTime) -> wire::meta::Time {
     let secs = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);

@@ -215,7 +215,12 @@ pub(super) fn put_missing(
     put(sim, document, f)
 }
 
-fn put(sim: &mut Sim, document: &Value, f: &mut dyn FnMut(&Fact)) -> Result<(), Box<ApiError>> {
+/// Puts a new object into the store.
+pub(super) fn put(
+    sim: &mut Sim,
+    document: &Value,
+    f: &mut dyn FnMut(&Fact),
+) -> Result<(), Box<ApiError>> {
     let target = target(document);
     let body = Box::new(document.clone());
     let verb = WireVerb::Create;

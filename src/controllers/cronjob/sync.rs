@@ -113,25 +113,30 @@ struct Round<'a> {
     spoke: bool,
 }
 
+/// The one that is looked at, to be changed.
+fn changed<'r>(copy: &'r mut Arc<CronJob>, fresh: &'r mut Option<Arc<CronJob>>) -> &'r mut CronJob {
+    Arc::make_mut(fresh.as_mut().unwrap_or(copy))
+}
+
 impl Round<'_> {
     fn now(&self) -> &CronJob {
         self.fresh.as_ref().unwrap_or(&self.copy)
     }
 
     fn cron_job(&mut self) -> &mut CronJob {
-        Arc::make_mut(self.fresh.as_mut().unwrap_or(&mut self.copy))
+        changed(&mut self.copy, &mut self.fresh)
     }
 
     /// Takes a Job off the list.
     fn unlist(&mut self, uid: Uid) {
-        let cron_job = Arc::make_mut(self.fresh.as_mut().unwrap_or(&mut self.copy));
-        self.listed.remove(cron_job, uid);
+        let Self { copy, fresh, listed, .. } = self;
+        listed.remove(changed(copy, fresh), uid);
     }
 
     /// Puts a Job on the list.
     fn list(&mut self, job: &Job) {
-        let cron_job = Arc::make_mut(self.fresh.as_mut().unwrap_or(&mut self.copy));
-        self.listed.add(cron_job, job);
+        let Self { copy, fresh, listed, .. } = self;
+        listed.add(changed(copy, fresh), job);
     }
 
     fn event(

@@ -28,6 +28,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use super::runner::TimedStep;
 use crate::sim::scheduling::Config;
 
@@ -190,6 +192,12 @@ pub struct Measure {
     pub namespaces: Vec<String>,
     /// Which of them.
     pub labels: BTreeMap<String, String>,
+}
+
+/// Amounts by resource, which may be written as numbers.
+pub(in crate::scenario) fn quantities(written: &Map<String, Value>) -> BTreeMap<String, String> {
+    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    written.iter().map(|(k, v)| (k.clone(), text(v))).collect()
 }
 
 impl Op {

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Allocatable, MOST_OBJECTS, MOST_OPS, Measure, NodeLabel, Op, SchedulerPerf, Template};
+use super::{
+    Allocatable, MOST_OBJECTS, MOST_OPS, Measure, NodeLabel, Op, SchedulerPerf, Template,
+    quantities,
+};
 use crate::api::diagnostic::{Code, Diagnostic};
 use crate::api::documents::read_documents;
 use crate::api::limits::Limits;
@@ -88,7 +91,7 @@ struct CreateNodes {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct AllocatableStrategy {
-    node_allocatable: BTreeMap<String, Value>,
+    node_allocatable: Map<String, Value>,
     csi_node_allocatable: BTreeMap<String, Driver>,
     migrated_plugins: Vec<String>,
 }
@@ -661,9 +664,8 @@ impl Compiling<'_> {
 
 impl From<AllocatableStrategy> for Allocatable {
     fn from(written: AllocatableStrategy) -> Self {
-        let text = |v: Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
         Self {
-            amounts: written.node_allocatable.into_iter().map(|(k, v)| (k, text(v))).collect(),
+            amounts: quantities(&written.node_allocatable),
             drivers: written.csi_node_allocatable.into_iter().map(|(k, d)| (k, d.count)).collect(),
             migrated: written.migrated_plugins,
         }

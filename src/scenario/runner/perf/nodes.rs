@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::{Ear, Runner};
 use crate::scenario::cluster::{self, NodeSpec};
-use crate::scenario::scheduler_perf::{Allocatable, NodeLabel, Template};
+use crate::scenario::scheduler_perf::{Allocatable, NodeLabel, Template, quantities};
 
 /// Names the volume plugins of old whose work drivers do (`k8s.io/api/core/v1`, `MigratedPluginsAnnotationKey`).
 const MIGRATED_PLUGINS: &str = "storage.alpha.kubernetes.io/migrated-plugins";
@@ -45,7 +45,7 @@ impl Runner {
             let mut node = spec.object(number, self.sim.now());
             nodes.complete(&mut node, &written);
             for object in [Some(node), nodes.drivers_of(&spec.name)].into_iter().flatten() {
-                cluster::join(&mut self.sim, &object, &mut |fact| ear.hear(fact))
+                cluster::put(&mut self.sim, &object, &mut |fact| ear.hear(fact))
                     .map_err(|e| e.message.clone())?;
             }
         }
@@ -61,15 +61,15 @@ impl Nodes<'_> {
         let prefix = metadata["generateName"].as_str().unwrap_or(self.prefix);
         let mut spec = NodeSpec::worker(own.unwrap_or_else(|| format!("{prefix}{number}")));
         spec.capacity.insert("memory".into(), "32Gi".into());
-        spec.capacity.extend(quantities(&written["status"]["capacity"]));
-        spec.allocatable = quantities(&written["status"]["allocatable"]);
+        spec.capacity.extend(texts(&written["status"]["capacity"]));
+        spec.allocatable = texts(&written["status"]["allocatable"]);
         if let Some(more) = self.allocatable {
             if spec.allocatable.is_empty() {
                 spec.allocatable = spec.capacity.clone();
             }
             spec.allocatable.extend(more.amounts.clone());
         }
-        spec.labels.extend(quantities(&metadata["labels"]));
+        spec.labels.extend(texts(&metadata["labels"]));
         spec.taints = written["spec"]["taints"].as_array().cloned().unwrap_or_default();
         if let Some(label) = self.label {
             let value = match label.values.len() {
@@ -109,7 +109,7 @@ impl Nodes<'_> {
     }
 }
 
-fn quantities(amounts: &Value) -> BTreeMap<String, String> {
-    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    amounts.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), text(v))).collect()
+/// The amounts, or labels, under a field; none where there is none.
+fn texts(written: &Value) -> BTreeMap<String, String> {
+    written.as_object().map(quantities).unwrap_or_default()
 }

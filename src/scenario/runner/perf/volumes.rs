@@ -63,7 +63,7 @@ impl Runner {
     }
 
     fn seed(&mut self, object: &Value, ear: &mut Ear<'_>) -> Result<(), String> {
-        cluster::join(&mut self.sim, object, &mut |fact| ear.hear(fact))
+        cluster::put(&mut self.sim, object, &mut |fact| ear.hear(fact))
             .map_err(|e| e.message.clone())
     }
 }
